@@ -1,0 +1,556 @@
+package juncture
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// Declaration is what a store says of itself: the store file, decoded. See docs/design.md section 12.
+type Declaration struct {
+	Store       StoreInfo               `json:"store"`
+	Layers      map[string]LayerSetting `json:"layers,omitempty"` // by layer name; a missing one is derived
+	Outcomes    []OutcomeType           `json:"outcomes,omitempty"`
+	Surfaces    []Surface               `json:"surfaces,omitempty"`
+	Actions     []Action                `json:"actions,omitempty"`
+	Experiments []Experiment            `json:"experiments,omitempty"`
+	Context     []string                `json:"context,omitempty"` // context keys that are kept; empty keeps all
+}
+
+// StoreInfo names the store. One database is one store.
+type StoreInfo struct {
+	Name     string `json:"name"`
+	Currency string `json:"currency"` // ISO 4217; money outcomes in another currency are refused
+}
+
+// Where a layer's value comes from.
+const (
+	SourceDerived = "derived" // from the shopper's events
+	SourceRequest = "request" // sent by the caller
+)
+
+// DefaultMaxValues bounds the distinct values of a request layer.
+const DefaultMaxValues = 1000
+
+// LayerSetting says where a layer comes from.
+type LayerSetting struct {
+	Source    string `json:"source"`              // derived (default) or request
+	MaxValues int    `json:"maxValues,omitempty"` // distinct request values kept; 0 means DefaultMaxValues
+}
+
+// Types of outcome.
+const (
+	OutcomeBinary = "binary" // it happened; value 1 (or 0: it did not)
+	OutcomeMoney  = "money"  // an amount in the store's currency
+)
+
+// How several outcomes of one name on one decision make one figure.
+const (
+	CountFirst = "first" // the earliest by occurredAt, then outcomeId (default of binary)
+	CountSum   = "sum"   // all of them (default of money)
+	CountLast  = "last"
+)
+
+// OutcomeType registers an outcome.
+type OutcomeType struct {
+	Name   string   `json:"name"`
+	Type   string   `json:"type"`
+	Bound  float64  `json:"bound,omitempty"`  // hard bound of |value| of money, in currency units; 0 means DefaultBound
+	Cap    float64  `json:"cap,omitempty"`    // learning counts at most this much per decision; 0 means no cap
+	Count  string   `json:"count,omitempty"`  // first, sum, last; empty means by type
+	Window Duration `json:"window,omitempty"` // 0 means the experiment's
+}
+
+// DefaultBound of money outcomes, in currency units.
+const DefaultBound = 1_000_000
+
+// Counting returns how the outcome counts, its default filled in.
+func (o OutcomeType) Counting() string {
+	if o.Count == "" && o.Type == OutcomeMoney {
+		return CountSum
+	}
+	return cmp.Or(o.Count, CountFirst)
+}
+
+// Limit returns the hard bound of |value|.
+func (o OutcomeType) Limit() float64 {
+	if o.Type == OutcomeBinary {
+		return 1
+	}
+	return cmp.Or(o.Bound, DefaultBound)
+}
+
+// Channels of a surface.
+var channels = []string{"onsite", "email", "sms", "push", "app"}
+
+// Surface is a named place that asks for decisions.
+type Surface struct {
+	ID      string `json:"id"`
+	Channel string `json:"channel"`           // onsite, email, sms, push, app
+	Default string `json:"default,omitempty"` // an action's id; its first copy is what bau and trouble show
+	Ceiling string `json:"ceiling,omitempty"` // the most specific tier used here: store, moment, meaning, full (default)
+}
+
+// CeilingTier returns the ceiling, TierFull where none is set.
+func (s Surface) CeilingTier() Tier {
+	if t, ok := ParseTier(s.Ceiling); ok {
+		return t
+	}
+	return TierFull
+}
+
+// Action is what may be done at its surfaces. Its copy is versioned apart from it.
+type Action struct {
+	ID       string         `json:"id"`
+	Surfaces []string       `json:"surfaces"`
+	Type     string         `json:"type"`
+	Payload  map[string]any `json:"payload,omitempty"`
+	Rule     string         `json:"rule,omitempty"` // an expr-lang expression; empty means always eligible
+	Copy     []Copy         `json:"copy,omitempty"`
+}
+
+// Copy is the words of an action.
+type Copy struct {
+	ID       string   `json:"id"`
+	Headline string   `json:"headline"`
+	Body     string   `json:"body,omitempty"`
+	CTA      string   `json:"cta,omitempty"`
+	Voice    []string `json:"voice,omitempty"` // meaning values or tiers it is written for; empty is broad
+}
+
+// Hash is the content hash that an approval binds to; an action's copy is not part of it.
+func (a Action) Hash() string { a.Copy = nil; return contentHash(a) }
+
+// Hash is the content hash that an approval binds to.
+func (c Copy) Hash() string { return contentHash(c) }
+
+func contentHash(v any) string {
+	b, err := json.Marshal(v) // map keys are sorted
+	if err != nil {
+		panic(fmt.Sprintf("juncture: content that cannot be JSON: %v", err)) // declarations are decoded from JSON or YAML scalars
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:16])
+}
+
+// Statuses of an experiment.
+const (
+	StatusDraft   = "draft"
+	StatusRunning = "running"
+	StatusPaused  = "paused"
+	StatusStopped = "stopped"
+)
+
+// Stickiness of an experiment.
+const (
+	StickyNone    = "none"
+	StickySession = "session" // default of onsite and app
+	StickyWindow  = "window"
+)
+
+// Experiment is a surface learning towards a goal, with its groups, reward window and dates.
+type Experiment struct {
+	ID         string      `json:"id"`
+	Surface    string      `json:"surface"`
+	Goal       Goal        `json:"goal"`
+	Groups     GroupShares `json:"groups"`
+	Traffic    *float64    `json:"traffic,omitempty"` // share of shoppers in the experiment, 0 to 1; nil means 1
+	Floor      *float64    `json:"floor,omitempty"`   // total uniform mass ε; nil means DefaultFloor
+	Policy     string      `json:"policy,omitempty"`  // empty means policy.Default
+	Stickiness string      `json:"stickiness,omitempty"`
+	Status     string      `json:"status"`
+	Starts     *time.Time  `json:"starts,omitempty"`
+	Ends       *time.Time  `json:"ends,omitempty"`
+}
+
+// DefaultFloor is ε where the experiment sets none (statistics C.4).
+const DefaultFloor = 0.01
+
+// FloorMass returns ε, its default filled in.
+func (e Experiment) FloorMass() float64 {
+	if e.Floor == nil {
+		return DefaultFloor
+	}
+	return *e.Floor
+}
+
+// TrafficShare returns the share of shoppers who are in the experiment.
+func (e Experiment) TrafficShare() float64 {
+	if e.Traffic == nil {
+		return 1
+	}
+	return *e.Traffic
+}
+
+// Live reports whether the experiment decides at now.
+func (e Experiment) Live(now time.Time) bool {
+	return e.Status == StatusRunning && (e.Starts == nil || !now.Before(*e.Starts)) && (e.Ends == nil || now.Before(*e.Ends))
+}
+
+// Goal is the outcome that an experiment learns towards.
+type Goal struct {
+	Outcome string   `json:"outcome"`
+	Window  Duration `json:"window"`            // how long after the decision an outcome still counts
+	Measure string   `json:"measure,omitempty"` // of money: value (default) or rate
+}
+
+// Measures of a money goal.
+const (
+	MeasureValue = "value"
+	MeasureRate  = "rate"
+)
+
+// GroupShares is how an experiment splits its shoppers; the shares sum to 1.
+type GroupShares struct {
+	Policy  float64 `json:"policy"`
+	Random  float64 `json:"random"`
+	BAU     float64 `json:"bau"`
+	Holdout float64 `json:"holdout"`
+}
+
+// Share returns the share of a group, 0 for none.
+func (g GroupShares) Share(group Group) float64 {
+	switch group {
+	case GroupPolicy:
+		return g.Policy
+	case GroupRandom:
+		return g.Random
+	case GroupBAU:
+		return g.BAU
+	case GroupHoldout:
+		return g.Holdout
+	}
+	return 0
+}
+
+// Pick returns the group at u in [0, 1), in the order policy, random, bau, holdout.
+func (g GroupShares) Pick(u float64) Group {
+	for _, group := range [...]Group{GroupPolicy, GroupRandom, GroupBAU, GroupHoldout} {
+		if share := g.Share(group); u < share {
+			return group
+		} else {
+			u -= share
+		}
+	}
+	// Shares sum to 1 only within rounding: u landed in that crack, and belongs to the last group with a share.
+	for _, group := range [...]Group{GroupHoldout, GroupBAU, GroupRandom} {
+		if g.Share(group) > 0 {
+			return group
+		}
+	}
+	return GroupPolicy
+}
+
+// Duration is a time.Duration that is written as text, "24h" or "7d".
+type Duration time.Duration
+
+// ParseDuration reads Go's durations and whole days, "90m", "24h", "7d".
+func ParseDuration(s string) (Duration, error) {
+	var days int
+	if n, err := fmt.Sscanf(s, "%dd", &days); err == nil && n == 1 && fmt.Sprintf("%dd", days) == s && days >= 0 && days <= 36500 {
+		return Duration(time.Duration(days) * 24 * time.Hour), nil
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return 0, Errorf(CodeInvalidRequest, "bad duration %.40q", s).WithHint(`write "90m", "24h" or "7d"`)
+	}
+	return Duration(d), nil
+}
+
+func (d Duration) String() string {
+	if t := time.Duration(d); t >= 48*time.Hour && t%(24*time.Hour) == 0 {
+		return fmt.Sprintf("%dd", t/(24*time.Hour))
+	}
+	return time.Duration(d).String()
+}
+
+// MarshalText writes the duration as String does.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText reads what ParseDuration reads.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := ParseDuration(string(b))
+	*d = v
+	return err
+}
+
+// Reward windows run from a minute to 60 days.
+const (
+	MinWindow = time.Minute
+	MaxWindow = 60 * 24 * time.Hour
+)
+
+// Problem is one thing wrong with a declaration, at a path such as actions[1].copy[0].id.
+type Problem struct {
+	Path    string
+	Message string
+	Hint    string
+}
+
+// ValidName reports whether s is 1 to 64 of [a-z0-9_-]: ids of surfaces, actions, copy, experiments and outcomes.
+func ValidName(s string) bool { return validName(s, 64) }
+
+func validName(s string, most int) bool {
+	if s == "" || len(s) > most {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '_' || c == '-') {
+			return false
+		}
+	}
+	return true
+}
+
+// Limits of a declaration.
+const (
+	MaxText           = 10_000 // bytes of a headline, body or call to action
+	MaxActions        = 1_000
+	MaxCopyPerAction  = 50
+	MaxSurfaces       = 1_000
+	MaxOutcomes       = 50
+	MaxArmsPerSurface = 500
+)
+
+// Problems returns everything that is wrong with the declaration, in file order; none means that it may be applied.
+// Rules are checked by the pool, which compiles them.
+func (d *Declaration) Problems() []Problem {
+	c := check{}
+	if d.Store.Name == "" {
+		c.add("store.name", "a store needs a name", "store: {name: Demo, currency: GBP}")
+	}
+	if !validCurrency(d.Store.Currency) {
+		c.add("store.currency", fmt.Sprintf("%.20q is not an ISO 4217 code", d.Store.Currency), "three capitals, such as GBP")
+	}
+	for name, l := range sorted(d.Layers) {
+		path := "layers." + name
+		if _, ok := ParseLayer(name); !ok {
+			c.add(path, fmt.Sprintf("no layer is called %.40q", name), "moment, meaning, trajectory or catalogue")
+		}
+		c.oneOf(path+".source", l.Source, SourceDerived, SourceRequest)
+		if l.MaxValues < 0 || l.MaxValues > 100_000 {
+			c.add(path+".maxValues", "must be 1 to 100000", "")
+		}
+	}
+	outcomes, surfaces, actions := map[string]OutcomeType{}, map[string]Surface{}, map[string]Action{}
+	c.most("outcomes", len(d.Outcomes), MaxOutcomes)
+	for i, o := range d.Outcomes {
+		path := fmt.Sprintf("outcomes[%d]", i)
+		name(&c, path+".name", o.Name, outcomes, o)
+		c.oneOf(path+".type", o.Type, OutcomeBinary, OutcomeMoney)
+		if o.Count != "" {
+			c.oneOf(path+".count", o.Count, CountFirst, CountSum, CountLast)
+		}
+		c.number(path+".bound", o.Bound, 0, 1e12)
+		c.number(path+".cap", o.Cap, 0, 1e12)
+		if o.Window != 0 {
+			c.window(path+".window", o.Window)
+		}
+	}
+	c.most("surfaces", len(d.Surfaces), MaxSurfaces)
+	for i, s := range d.Surfaces {
+		path := fmt.Sprintf("surfaces[%d]", i)
+		name(&c, path+".id", s.ID, surfaces, s)
+		c.oneOf(path+".channel", s.Channel, channels...)
+		if s.Ceiling != "" {
+			c.oneOf(path+".ceiling", s.Ceiling, tierNames[:]...)
+		}
+	}
+	c.most("actions", len(d.Actions), MaxActions)
+	for i, a := range d.Actions {
+		path := fmt.Sprintf("actions[%d]", i)
+		name(&c, path+".id", a.ID, actions, a)
+		c.action(path, a, surfaces)
+	}
+	for i, s := range d.Surfaces {
+		if s.Default == "" {
+			continue
+		}
+		path := fmt.Sprintf("surfaces[%d].default", i)
+		if a, ok := actions[s.Default]; !ok {
+			c.add(path, fmt.Sprintf("no action is called %.80q", s.Default), "declare it under actions")
+		} else if !slices.Contains(a.Surfaces, s.ID) {
+			c.add(path, fmt.Sprintf("action %q is not offered at surface %q", s.Default, s.ID), "add the surface to the action's surfaces")
+		}
+	}
+	experiments, running := map[string]Experiment{}, map[string]string{}
+	c.most("experiments", len(d.Experiments), MaxSurfaces)
+	for i, e := range d.Experiments {
+		path := fmt.Sprintf("experiments[%d]", i)
+		name(&c, path+".id", e.ID, experiments, e)
+		c.experiment(path, e, surfaces, outcomes)
+		if other, ok := running[e.Surface]; ok && e.Status == StatusRunning {
+			c.add(path+".status", fmt.Sprintf("experiment %q already runs at surface %q", other, e.Surface), "at most one running experiment per surface")
+		} else if e.Status == StatusRunning {
+			running[e.Surface] = e.ID
+		}
+	}
+	for i, k := range d.Context {
+		if k == "" || len(k) > 64 {
+			c.add(fmt.Sprintf("context[%d]", i), "a context key is 1 to 64 characters", "")
+		}
+	}
+	return c.problems
+}
+
+type check struct{ problems []Problem }
+
+func (c *check) add(path, message, hint string) {
+	c.problems = append(c.problems, Problem{Path: path, Message: message, Hint: hint})
+}
+
+func (c *check) oneOf(path, v string, allowed ...string) {
+	if !slices.Contains(allowed, v) {
+		c.add(path, fmt.Sprintf("%.40q is not allowed here", v), fmt.Sprintf("one of %q", allowed))
+	}
+}
+
+func (c *check) number(path string, v, low, high float64) {
+	if !(v >= low && v <= high) { // also NaN
+		c.add(path, fmt.Sprintf("%v is not between %v and %v", v, low, high), "")
+	}
+}
+
+func (c *check) most(path string, n, most int) {
+	if n > most {
+		c.add(path, fmt.Sprintf("%d entries; at most %d are kept", n, most), "")
+	}
+}
+
+func (c *check) window(path string, w Duration) {
+	if time.Duration(w) < MinWindow || time.Duration(w) > MaxWindow {
+		c.add(path, fmt.Sprintf("window %v is not between 1m and 60d", w), `write "24h" or "7d"`)
+	}
+}
+
+func (c *check) text(path, s string) {
+	if len(s) > MaxText {
+		c.add(path, fmt.Sprintf("%d bytes; at most %d", len(s), MaxText), "")
+	}
+}
+
+// name checks an id and that it is the first of its kind, and notes it in seen.
+func name[T any](c *check, path, id string, seen map[string]T, v T) {
+	if !ValidName(id) {
+		c.add(path, fmt.Sprintf("%.80q is not 1 to 64 of [a-z0-9_-]", id), "")
+	} else if _, dup := seen[id]; dup {
+		c.add(path, fmt.Sprintf("%q is declared twice", id), "give one of them another name, or delete it")
+	}
+	seen[id] = v
+}
+
+func (c *check) action(path string, a Action, surfaces map[string]Surface) {
+	if !validName(a.Type, 32) {
+		c.add(path+".type", fmt.Sprintf("%.40q is not 1 to 32 of [a-z0-9_-]", a.Type), "such as discount, content, loyalty")
+	}
+	if len(a.Surfaces) == 0 {
+		c.add(path+".surfaces", "an action needs a surface", "surfaces: [home_hero]")
+	}
+	for i, s := range a.Surfaces {
+		if _, ok := surfaces[s]; !ok {
+			c.add(fmt.Sprintf("%s.surfaces[%d]", path, i), fmt.Sprintf("no surface is called %.80q", s), "declare it under surfaces")
+		}
+		if slices.Index(a.Surfaces, s) != i {
+			c.add(fmt.Sprintf("%s.surfaces[%d]", path, i), fmt.Sprintf("%.80q is named twice", s), "")
+		}
+	}
+	c.text(path+".rule", a.Rule)
+	if b, err := json.Marshal(a.Payload); err != nil || len(b) > MaxText {
+		c.add(path+".payload", fmt.Sprintf("payload must be JSON of at most %d bytes", MaxText), "")
+	}
+	if len(a.Copy) == 0 {
+		c.add(path+".copy", "an action needs copy", `copy: [{id: plain, headline: "..."}]`)
+	}
+	c.most(path+".copy", len(a.Copy), MaxCopyPerAction)
+	ids, broad := map[string]Copy{}, false
+	for i, w := range a.Copy {
+		at := fmt.Sprintf("%s.copy[%d]", path, i)
+		name(c, at+".id", w.ID, ids, w)
+		if w.Headline == "" {
+			c.add(at+".headline", "copy needs a headline", "")
+		}
+		c.text(at+".headline", w.Headline)
+		c.text(at+".body", w.Body)
+		c.text(at+".cta", w.CTA)
+		for j, v := range w.Voice {
+			if !ValidLayerValue(v) {
+				c.add(fmt.Sprintf("%s.voice[%d]", at, j), fmt.Sprintf("%.80q is not a meaning value", v), "1 to 64 of [a-z0-9._-]")
+			}
+		}
+		broad = broad || len(w.Voice) == 0
+	}
+	if len(a.Copy) > 0 && !broad {
+		c.add(path+".copy", "no copy without a voice", "broad copy must exist, so that nobody gets nothing")
+	}
+}
+
+func (c *check) experiment(path string, e Experiment, surfaces map[string]Surface, outcomes map[string]OutcomeType) {
+	if _, ok := surfaces[e.Surface]; !ok {
+		c.add(path+".surface", fmt.Sprintf("no surface is called %.80q", e.Surface), "declare it under surfaces")
+	}
+	o, ok := outcomes[e.Goal.Outcome]
+	if !ok {
+		c.add(path+".goal.outcome", fmt.Sprintf("no outcome is called %.80q", e.Goal.Outcome), "declare it under outcomes")
+	}
+	if e.Goal.Measure != "" {
+		c.oneOf(path+".goal.measure", e.Goal.Measure, MeasureValue, MeasureRate)
+		if ok && o.Type != OutcomeMoney && e.Goal.Measure == MeasureValue {
+			c.add(path+".goal.measure", fmt.Sprintf("outcome %q is not money", o.Name), "leave measure out")
+		}
+	}
+	c.window(path+".goal.window", e.Goal.Window)
+	sum := 0.0
+	for _, g := range [...]Group{GroupPolicy, GroupRandom, GroupBAU, GroupHoldout} {
+		c.number(path+".groups."+g.String(), e.Groups.Share(g), 0, 1)
+		sum += e.Groups.Share(g)
+	}
+	if !(math.Abs(sum-1) <= 1e-9) {
+		c.add(path+".groups", fmt.Sprintf("shares sum to %v, not 1", sum), "groups: {policy: 0.85, random: 0.05, bau: 0.05, holdout: 0.05}")
+	}
+	c.number(path+".traffic", e.TrafficShare(), 0, 1)
+	c.number(path+".floor", e.FloorMass(), 0, 1)
+	if e.Stickiness != "" {
+		c.oneOf(path+".stickiness", e.Stickiness, StickyNone, StickySession, StickyWindow)
+	}
+	c.oneOf(path+".status", e.Status, StatusDraft, StatusRunning, StatusPaused, StatusStopped)
+	if e.Starts != nil && e.Ends != nil && !e.Starts.Before(*e.Ends) {
+		c.add(path+".ends", "ends before it starts", "")
+	}
+}
+
+func validCurrency(s string) bool {
+	return len(s) == 3 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'A' && s[1] <= 'Z' && s[2] >= 'A' && s[2] <= 'Z'
+}
+
+// MinorDigits is the number of decimals of a currency's smallest unit (ISO 4217), 2 for those not listed.
+func MinorDigits(currency string) int {
+	switch currency {
+	case "BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF", "XPF":
+		return 0
+	case "BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND":
+		return 3
+	}
+	return 2
+}
+
+// sorted yields a map's entries by key.
+func sorted[V any](m map[string]V) func(yield func(string, V) bool) {
+	return func(yield func(string, V) bool) {
+		keys := make([]string, 0, len(m))
+		for k := range m {
+			keys = append(keys, k)
+		}
+		slices.Sort(keys)
+		for _, k := range keys {
+			if !yield(k, m[k]) {
+				return
+			}
+		}
+	}
+}

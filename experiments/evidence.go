@@ -1,0 +1,25 @@
+package experiments
+
+import (
+	"time"
+
+	"github.com/juncture/juncture"
+)
+
+// Evidence is one experiment as the read-outs need it.
+type Evidence struct {
+	Experiment juncture.Experiment
+	Outcome    juncture.OutcomeType // of the goal
+	Currency   string
+	Arms       map[juncture.ArmID]ArmInfo // every arm that ever had evidence or may be shown
+	Cells      []juncture.Cell            // the leaves, in key order
+	AsOf       time.Time
+}
+
+// ArmInfo describes an arm to people.
+type ArmInfo struct {
+	Arm      juncture.Arm
+	Type     string // the action's
+	Headline string
+	Live     bool // may be shown now
+}

@@ -1,0 +1,269 @@
+package juncture
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+)
+
+// Status of an outcome.
+type Status string
+
+// The statuses. Only recorded outcomes are learnt from.
+const (
+	StatusRecorded  Status = "recorded"
+	StatusDuplicate Status = "duplicate" // seen before, with the same value: nothing changed
+	StatusLate      Status = "late"      // after the window: reported, not learnt
+	StatusHeld      Status = "held"      // its decision is not activated yet
+	StatusIgnored   Status = "ignored"   // preview, bot, denied consent, or nothing to credit
+)
+
+// Outcome is what came back for one decision, as the ledger keeps it. It is unique by (Serial, Event, ID).
+type Outcome struct {
+	Serial   uint64
+	Event    string // the registered outcome's name
+	ID       string // the caller's outcomeId; empty is an id like any other
+	Adjusts  string // with IsAdjustment: the ID of the outcome that it changes
+	Adjust   bool   // an adjustment: Minor is the change
+	Value    float64
+	Minor    int64 // Value in minor units of money, or 0/1
+	Currency string
+	At       time.Time // when it happened: occurredAt where that is believed, else its arrival
+	Received time.Time
+	Status   Status
+}
+
+// Tally is the additive statistics of an arm at an intersection: the fold of the ledger. All are integers, so that
+// order never matters and a refund undoes exactly.
+type Tally struct {
+	Trials     int64 // decisions that count
+	Outcomes   int64 // recorded and late outcomes, less whole refunds
+	Successes  int64 // trials whose aggregate is above zero
+	Value      int64 // sum of the aggregates that are learnt, in minor units
+	LogValue   int64 // sum of ln(aggregate in major units), in 1e-4
+	LogValueSq int64 // sum of its square, in 1e-8
+}
+
+// Plus adds two tallies.
+func (t Tally) Plus(o Tally) Tally {
+	return Tally{t.Trials + o.Trials, t.Outcomes + o.Outcomes, t.Successes + o.Successes, t.Value + o.Value,
+		t.LogValue + o.LogValue, t.LogValueSq + o.LogValueSq}
+}
+
+// Minus takes o away again.
+func (t Tally) Minus(o Tally) Tally {
+	return Tally{t.Trials - o.Trials, t.Outcomes - o.Outcomes, t.Successes - o.Successes, t.Value - o.Value,
+		t.LogValue - o.LogValue, t.LogValueSq - o.LogValueSq}
+}
+
+// TallyKey names a tally. The tally of the empty Event holds the trials, one per outcome name the rest.
+type TallyKey struct {
+	Experiment   string
+	Intersection Intersection
+	Arm          ArmID
+	Group        Group
+	Event        string
+}
+
+// Delta is what one entry of the ledger adds to one tally.
+type Delta struct {
+	TallyKey
+	Tally
+}
+
+// Trial returns the delta of one trial of the claims' decision for an arm; n is 1, or -1 to take it away.
+func (c Claims) Trial(arm ArmID, n int64) Delta {
+	return Delta{TallyKey: c.tallyKey(arm, ""), Tally: Tally{Trials: n}}
+}
+
+func (c Claims) tallyKey(arm ArmID, event string) TallyKey {
+	return TallyKey{Experiment: c.Experiment, Intersection: c.Intersection, Arm: arm, Group: c.Group, Event: event}
+}
+
+// Minor converts a value to the outcome's integer units: minor units of the currency for money, 0 or 1 for binary.
+// Halves round away from zero.
+func (o OutcomeType) Minor(value float64, currency string) int64 {
+	if o.Type == OutcomeMoney {
+		value *= math.Pow10(MinorDigits(currency))
+	}
+	return int64(math.Round(value))
+}
+
+// Aggregate folds all outcomes of one name on one decision into what they contribute to its tally. It depends only on
+// the set of rows, never on their order of arrival.
+//
+// An outcome's net is its value plus its adjustments; one whose adjustments take it to zero is void, as if it had not
+// been (a whole refund takes the success back). The recorded ones that are left make one aggregate by o.Counting, at
+// most o.Cap; a success is an aggregate above zero (statistics A.2, D).
+func (o OutcomeType) Aggregate(rows []Outcome, currency string) Tally {
+	type net struct {
+		Outcome
+		sum      int64
+		adjusted bool
+	}
+	nets := make([]net, 0, len(rows))
+	for _, r := range rows {
+		if !r.Adjust && (r.Status == StatusRecorded || r.Status == StatusLate) {
+			nets = append(nets, net{Outcome: r, sum: r.Minor})
+		}
+	}
+	for _, r := range rows {
+		if r.Adjust {
+			for i := range nets {
+				if nets[i].ID == r.Adjusts {
+					nets[i].sum += r.Minor
+					nets[i].adjusted = true
+				}
+			}
+		}
+	}
+	nets = slices.DeleteFunc(nets, func(n net) bool { return n.adjusted && n.sum == 0 })
+	t := Tally{Outcomes: int64(len(nets))}
+	nets = slices.DeleteFunc(nets, func(n net) bool { return n.Status != StatusRecorded })
+	if len(nets) == 0 {
+		return t
+	}
+	slices.SortFunc(nets, func(a, b net) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.ID, b.ID)) })
+	var sum int64
+	switch o.Counting() {
+	case CountFirst:
+		sum = nets[0].sum
+	case CountLast:
+		sum = nets[len(nets)-1].sum
+	default:
+		for _, n := range nets {
+			sum += n.sum
+		}
+	}
+	if o.Cap > 0 {
+		sum = min(sum, o.Minor(o.Cap, currency))
+	}
+	if sum > 0 {
+		t.Successes = 1
+		t.Value = sum
+		if o.Type == OutcomeMoney {
+			l := math.Log(float64(sum) / math.Pow10(MinorDigits(currency)))
+			t.LogValue = int64(math.Round(l * 1e4))
+			t.LogValueSq = int64(math.Round(l * l * 1e8))
+		}
+	}
+	return t
+}
+
+// Settlement is what the ledger already holds of a decision when something new comes for it.
+type Settlement struct {
+	Claims     Claims
+	Activation *Activation // nil: none
+	Type       OutcomeType
+	Currency   string    // of the store
+	Earlier    []Outcome // of the same event on this decision
+}
+
+// Active reports whether the decision is a trial.
+func (s Settlement) Active() bool {
+	return !s.Claims.Ignored && (!s.Claims.Deferred || s.Activation != nil)
+}
+
+// Arm is the arm that the trial belongs to: the served one where the page said so.
+func (s Settlement) Arm() ArmID {
+	if s.Activation != nil && s.Activation.Served {
+		return s.Activation.Arm
+	}
+	return s.Claims.Arm
+}
+
+// Until is the end of the window in which an outcome is learnt: it runs from the activation of a deferred decision,
+// and has the outcome's own length where that is set.
+func (s Settlement) Until() time.Time {
+	window := s.Claims.Until.Sub(s.Claims.At)
+	if s.Type.Window != 0 {
+		window = time.Duration(s.Type.Window)
+	}
+	if s.Claims.Deferred && s.Activation != nil {
+		return s.Activation.At.Add(window)
+	}
+	return s.Claims.At.Add(window)
+}
+
+// Settle decides what becomes of a new outcome: its status, and the delta that it adds. in carries everything but its
+// Status; an adjustment without Whole carries the change in Minor. The returned outcome is to be appended unless its
+// status is StatusDuplicate.
+//
+// Errors: CodeOutcomeConflict (same id, other value), CodeUnprocessable (adjusts nothing known, or below zero).
+func (s Settlement) Settle(in Outcome, whole bool) (Outcome, Delta, error) {
+	delta := Delta{TallyKey: s.Claims.tallyKey(s.Arm(), in.Event)}
+	if in.Adjust {
+		left, status, ok := s.remaining(in.Adjusts, in.ID)
+		if !ok {
+			return in, delta, Errorf(CodeUnprocessable, "no outcome %.80q to adjust", in.Adjusts).
+				WithHint("adjusts names the outcomeId of an earlier outcome of the same event").WithField("adjusts")
+		}
+		if whole {
+			in.Minor = -left
+			in.Value = s.Type.major(in.Minor, s.Currency)
+		}
+		if dup, err := s.duplicate(in, whole); dup || err != nil {
+			in.Status = StatusDuplicate
+			return in, delta, err
+		}
+		if left+in.Minor < 0 {
+			return in, delta, Errorf(CodeUnprocessable, "the adjustment takes outcome %.80q below zero", in.Adjusts).
+				WithHint("omit value to refund all that is left").WithField("value")
+		}
+		in.Status = status // whether it is learnt is the adjusted outcome's timing
+	} else {
+		if dup, err := s.duplicate(in, false); dup || err != nil {
+			in.Status = StatusDuplicate
+			return in, delta, err
+		}
+		switch {
+		case s.Claims.Ignored:
+			in.Status = StatusIgnored
+		case !s.Active():
+			in.Status = StatusHeld
+		case in.At.After(s.Until()):
+			in.Status = StatusLate
+		default:
+			in.Status = StatusRecorded
+		}
+	}
+	before := s.Type.Aggregate(s.Earlier, s.Currency)
+	after := s.Type.Aggregate(append(slices.Clone(s.Earlier), in), s.Currency)
+	delta.Tally = after.Minus(before)
+	return in, delta, nil
+}
+
+// remaining returns what is left of outcome id after its adjustments, other than adjustment except.
+func (s Settlement) remaining(id, except string) (left int64, status Status, ok bool) {
+	for _, r := range s.Earlier {
+		if !r.Adjust && r.ID == id {
+			left, status, ok = left+r.Minor, r.Status, true
+		} else if r.Adjust && r.Adjusts == id && r.ID != except {
+			left += r.Minor
+		}
+	}
+	return left, status, ok
+}
+
+func (s Settlement) duplicate(in Outcome, whole bool) (bool, error) {
+	for _, r := range s.Earlier {
+		if r.ID != in.ID {
+			continue
+		}
+		same := r.Adjust == in.Adjust && r.Adjusts == in.Adjusts && r.Currency == in.Currency && (whole || r.Minor == in.Minor)
+		if !same {
+			return false, Errorf(CodeOutcomeConflict, "outcome %.80q was recorded with another value", in.ID).
+				WithHint("use adjusts to change an earlier outcome, or another outcomeId for a new one").WithField("outcomeId")
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+func (o OutcomeType) major(minor int64, currency string) float64 {
+	if o.Type == OutcomeMoney {
+		return float64(minor) / math.Pow10(MinorDigits(currency))
+	}
+	return float64(minor)
+}
