@@ -20,6 +20,9 @@ type Declaration struct {
 	Actions     []Action                `json:"actions,omitempty"`
 	Experiments []Experiment            `json:"experiments,omitempty"`
 	Context     []string                `json:"context,omitempty"` // context keys that are kept; empty keeps all
+
+	// CopyOrder is the order of each action's copy as last declared; it is derived, never written in a store file.
+	CopyOrder map[string][]string `json:"copyOrder,omitempty"`
 }
 
 // StoreInfo names the store. One database is one store.

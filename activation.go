@@ -1,0 +1,54 @@
+package juncture
+
+// Activate decides what an activation does to a decision: the deltas that it adds and the outcomes whose status it
+// changes (held ones are recorded or late from now on). rows are all outcomes of the decision, earlier its activation
+// or nil. done is true when nothing changes: it was a trial already.
+//
+// The error is CodeDecisionConflict: it was activated with another arm.
+func Activate(c Claims, earlier *Activation, act Activation, types []OutcomeType, currency string, rows []Outcome) (deltas []Delta, changed []Outcome, done bool, err error) {
+	if c.Ignored || (!c.Deferred && !act.Served) {
+		return nil, nil, true, nil
+	}
+	if earlier != nil {
+		if act.Served && (!earlier.Served || earlier.Arm != act.Arm) {
+			return nil, nil, false, Errorf(CodeDecisionConflict, "the decision was activated with another arm").
+				WithHint("the first activation stands")
+		}
+		return nil, nil, true, nil
+	}
+	before := Settlement{Claims: c, Currency: currency}
+	after := Settlement{Claims: c, Currency: currency, Activation: &act}
+	if before.Active() {
+		deltas = append(deltas, c.Trial(before.Arm(), -1))
+	}
+	deltas = append(deltas, c.Trial(after.Arm(), 1))
+	for _, t := range types {
+		before.Type, after.Type = t, t
+		var old, now []Outcome
+		for _, r := range rows {
+			if r.Event != t.Name {
+				continue
+			}
+			old = append(old, r)
+			if r.Status == StatusHeld {
+				r.Status = StatusRecorded
+				if r.At.After(after.Until()) {
+					r.Status = StatusLate
+				}
+				changed = append(changed, r)
+			}
+			now = append(now, r)
+		}
+		was, is := t.Aggregate(old, currency), t.Aggregate(now, currency)
+		if before.Arm() == after.Arm() {
+			is, was = is.Minus(was), Tally{}
+		}
+		if was != (Tally{}) {
+			deltas = append(deltas, Delta{TallyKey: c.tallyKey(before.Arm(), t.Name), Tally: Tally{}.Minus(was)})
+		}
+		if is != (Tally{}) {
+			deltas = append(deltas, Delta{TallyKey: c.tallyKey(after.Arm(), t.Name), Tally: is})
+		}
+	}
+	return deltas, changed, false, nil
+}

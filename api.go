@@ -1,0 +1,190 @@
+package juncture
+
+import "time"
+
+// The JSON of the API, as docs/api.md describes it. The server decodes and encodes these, the engine answers them and
+// the client sends them.
+
+// ChooseRequest asks for one decision.
+type ChooseRequest struct {
+	Surface         string         `json:"surface"`
+	ShopperID       string         `json:"shopperId,omitempty"`
+	AnonymousID     string         `json:"anonymousId,omitempty"`
+	RequestID       string         `json:"requestId,omitempty"`
+	SessionID       string         `json:"sessionId,omitempty"`
+	Context         map[string]any `json:"context,omitempty"`
+	Layers          *LayerValues   `json:"layers,omitempty"`
+	Candidates      []string       `json:"candidates,omitempty"`
+	ExcludedActions []string       `json:"excludedActions,omitempty"`
+	DeferActivation bool           `json:"deferActivation,omitempty"`
+	Consent         *Consent       `json:"consent,omitempty"`
+	Explain         bool           `json:"explain,omitempty"`
+	Preview         *Preview       `json:"preview,omitempty"`
+}
+
+// LayerValues are what a caller knows of the layers; empty means not sent.
+type LayerValues struct {
+	Moment     string `json:"moment,omitempty"`
+	Meaning    string `json:"meaning,omitempty"`
+	Trajectory string `json:"trajectory,omitempty"`
+	Catalogue  string `json:"catalogue,omitempty"`
+}
+
+// Values returns the four in key order.
+func (v *LayerValues) Values() [LayerCount]string {
+	if v == nil {
+		return [LayerCount]string{}
+	}
+	return [LayerCount]string{v.Moment, v.Meaning, v.Trajectory, v.Catalogue}
+}
+
+// Consent of the shopper: "granted", "denied" or "unknown" (also empty).
+type Consent struct {
+	Personalization string `json:"personalization,omitempty"`
+	Analytics       string `json:"analytics,omitempty"`
+}
+
+// Preview forces a view of a live action.
+type Preview struct {
+	ActionID string `json:"actionId"`
+}
+
+// ChooseAnswer is what to render, and why.
+type ChooseAnswer struct {
+	DecisionID    string           `json:"decisionId"`
+	ActionID      *string          `json:"actionId"` // null: render the page as it would be without Juncture
+	Action        *ActionView      `json:"action"`
+	Copy          *CopyView        `json:"copy"`
+	Products      []string         `json:"products"`
+	Probability   float64          `json:"probability"` // of this arm, given the group; exact
+	Ranking       []RankedView     `json:"ranking"`     // the eligible arms, likeliest first; sums to 1
+	Intersection  IntersectionView `json:"intersection"`
+	Group         Group            `json:"group"`
+	Reason        Reason           `json:"reason"`
+	ReasonDetail  Detail           `json:"reasonDetail,omitempty"`
+	PolicyVersion string           `json:"policyVersion"`
+	Active        bool             `json:"active"` // a trial now; false until /activate when deferred
+	RewardUntil   time.Time        `json:"rewardUntil"`
+	Warnings      []string         `json:"warnings"`
+	Explanation   *ExplanationView `json:"explanation,omitempty"`
+}
+
+// ActionView is an action version as served.
+type ActionView struct {
+	ID      string         `json:"id"`
+	Version int            `json:"version"`
+	Type    string         `json:"type"`
+	Payload map[string]any `json:"payload"`
+}
+
+// CopyView is a copy version as served.
+type CopyView struct {
+	ID       string `json:"id"`
+	Version  int    `json:"version"`
+	Headline string `json:"headline"`
+	Body     string `json:"body"`
+	CTA      string `json:"cta"`
+}
+
+// RankedView is one eligible arm.
+type RankedView struct {
+	ActionID    string  `json:"actionId"`
+	CopyID      string  `json:"copyId"`
+	Probability float64 `json:"probability"`
+}
+
+// IntersectionView is the cell that was decided on.
+type IntersectionView struct {
+	Key          string               `json:"key"`
+	Tier         string               `json:"tier"`
+	Layers       map[string]LayerView `json:"layers"`
+	OwnEvidence  float64              `json:"ownEvidence"`            // trials of the served action at this cell
+	Borrowed     float64              `json:"borrowed"`               // pseudo-trials that its prior is worth
+	BorrowedFrom string               `json:"borrowedFrom,omitempty"` // the next broader rung
+}
+
+// LayerView is one layer with how sure it is, in [0, 1], and why.
+type LayerView struct {
+	Value      string  `json:"value"`
+	Confidence float64 `json:"confidence"`
+	Reason     string  `json:"reason"`
+}
+
+// ExplanationView says more, when asked.
+type ExplanationView struct {
+	Filtered []FilteredView `json:"filtered"`
+	Floor    float64        `json:"floor"`
+	Policy   string         `json:"policy"`
+	Share    float64        `json:"groupShare"`
+}
+
+// FilteredView is an arm that was not eligible.
+type FilteredView struct {
+	ActionID string `json:"actionId"`
+	CopyID   string `json:"copyId"`
+	Why      string `json:"why"`
+}
+
+// ActivateRequest says that a decision was shown.
+type ActivateRequest struct {
+	DecisionID string  `json:"decisionId"`
+	Served     *Served `json:"served,omitempty"`
+}
+
+// Served is what the page showed instead.
+type Served struct {
+	ActionID    string  `json:"actionId"`
+	CopyID      string  `json:"copyId,omitempty"`
+	Probability float64 `json:"probability,omitempty"`
+}
+
+// ActivateAnswer confirms it.
+type ActivateAnswer struct {
+	DecisionID  string    `json:"decisionId"`
+	Status      string    `json:"status"` // activated, duplicate (it was a trial already) or ignored
+	Active      bool      `json:"active"`
+	RewardUntil time.Time `json:"rewardUntil"`
+}
+
+// RewardRequest tells an outcome. Value is a pointer: omitted is not zero.
+type RewardRequest struct {
+	DecisionID string   `json:"decisionId,omitempty"`
+	ShopperID  string   `json:"shopperId,omitempty"`
+	Event      string   `json:"event"`
+	Value      *float64 `json:"value,omitempty"`
+	Currency   string   `json:"currency,omitempty"`
+	OutcomeID  string   `json:"outcomeId,omitempty"`
+	Adjusts    *string  `json:"adjusts,omitempty"`
+	OccurredAt string   `json:"occurredAt,omitempty"`
+}
+
+// RewardAnswer says what became of it.
+type RewardAnswer struct {
+	Status       Status       `json:"status"`
+	AttributedTo []CreditView `json:"attributedTo"`
+	Reward       float64      `json:"reward"`  // the value recorded, or the change of an adjustment
+	Learned      bool         `json:"learned"` // a posterior moved
+	Warnings     []string     `json:"warnings,omitempty"`
+}
+
+// CreditView is a decision that an outcome was credited to.
+type CreditView struct {
+	DecisionID string  `json:"decisionId"`
+	Experiment string  `json:"experiment,omitempty"`
+	ActionID   string  `json:"actionId,omitempty"`
+	CopyID     string  `json:"copyId,omitempty"`
+	Credit     float64 `json:"credit"` // share of the outcome, in [0, 1]
+	Status     Status  `json:"status"`
+}
+
+// ProblemView is problem details (RFC 9457) as every 4xx and 5xx carries them.
+type ProblemView struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail"`
+	ErrorCode Code   `json:"errorCode"`
+	RequestID string `json:"requestId"`
+	Hint      string `json:"hint,omitempty"`
+	Field     string `json:"field,omitempty"`
+}

@@ -1,0 +1,50 @@
+package console
+
+import (
+	"bytes"
+	"encoding/csv"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+)
+
+// neutral keeps a spreadsheet from reading text as a formula: a cell that begins with = + - @, a tab or a line end gets
+// a leading apostrophe.
+func neutral(s string) string {
+	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
+		return "'" + s
+	}
+	return s
+}
+
+// table is a CSV in the making. Its numbers are plain: rates between 0 and 1, a point for decimals.
+type table struct {
+	b bytes.Buffer
+	w *csv.Writer
+}
+
+func newTable(head ...string) *table {
+	t := &table{}
+	t.w = csv.NewWriter(&t.b)
+	t.row(head...)
+	return t
+}
+
+func (t *table) row(cells ...string) {
+	for i := range cells {
+		cells[i] = neutral(cells[i])
+	}
+	_ = t.w.Write(cells) // a bytes.Buffer takes everything
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
+
+func whole(v int64) string { return strconv.FormatInt(v, 10) }
+
+func (t *table) send(g *gin.Context, name string) {
+	t.w.Flush()
+	g.Header("Content-Disposition", `attachment; filename="`+name+`.csv"`)
+	g.Data(http.StatusOK, "text/csv; charset=utf-8", t.b.Bytes())
+}

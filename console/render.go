@@ -1,0 +1,211 @@
+package console
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
+)
+
+//go:embed templates static
+var files embed.FS
+
+// pages are the parsed templates and the static files.
+type pages struct {
+	templates map[string]*template.Template
+	static    map[string][]byte
+	sum       string // of all static files: part of their path, so that they may be cached for good
+}
+
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "error"}
+
+func loadPages() (*pages, error) {
+	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}}
+	sum := sha256.New()
+	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := files.ReadFile(name)
+		p.static[path.Base(name)] = b
+		sum.Write([]byte(name))
+		sum.Write(b)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("console: static files: %w", err)
+	}
+	p.sum = hex.EncodeToString(sum.Sum(nil)[:8])
+	base, err := template.New("base.html").Funcs(functions).ParseFS(files, "templates/base.html")
+	if err != nil {
+		return nil, fmt.Errorf("console: %w", err)
+	}
+	for _, name := range pageNames {
+		t, err := template.Must(base.Clone()).ParseFS(files, "templates/"+name+".html")
+		if err != nil {
+			return nil, fmt.Errorf("console: %w", err)
+		}
+		p.templates[name] = t
+	}
+	return p, nil
+}
+
+// functions are what templates call; all are pure.
+var functions = template.FuncMap{
+	"percent": experiments.Percent,
+	"sure":    experiments.Sure,
+	"count":   experiments.Count,
+	"whole":   func(v float64) string { return experiments.Count(int64(v + 0.5)) },
+	"title":   experiments.Title,
+	"when":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	"colour":  colourClass,
+	"state":   stateTitle,
+	"short": func(s string) string {
+		if len(s) > 14 {
+			return s[:12] + "…"
+		}
+		return s
+	},
+}
+
+func stateTitle(s experiments.State) string {
+	return map[experiments.State]string{experiments.StateWinner: "Won", experiments.StateLeaning: "Leaning",
+		experiments.StateThin: "Too thin", experiments.StateEmpty: "No data"}[s]
+}
+
+// layout is what every page has.
+type layout struct {
+	Title     string
+	CSS       string
+	Icon      string
+	Store     string
+	Simulated bool
+	User      string // empty: nobody is signed in
+	Role      string
+	Nav       []navItem
+}
+
+type navItem struct {
+	Title, Href string
+	Current     bool
+}
+
+func (c *Console) layout(g *gin.Context, title string) (layout, error) {
+	s, err := c.deps.Source.Store(g.Request.Context())
+	if err != nil {
+		return layout{}, err
+	}
+	return c.layoutFor(g, title, s), nil
+}
+
+func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
+	l := layout{Title: title, CSS: staticPath + c.pages.sum + "/console.css", Icon: staticPath + c.pages.sum + "/icon.svg",
+		Store: s.Name, Simulated: s.Simulated}
+	if u, ok := currentUser(g); ok {
+		l.User, l.Role = u.Name, fmt.Sprint(u.Role)
+		here := g.Request.URL.Path
+		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
+	}
+	return l
+}
+
+// render executes the template to memory first, so that a failure is an error page and never half a page.
+func (c *Console) render(g *gin.Context, status int, name string, page any) {
+	var b bytes.Buffer
+	if err := c.pages.templates[name].ExecuteTemplate(&b, "base.html", page); err != nil {
+		c.deps.Log.Error("console: template", "page", name, "error", err)
+		g.Abort()
+		g.Data(http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("This page could not be drawn. The log says why.\n"))
+		return
+	}
+	g.Data(status, "text/html; charset=utf-8", b.Bytes())
+}
+
+type errorPage struct {
+	layout
+	Status  int
+	Message string
+	Hint    string
+}
+
+// fail answers with an error page: the message of one of Juncture's errors, never more of any other.
+func (c *Console) fail(g *gin.Context, err error) {
+	code := juncture.ErrorCode(err)
+	status := statusOf(code)
+	p := &errorPage{Status: status, Message: "Something went wrong on our side.", Hint: "Try again. If it stays, the log of the server says why."}
+	if e, ok := errors.AsType[*juncture.Error](err); ok && status < 500 {
+		p.Message, p.Hint = e.Message, e.Hint
+	} else {
+		c.deps.Log.Error("console", "path", g.Request.URL.Path, "error", err)
+	}
+	if code == juncture.CodeTooManyRequests || code == juncture.CodeUnavailable {
+		g.Header("Retry-After", strconv.Itoa(max(1, int(retryAfter(err).Seconds()))))
+	}
+	if s, serr := c.deps.Source.Store(g.Request.Context()); serr == nil {
+		p.layout = c.layoutFor(g, "Error", s)
+	} else {
+		p.layout = c.layoutFor(g, "Error", StoreView{})
+	}
+	g.Abort()
+	c.render(g, status, "error", p)
+}
+
+func retryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*juncture.Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
+
+// statusOf maps a code to the status of its page.
+func statusOf(code juncture.Code) int {
+	switch code {
+	case juncture.CodeInvalidRequest, juncture.CodeInvalidContext, juncture.CodeTargetingKeyMissing:
+		return http.StatusBadRequest
+	case juncture.CodeUnauthorized:
+		return http.StatusUnauthorized
+	case juncture.CodeForbidden:
+		return http.StatusForbidden
+	case juncture.CodeNotFound, juncture.CodeSurfaceNotFound, juncture.CodeDecisionNotFound:
+		return http.StatusNotFound
+	case juncture.CodeMethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case juncture.CodeDecisionConflict, juncture.CodeOutcomeConflict:
+		return http.StatusConflict
+	case juncture.CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case juncture.CodeUnprocessable:
+		return http.StatusUnprocessableEntity
+	case juncture.CodeTooManyRequests:
+		return http.StatusTooManyRequests
+	case juncture.CodeUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+func (c *Console) static(g *gin.Context) {
+	b, ok := c.pages.static[g.Param("file")]
+	if !ok || g.Param("sum") != c.pages.sum {
+		c.fail(g, juncture.Errorf(juncture.CodeNotFound, "There is no such file."))
+		return
+	}
+	g.Header("Cache-Control", "public, max-age=31536000, immutable")
+	kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(g.Param("file"))]
+	g.Data(http.StatusOK, kind, b)
+}

@@ -1,0 +1,165 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/access"
+)
+
+// Names of the session cookie. Browsers hold the __Host- prefix to Secure, Path=/ and no Domain.
+const (
+	secureCookie = "__Host-juncture"
+	plainCookie  = "juncture"
+)
+
+// maxForm bounds a posted form, in bytes.
+const maxForm = 16 << 10
+
+const userKey = "console.user"
+
+func (c *Console) secure(g *gin.Context) bool { return c.deps.TLS || g.Request.TLS != nil }
+
+func (c *Console) cookieName(g *gin.Context) string {
+	if c.secure(g) {
+		return secureCookie
+	}
+	return plainCookie
+}
+
+func (c *Console) setCookie(g *gin.Context, token string) {
+	cookie := &http.Cookie{Name: c.cookieName(g), Value: token, Path: "/", HttpOnly: true, Secure: c.secure(g), SameSite: http.SameSiteLaxMode}
+	if token == "" {
+		cookie.MaxAge = -1
+	}
+	http.SetCookie(g.Writer, cookie)
+}
+
+func (c *Console) token(g *gin.Context) string {
+	cookie, err := g.Request.Cookie(c.cookieName(g))
+	if err != nil {
+		return ""
+	}
+	return cookie.Value
+}
+
+// signedIn lets only people with a session on; others are led to the sign-in page and back.
+func (c *Console) signedIn(g *gin.Context) {
+	token := c.token(g)
+	err := error(juncture.Errorf(juncture.CodeUnauthorized, "no session"))
+	var user access.User
+	if token != "" {
+		user, err = c.deps.Sessions.Session(g.Request.Context(), token, c.deps.Now())
+	}
+	switch {
+	case err == nil:
+		g.Set(userKey, user)
+	case juncture.ErrorCode(err) == juncture.CodeUnauthorized:
+		to := signInPath
+		if next := g.Request.URL.RequestURI(); next != homePath && localPath(next) {
+			to += "?next=" + url.QueryEscape(next)
+		}
+		g.Redirect(http.StatusSeeOther, to)
+		g.Abort()
+	default:
+		c.fail(g, err)
+	}
+}
+
+func currentUser(g *gin.Context) (access.User, bool) {
+	u, ok := g.Get(userKey)
+	if !ok {
+		return access.User{}, false
+	}
+	user, ok := u.(access.User)
+	return user, ok
+}
+
+// localPath reports whether a redirect there stays on this host: one leading slash, and nothing that a browser would
+// read as another (a backslash counts as a slash, and tabs and line ends are dropped).
+func localPath(p string) bool {
+	if !strings.HasPrefix(p, "/") || strings.HasPrefix(p, "//") || len(p) > 2048 {
+		return false
+	}
+	for i := range len(p) {
+		if p[i] <= ' ' || p[i] == '\\' || p[i] == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+func nextPath(p string) string {
+	if localPath(p) && !strings.HasPrefix(p, "/console/sign-") {
+		return p
+	}
+	return homePath
+}
+
+type signInPage struct {
+	layout
+	Next    string
+	Name    string
+	Problem string
+}
+
+func (c *Console) signInForm(g *gin.Context) {
+	l, err := c.layout(g, "Sign in")
+	if err != nil {
+		c.fail(g, err)
+		return
+	}
+	c.render(g, http.StatusOK, "sign-in", &signInPage{layout: l, Next: nextPath(g.Query("next"))})
+}
+
+func (c *Console) signIn(g *gin.Context) {
+	g.Request.Body = http.MaxBytesReader(g.Writer, g.Request.Body, maxForm)
+	if err := g.Request.ParseForm(); err != nil {
+		c.fail(g, juncture.Errorf(juncture.CodeInvalidRequest, "The form could not be read: %w", err))
+		return
+	}
+	name, password := g.Request.PostForm.Get("name"), g.Request.PostForm.Get("password")
+	next := nextPath(g.Request.PostForm.Get("next"))
+	token, _, err := c.deps.Sessions.SignIn(g.Request.Context(), name, password, c.deps.Now())
+	if err == nil {
+		c.setCookie(g, token)
+		g.Redirect(http.StatusSeeOther, next)
+		return
+	}
+	problem := ""
+	switch juncture.ErrorCode(err) {
+	case juncture.CodeUnauthorized, juncture.CodeInvalidRequest:
+		problem = "That name and password do not match. Check both and try again."
+	case juncture.CodeTooManyRequests:
+		problem = "Too many attempts. Wait a minute, then try again."
+		g.Header("Retry-After", "60")
+	default:
+		c.fail(g, err)
+		return
+	}
+	l, lerr := c.layout(g, "Sign in")
+	if lerr != nil {
+		c.fail(g, lerr)
+		return
+	}
+	status := statusOf(juncture.ErrorCode(err))
+	if status == http.StatusBadRequest {
+		status = http.StatusUnauthorized
+	}
+	c.render(g, status, "sign-in", &signInPage{layout: l, Next: next, Name: name, Problem: problem})
+}
+
+func (c *Console) signOut(g *gin.Context) {
+	if token := c.token(g); token != "" {
+		if err := c.deps.Sessions.SignOut(g.Request.Context(), token); err != nil && juncture.ErrorCode(err) != juncture.CodeUnauthorized {
+			c.fail(g, err)
+			return
+		}
+	}
+	c.setCookie(g, "")
+	g.Redirect(http.StatusSeeOther, signInPath)
+}

@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers"
+	"github.com/juncture/juncture/policy"
+	"github.com/juncture/juncture/pool"
+)
+
+// Ledger makes entries durable: a group commit.
+type Ledger interface {
+	Commit(ctx context.Context, e *juncture.Entry) error
+}
+
+// ConfigStore tells what the store has declared.
+type ConfigStore interface {
+	ConfigVersion(ctx context.Context) (int64, error)
+	Catalog(ctx context.Context) (*juncture.Catalog, error)
+	LayerValues(ctx context.Context) ([]juncture.LayerValue, error)
+}
+
+// ShopperStore finds what was said to a shopper before.
+type ShopperStore interface {
+	Memo(ctx context.Context, id [16]byte) (*juncture.Memo, error)
+	Shopper(ctx context.Context, id string) (string, error)
+	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Claims, error)
+	LastSerial(ctx context.Context, node uint16) (uint64, error)
+}
+
+// Limits bound the engine's memory. Zero values mean the defaults.
+type Limits struct {
+	Cells    int // tallies kept beside those not yet checkpointed; 0 means 200,000
+	Vectors  int // cached probability vectors; 0 means 50,000
+	Memos    int // answers kept for repeats; 0 means 4,096
+	Shoppers int // ids whose first-seen id is kept; 0 means 100,000
+}
+
+func (l Limits) withDefaults() Limits {
+	for _, d := range []struct {
+		v *int
+		n int
+	}{{&l.Cells, 200_000}, {&l.Vectors, 50_000}, {&l.Memos, 4_096}, {&l.Shoppers, 100_000}} {
+		if *d.v <= 0 {
+			*d.v = d.n
+		}
+	}
+	return l
+}
+
+// Secrets of the store. The salt of the pick is not the salt of the groups.
+type Secrets struct {
+	PickSalt, GroupSalt []byte
+	Keyring             *juncture.Keyring
+}
+
+// Deps is what an engine is made of.
+type Deps struct {
+	Ledger   Ledger
+	Config   ConfigStore
+	Shoppers ShopperStore
+	Tallies  *Tallies
+	Secrets  func(ctx context.Context) (Secrets, error) // read again when the configuration changes
+	Node     uint16                                     // 0 means 1
+	Limits   Limits
+}
+
+// Engine answers Choose, Activate and Reward. It is safe for concurrent use.
+type Engine struct {
+	d        Deps
+	pick     []byte
+	live     atomic.Pointer[state]
+	reload   sync.Mutex // one reload at a time
+	check    sharedCheck
+	values   *layers.Values
+	vectors  *lru.Cache[vectorKey, *vector]
+	memos    *lru.Cache[[16]byte, *juncture.Memo]
+	shoppers *lru.Cache[string, string]
+	serial   atomic.Uint64
+	stats    Stats
+}
+
+// Stats count what the engine answered, for metrics.
+type Stats struct {
+	Vectors, VectorHits, PolicyFailures, RuleFailures atomic.Uint64
+}
+
+// state is everything that changes with the configuration, swapped as one.
+type state struct {
+	pool     *pool.Snapshot
+	keyring  *juncture.Keyring
+	group    []byte
+	policies map[string]policy.Policy // by experiment
+}
+
+// New makes an engine and reads the configuration.
+func New(ctx context.Context, d Deps) (*Engine, error) {
+	d.Limits = d.Limits.withDefaults()
+	if d.Node == 0 {
+		d.Node = 1
+	}
+	e := &Engine{d: d}
+	known, err := d.Config.LayerValues(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start engine: %w", err)
+	}
+	e.values = layers.NewValues(known)
+	if e.vectors, err = lru.New[vectorKey, *vector](d.Limits.Vectors); err != nil {
+		return nil, err
+	}
+	if e.memos, err = lru.New[[16]byte, *juncture.Memo](d.Limits.Memos); err != nil {
+		return nil, err
+	}
+	if e.shoppers, err = lru.New[string, string](d.Limits.Shoppers); err != nil {
+		return nil, err
+	}
+	last, err := d.Shoppers.LastSerial(ctx, d.Node)
+	if err != nil {
+		return nil, fmt.Errorf("start engine: %w", err)
+	}
+	e.serial.Store(max(last, uint64(d.Node)<<juncture.NodeShift))
+	secrets, err := d.Secrets(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start engine: %w", err)
+	}
+	e.pick = secrets.PickSalt
+	if _, err := e.load(ctx); err != nil {
+		return nil, fmt.Errorf("start engine: %w", err)
+	}
+	return e, nil
+}
+
+// Stats returns the engine's counters.
+func (e *Engine) Stats() *Stats { return &e.stats }
+
+// Pool returns the live pool as the last call saw it.
+func (e *Engine) Pool() *pool.Snapshot { return e.live.Load().pool }
+
+// state returns the configuration as it is now.
+func (e *Engine) state(ctx context.Context) (*state, error) {
+	live := e.live.Load()
+	n, err := e.check.version(ctx, e.d.Config.ConfigVersion)
+	if err != nil {
+		return live, nil // the last good configuration keeps serving; the commit will tell what is wrong with the store
+	}
+	if n == live.pool.Number {
+		return live, nil
+	}
+	return e.load(ctx)
+}
+
+func (e *Engine) load(ctx context.Context) (*state, error) {
+	e.reload.Lock()
+	defer e.reload.Unlock()
+	catalog, err := e.d.Config.Catalog(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if live := e.live.Load(); live != nil && live.pool.Number == catalog.Number {
+		return live, nil
+	}
+	snapshot, err := pool.Build(catalog)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	secrets, err := e.d.Secrets(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read secrets: %w", err)
+	}
+	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, policies: map[string]policy.Policy{}}
+	for id, x := range snapshot.Experiments {
+		if s.policies[id], err = policy.New(x.Policy); err != nil {
+			return nil, err
+		}
+	}
+	e.live.Store(s)
+	return s, nil
+}
+
+// sharedCheck reads the configuration's version once for all calls that arrive while an earlier read is under way: each
+// gets an answer read after it asked, and under load many share one read.
+type sharedCheck struct {
+	mu      sync.Mutex
+	running *versionRead
+}
+
+type versionRead struct {
+	done chan struct{}
+	n    int64
+	err  error
+}
+
+func (c *sharedCheck) version(ctx context.Context, read func(context.Context) (int64, error)) (int64, error) {
+	c.mu.Lock()
+	if earlier := c.running; earlier != nil { // it began before this call: what it finds may be too old
+		c.mu.Unlock()
+		select {
+		case <-earlier.done:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+		c.mu.Lock()
+		if later := c.running; later != nil {
+			c.mu.Unlock()
+			select {
+			case <-later.done:
+				return later.n, later.err
+			case <-ctx.Done():
+				return 0, ctx.Err()
+			}
+		}
+	}
+	r := &versionRead{done: make(chan struct{})}
+	c.running = r
+	c.mu.Unlock()
+	r.n, r.err = read(context.WithoutCancel(ctx)) // others share it: one caller's going away does not fail them
+	c.mu.Lock()
+	c.running = nil
+	c.mu.Unlock()
+	close(r.done)
+	return r.n, r.err
+}
+
+// nextSerial gives a serial that no decision of this node has: it follows the clock, and always rises.
+func (e *Engine) nextSerial(now time.Time) uint64 {
+	const mask = 1<<juncture.NodeShift - 1
+	want := uint64(e.d.Node)<<juncture.NodeShift | uint64(max(0, now.UnixMicro()))&mask
+	for {
+		last := e.serial.Load()
+		next := max(want, last+1)
+		if e.serial.CompareAndSwap(last, next) {
+			return next
+		}
+	}
+}
+
+// uniform is the number in [0, 1) that picks the arm of a decision: HMAC of its serial (statistics C.5).
+func (e *Engine) uniform(serial uint64) float64 {
+	m := hmac.New(sha256.New, e.pick)
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], serial)
+	m.Write(b[:])
+	var sum [sha256.Size]byte
+	return policy.Uniform(binary.BigEndian.Uint64(m.Sum(sum[:0])))
+}

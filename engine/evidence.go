@@ -1,0 +1,50 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/pool"
+)
+
+// Declared returns the live pool as the configuration stands now.
+func (e *Engine) Declared(ctx context.Context) (*pool.Snapshot, error) {
+	st, err := e.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return st.pool, nil
+}
+
+// Evidence returns everything that an experiment has learnt, as it is now. The error is CodeNotFound for no such
+// experiment.
+func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error) {
+	st, err := e.state(ctx)
+	if err != nil {
+		return experiments.Evidence{}, err
+	}
+	x := st.pool.Experiments[experiment]
+	if x == nil {
+		return experiments.Evidence{}, juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", experiment)
+	}
+	ev := experiments.Evidence{Experiment: *x, Outcome: st.pool.Outcomes[x.Goal.Outcome], Currency: st.pool.Declaration.Store.Currency,
+		Arms: map[juncture.ArmID]experiments.ArmInfo{}, AsOf: now}
+	live := st.pool.LiveArms(x.Surface)
+	for id, a := range st.pool.Arms {
+		ev.Arms[id] = experiments.ArmInfo{Arm: a.Arm, Type: a.Action.Type, Headline: a.Copy.Headline, Live: live[id]}
+	}
+	ev.Cells, err = e.d.Tallies.Cells(ctx, experiment)
+	return ev, err
+}
+
+// DecisionID writes the id of stored claims as /choose gave it; false when its key is gone.
+func (e *Engine) DecisionID(key uint8, c juncture.Claims) (string, bool) {
+	return e.live.Load().keyring.SignWith(key, c)
+}
+
+// OpenDecision reads a decision id. The error is CodeDecisionNotFound.
+func (e *Engine) OpenDecision(id string) (juncture.Claims, error) {
+	return e.live.Load().keyring.Open(id)
+}

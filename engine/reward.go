@@ -1,0 +1,306 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/pool"
+)
+
+// Bounds on what a caller may say of time.
+const (
+	maxAhead  = 5 * time.Minute // occurredAt beyond the server's clock
+	believed  = 72 * time.Hour  // occurredAt decides lateness only this long before its arrival
+	maxTouch  = 200             // of a shopper's latest decisions, looked through to credit an outcome
+	maxEvent  = 64              // bytes of an event
+	maxOutID  = 256             // bytes of an outcomeId
+	statusNew = "activated"
+)
+
+// Activate makes a deferred decision a trial from now, or says that the page showed another arm.
+//
+// Errors: CodeDecisionNotFound, CodeInvalidRequest (served is no live arm), CodeDecisionConflict (another activation
+// stands), CodeUnavailable.
+func (e *Engine) Activate(ctx context.Context, now time.Time, r *juncture.ActivateRequest) (*juncture.ActivateAnswer, error) {
+	now = now.UTC().Truncate(time.Millisecond)
+	st, err := e.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if r.DecisionID == "" {
+		return nil, invalid("decisionId", "decisionId is missing")
+	}
+	claims, err := st.keyring.Open(r.DecisionID)
+	if err != nil {
+		return nil, err
+	}
+	act := juncture.Activation{Serial: claims.Serial, At: now, Arm: claims.Arm}
+	if r.Served != nil {
+		if act.Arm, err = servedArm(st, claims, r.Served); err != nil {
+			return nil, err
+		}
+		act.Served, act.Probability = act.Arm != claims.Arm, r.Served.Probability
+	}
+	w := &juncture.ActivationWrite{Claims: claims, Activation: act, Types: st.pool.Declaration.Outcomes, Currency: st.pool.Declaration.Store.Currency}
+	if err := e.d.Ledger.Commit(ctx, &juncture.Entry{Activations: []*juncture.ActivationWrite{w}}); err != nil {
+		return nil, err
+	}
+	if w.Err != nil {
+		return nil, w.Err
+	}
+	s := juncture.Settlement{Claims: claims}
+	if claims.Deferred {
+		s.Activation = &w.Stands
+	}
+	out := &juncture.ActivateAnswer{DecisionID: r.DecisionID, Status: statusNew, Active: true, RewardUntil: s.Until()}
+	switch {
+	case claims.Ignored:
+		out.Status, out.Active = string(juncture.StatusIgnored), false
+	case w.Duplicate:
+		out.Status = string(juncture.StatusDuplicate)
+	}
+	return out, nil
+}
+
+func servedArm(st *state, c juncture.Claims, served *juncture.Served) (juncture.ArmID, error) {
+	if p := served.Probability; !(p >= 0 && p <= 1) {
+		return 0, invalid("served.probability", "probability %v is not in [0, 1]", p)
+	}
+	if decided := st.pool.Arms[c.Arm]; decided != nil && decided.Arm.Action == served.ActionID && (served.CopyID == "" || served.CopyID == decided.Arm.Copy) {
+		return c.Arm, nil
+	}
+	if x := st.pool.Experiments[c.Experiment]; x != nil {
+		if at := st.pool.Surfaces[x.Surface]; at != nil {
+			if a := at.Live(served.ActionID, served.CopyID); a != nil {
+				return a.ID, nil
+			}
+		}
+	}
+	return 0, juncture.Errorf(juncture.CodeInvalidRequest, "served %.80q is no live arm of the decision's surface", served.ActionID).
+		WithHint("name an approved action and copy").WithField("served")
+}
+
+// Reward records an outcome and returns once it is durable.
+//
+// Errors: CodeInvalidRequest, CodeDecisionNotFound, CodeOutcomeConflict, CodeUnprocessable, CodeUnavailable.
+func (e *Engine) Reward(ctx context.Context, now time.Time, r *juncture.RewardRequest) (*juncture.RewardAnswer, error) {
+	res := e.RewardBatch(ctx, now, []*juncture.RewardRequest{r})
+	return res[0].Answer, res[0].Err
+}
+
+// RewardBatch records outcomes in order, in one commit. One that is refused does not stop the others.
+func (e *Engine) RewardBatch(ctx context.Context, now time.Time, rs []*juncture.RewardRequest) []Result[juncture.RewardAnswer] {
+	out := make([]Result[juncture.RewardAnswer], len(rs))
+	now = now.UTC().Truncate(time.Millisecond)
+	st, err := e.state(ctx)
+	if err != nil {
+		return failAll(out, err)
+	}
+	entry := &juncture.Entry{}
+	writes := make([][]*juncture.OutcomeWrite, len(rs))
+	for i, r := range rs {
+		if r == nil {
+			continue
+		}
+		if writes[i], out[i].Err = e.outcome(ctx, st, now, r); out[i].Err != nil {
+			continue
+		}
+		if len(writes[i]) == 0 {
+			out[i].Answer = &juncture.RewardAnswer{Status: juncture.StatusIgnored, AttributedTo: []juncture.CreditView{}}
+			continue
+		}
+		entry.Outcomes = append(entry.Outcomes, writes[i]...)
+	}
+	if len(entry.Outcomes) == 0 {
+		return out
+	}
+	err = e.d.Ledger.Commit(ctx, entry)
+	for i, w := range writes {
+		switch {
+		case len(w) == 0:
+		case err != nil:
+			out[i].Err = err
+		default:
+			out[i].Answer, out[i].Err = rewarded(st, w)
+		}
+	}
+	return out
+}
+
+// outcome checks a reward and finds the decisions that it is credited to.
+func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *juncture.RewardRequest) ([]*juncture.OutcomeWrite, error) {
+	o := juncture.Outcome{Event: r.Event, ID: r.OutcomeID, Received: now, At: now}
+	switch {
+	case r.Event == "":
+		return nil, invalid("event", "event is missing")
+	case r.DecisionID == "" && r.ShopperID == "":
+		return nil, invalid("decisionId", "decisionId or shopperId is needed")
+	case r.DecisionID != "" && r.ShopperID != "":
+		return nil, invalid("shopperId", "send decisionId or shopperId, not both")
+	case len(r.Event) > maxEvent || len(r.OutcomeID) > maxOutID || len(r.ShopperID) > MaxID:
+		return nil, invalid("event", "event, outcomeId or shopperId is too long")
+	case strings.ContainsRune(r.OutcomeID, 0) || strings.ContainsRune(r.ShopperID, 0):
+		return nil, invalid("outcomeId", "outcomeId or shopperId holds a null byte")
+	}
+	kind, ok := st.pool.Outcomes[r.Event]
+	if !ok {
+		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "no outcome is called %.80q", r.Event).
+			WithHint("register it under outcomes in the store file").WithField("event")
+	}
+	whole, err := outcomeValue(&o, kind, st.pool.Declaration.Store.Currency, r)
+	if err != nil {
+		return nil, err
+	}
+	var occurred time.Time
+	if r.OccurredAt != "" {
+		if occurred, err = time.Parse(time.RFC3339, r.OccurredAt); err != nil {
+			return nil, invalid("occurredAt", "occurredAt %.40q is not RFC 3339, such as 2026-01-31T12:00:00Z", r.OccurredAt)
+		}
+		occurred = occurred.UTC().Truncate(time.Millisecond)
+		if occurred.After(now.Add(maxAhead)) {
+			return nil, invalid("occurredAt", "occurredAt is more than 5 minutes ahead")
+		}
+		if now.Sub(occurred) <= believed {
+			o.At = occurred
+		}
+	}
+	touches, err := e.credited(ctx, st, now, r, o.At)
+	if err != nil {
+		return nil, err
+	}
+	var writes []*juncture.OutcomeWrite
+	for _, c := range touches {
+		// Times are kept to the millisecond on both sides, so that an outcome in the decision's own instant is not before it.
+		if !occurred.IsZero() && occurred.Before(c.At.Truncate(time.Second)) {
+			return nil, juncture.Errorf(juncture.CodeUnprocessable, "the outcome occurred before its decision").
+				WithHint("the decision was made at " + c.At.Format(time.RFC3339)).WithField("occurredAt")
+		}
+		mine := o
+		mine.Serial = c.Serial
+		writes = append(writes, &juncture.OutcomeWrite{Claims: c, Outcome: mine, Whole: whole, Type: kind, Currency: st.pool.Declaration.Store.Currency})
+	}
+	return writes, nil
+}
+
+// outcomeValue checks value, currency and adjusts; whole means an adjustment of all that is left.
+func outcomeValue(o *juncture.Outcome, kind juncture.OutcomeType, currency string, r *juncture.RewardRequest) (whole bool, err error) {
+	if r.Adjusts != nil {
+		o.Adjust, o.Adjusts = true, *r.Adjusts
+		whole = r.Value == nil
+	}
+	value := 1.0
+	switch {
+	case r.Value != nil:
+		value = *r.Value
+	case kind.Type == juncture.OutcomeMoney && !whole:
+		return false, invalid("value", "outcome %q is money: value is missing", kind.Name)
+	}
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return false, invalid("value", "value is not a finite number")
+	}
+	if math.Abs(value) > kind.Limit() {
+		return false, juncture.Errorf(juncture.CodeUnprocessable, "value %v is beyond the bound %v of outcome %q", value, kind.Limit(), kind.Name).
+			WithHint("raise the outcome's bound if such values are real").WithField("value")
+	}
+	if value < 0 && !o.Adjust {
+		return false, juncture.Errorf(juncture.CodeUnprocessable, "value %v is negative", value).
+			WithHint("a refund adjusts an earlier outcome").WithField("value")
+	}
+	if kind.Type == juncture.OutcomeMoney {
+		switch {
+		case r.Currency == "" && !whole:
+			return false, invalid("currency", "money needs its currency, here %s", currency)
+		case r.Currency != "" && r.Currency != currency:
+			return false, invalid("currency", "currency %.10q is not the store's, %s", r.Currency, currency)
+		}
+		o.Currency = currency
+	} else {
+		if value != math.Trunc(value) {
+			return false, invalid("value", "outcome %q is binary: value is 1, 0 or left out", kind.Name)
+		}
+		if r.Currency != "" {
+			return false, invalid("currency", "outcome %q is not money: leave currency out", kind.Name)
+		}
+	}
+	if !whole {
+		o.Value, o.Minor = value, kind.Minor(value, currency)
+	}
+	return whole, nil
+}
+
+// credited finds the decisions that an outcome belongs to: the one named, or the shopper's last eligible touch of each
+// experiment - the latest decision before the outcome whose window is open, else the latest.
+func (e *Engine) credited(ctx context.Context, st *state, now time.Time, r *juncture.RewardRequest, at time.Time) ([]juncture.Claims, error) {
+	if r.DecisionID != "" {
+		c, err := st.keyring.Open(r.DecisionID)
+		if err != nil {
+			return nil, err
+		}
+		return []juncture.Claims{c}, nil
+	}
+	shopper, err := e.d.Shoppers.Shopper(ctx, r.ShopperID)
+	if err != nil {
+		return nil, fmt.Errorf("find shopper: %w", err)
+	}
+	touches, err := e.d.Shoppers.Touches(ctx, or(shopper, r.ShopperID), maxTouch)
+	if err != nil {
+		return nil, fmt.Errorf("find decisions: %w", err)
+	}
+	type pick struct {
+		claims juncture.Claims
+		open   bool
+	}
+	var order []string
+	best := map[string]pick{}
+	for _, c := range touches { // newest first
+		if c.Ignored || c.At.After(at) || c.Experiment == "" {
+			continue
+		}
+		p, seen := best[c.Experiment]
+		open := !at.After(c.Until)
+		if !seen {
+			order = append(order, c.Experiment)
+		}
+		if !seen || open && !p.open {
+			best[c.Experiment] = pick{c, open}
+		}
+	}
+	var out []juncture.Claims
+	for _, x := range order {
+		out = append(out, best[x].claims)
+	}
+	return out, nil
+}
+
+// rewarded makes the answer of a reward from what the commit did.
+func rewarded(st *state, writes []*juncture.OutcomeWrite) (*juncture.RewardAnswer, error) {
+	a := &juncture.RewardAnswer{AttributedTo: []juncture.CreditView{}}
+	for _, w := range writes {
+		if w.Err != nil {
+			return nil, w.Err
+		}
+		arm := juncture.Arm{}
+		if p := st.pool.Arms[w.Delta.Arm]; p != nil {
+			arm = p.Arm
+		}
+		a.AttributedTo = append(a.AttributedTo, juncture.CreditView{DecisionID: st.keyring.Sign(w.Claims), Experiment: w.Claims.Experiment,
+			ActionID: arm.Action, CopyID: arm.Copy, Credit: 1, Status: w.Result.Status})
+		if a.Status == "" || a.Status == juncture.StatusDuplicate {
+			a.Status = w.Result.Status
+		}
+		a.Reward = w.Result.Value
+		a.Learned = a.Learned || learned(st.pool, w)
+	}
+	return a, nil
+}
+
+// learned reports whether the outcome moved a posterior of its experiment.
+func learned(p *pool.Snapshot, w *juncture.OutcomeWrite) bool {
+	x := p.Experiments[w.Claims.Experiment]
+	t := w.Delta.Tally
+	return x != nil && x.Goal.Outcome == w.Outcome.Event && w.Claims.Group.Teaches() && (t.Successes != 0 || t.Value != 0)
+}

@@ -1,0 +1,271 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/policy"
+)
+
+// CellStore reads the checkpoint.
+type CellStore interface {
+	Cell(ctx context.Context, id juncture.CellID) (juncture.Cell, error)
+	Cells(ctx context.Context, experiment string, f func(juncture.Cell) error) error
+	Restore(ctx context.Context, f func(node uint16, seq int64, deltas []juncture.Delta) error) error
+}
+
+// Tallies are the ledger's fold in memory. Cells that differ from the checkpoint are kept until the next one; the rest
+// are a cache over the store. It is the writer's store.Folder.
+//
+// One mutex guards everything, and a miss reads the store while holding it: a reader can then never put back a cell
+// that the writer has moved on from. Misses are rare (the working set fits the cache) and cost tens of microseconds.
+type Tallies struct {
+	store CellStore
+
+	mu     sync.Mutex
+	dirty  map[juncture.CellID]*juncture.Cell
+	clean  *lru.Cache[juncture.CellID, *juncture.Cell]
+	epochs map[string]*epoch // by experiment; bounded by the experiments there are
+	broken error             // a cell could not be read while folding: memory no longer follows the ledger
+}
+
+// epoch counts an experiment's evidence, so that cached probabilities are renewed as it grows.
+type epoch struct {
+	number   uint64
+	evidence int64 // trials and outcomes folded, ever
+	at       int64 // evidence at the last renewal
+}
+
+// Cached probabilities are renewed once evidence has grown by 1/renewShare, and at least by one; never later than after
+// renewMost more trials and outcomes.
+const (
+	renewShare = 100
+	renewMost  = 500
+)
+
+// NewTallies loads the deltas after the checkpoint. cells bounds the clean cells kept.
+func NewTallies(ctx context.Context, store CellStore, cells int) (*Tallies, error) {
+	clean, err := lru.New[juncture.CellID, *juncture.Cell](cells)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, epochs: map[string]*epoch{}}
+	err = store.Restore(ctx, func(node uint16, seq int64, deltas []juncture.Delta) error {
+		t.Fold(node, seq, deltas)
+		return t.broken
+	})
+	return t, err
+}
+
+// cell returns a cell, from memory or the store. The caller holds mu and must not change what it gets unless it marks
+// the cell dirty.
+func (t *Tallies) cell(ctx context.Context, id juncture.CellID) (*juncture.Cell, error) {
+	if c, ok := t.dirty[id]; ok {
+		return c, nil
+	}
+	if c, ok := t.clean.Get(id); ok {
+		return c, nil
+	}
+	c, err := t.store.Cell(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("read cell %s: %w", id.Intersection.Key(), err)
+	}
+	t.clean.Add(id, &c)
+	return &c, nil
+}
+
+// Fold adds what one commit added.
+func (t *Tallies) Fold(node uint16, seq int64, deltas []juncture.Delta) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	juncture.FoldInto(deltas, func(id juncture.CellID, mine []juncture.Delta) {
+		c, err := t.cell(context.Background(), id)
+		if err != nil {
+			t.broken = err
+			return
+		}
+		if c.Fold(node, seq, mine...) {
+			t.dirty[id] = c
+			t.clean.Remove(id)
+		}
+	})
+	for _, d := range deltas {
+		e := t.epoch(d.Experiment)
+		e.evidence += abs(d.Trials) + abs(d.Outcomes)
+		if e.evidence-e.at >= max(1, min(renewMost, e.at/renewShare)) {
+			e.at = e.evidence
+			e.number++
+		}
+	}
+}
+
+func abs(n int64) int64 { return max(n, -n) }
+
+func (t *Tallies) epoch(experiment string) *epoch {
+	e := t.epochs[experiment]
+	if e == nil {
+		e = &epoch{number: 1}
+		t.epochs[experiment] = e
+	}
+	return e
+}
+
+// Epoch returns the number of an experiment's evidence: it rises as evidence grows.
+func (t *Tallies) Epoch(experiment string) uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.epoch(experiment).number
+}
+
+// Err returns why memory no longer follows the ledger, nil while it does.
+func (t *Tallies) Err() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.broken
+}
+
+// Dirty returns copies of up to most cells that differ from the checkpoint.
+func (t *Tallies) Dirty(most int) []juncture.Cell {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := make([]juncture.Cell, 0, min(most, len(t.dirty)))
+	for _, c := range t.dirty {
+		if len(out) == most {
+			break
+		}
+		out = append(out, c.Clone())
+	}
+	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) }) // neighbours share pages
+	return out
+}
+
+// Clean says that the checkpoint holds these cells as they are.
+func (t *Tallies) Clean(ids []juncture.CellID) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, id := range ids {
+		if c, ok := t.dirty[id]; ok {
+			delete(t.dirty, id)
+			t.clean.Add(id, c)
+		}
+	}
+}
+
+// Size returns how many cells wait for the checkpoint and how many are cached.
+func (t *Tallies) Size() (dirty, clean int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.dirty), t.clean.Len()
+}
+
+// Cells returns every intersection of an experiment with its tallies, in key order, as they are now.
+func (t *Tallies) Cells(ctx context.Context, experiment string) ([]juncture.Cell, error) {
+	// A cell that is checkpointed while the store is read is in one of the two looks at memory; of two views of a cell
+	// the one that holds more of the ledger is the newer.
+	byKey := map[juncture.Intersection]juncture.Cell{}
+	take := func(c juncture.Cell) error {
+		if old, ok := byKey[c.Intersection]; !ok || newer(c, old) {
+			byKey[c.Intersection] = c
+		}
+		return nil
+	}
+	fromMemory := func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		for id, c := range t.dirty {
+			if id.Experiment == experiment && !id.Rung {
+				_ = take(c.Clone())
+			}
+		}
+	}
+	fromMemory()
+	if err := t.store.Cells(ctx, experiment, take); err != nil {
+		return nil, err
+	}
+	fromMemory()
+	out := make([]juncture.Cell, 0, len(byKey))
+	for _, c := range byKey {
+		out = append(out, c)
+	}
+	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) })
+	return out, nil
+}
+
+// newer reports whether a holds more of some node's stream than b.
+func newer(a, b juncture.Cell) bool {
+	for _, m := range a.Marks {
+		if m.Seq > b.Mark(m.Node) {
+			return true
+		}
+	}
+	return false
+}
+
+func compareIDs(a, b juncture.CellID) int {
+	if a.Experiment != b.Experiment {
+		if a.Experiment < b.Experiment {
+			return -1
+		}
+		return 1
+	}
+	if a.Rung != b.Rung {
+		if b.Rung {
+			return -1
+		}
+		return 1
+	}
+	return slices.Compare(a.Intersection[:], b.Intersection[:])
+}
+
+// situation fills s with the evidence of the arms along the ladder of x, for the experiment's goal.
+func (t *Tallies) situation(ctx context.Context, e *juncture.Experiment, goal juncture.OutcomeType, x juncture.Intersection, arms []policy.Arm) (policy.Situation, error) {
+	s := policy.Situation{Arms: arms, Value: goal.Type == juncture.OutcomeMoney && e.Goal.Measure != juncture.MeasureRate}
+	rungs := x.Rungs()
+	s.Rungs = make([]policy.Rung, len(rungs))
+	counts := make([]policy.Counts, len(rungs)*len(arms))
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for i, r := range rungs {
+		c, err := t.cell(ctx, juncture.CellID{Experiment: e.ID, Intersection: r, Rung: true})
+		if err != nil {
+			return s, err
+		}
+		s.Rungs[i] = policy.Rung{Layer: rungLayer(rungs, i), Counts: counts[i*len(arms) : (i+1)*len(arms)]}
+		for k, a := range arms {
+			s.Rungs[i].Counts[k] = countsOf(c, a.ID, goal.Name)
+		}
+	}
+	return s, nil
+}
+
+// rungLayer is the layer that rung i adds, -1 for the store's.
+func rungLayer(rungs []juncture.Intersection, i int) int {
+	if i == 0 {
+		return -1
+	}
+	for l := range rungs[i] {
+		if rungs[i][l] != rungs[i-1][l] {
+			return l
+		}
+	}
+	return -1
+}
+
+func countsOf(c *juncture.Cell, arm juncture.ArmID, event string) policy.Counts {
+	var out policy.Counts
+	if i, ok := slices.BinarySearchFunc(c.Rows, juncture.CellRow{Arm: arm}, juncture.CellRow.Compare); ok {
+		out.Trials = float64(c.Rows[i].Trials)
+	}
+	if i, ok := slices.BinarySearchFunc(c.Rows, juncture.CellRow{Arm: arm, Event: event}, juncture.CellRow.Compare); ok {
+		r := c.Rows[i]
+		out.Successes = float64(r.Successes)
+		out.LogValue = float64(r.LogValue) / 1e4
+		out.LogValueSq = float64(r.LogValueSq) / 1e8
+	}
+	return out
+}

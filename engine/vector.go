@@ -1,0 +1,103 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"hash/fnv"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/policy"
+	"github.com/juncture/juncture/pool"
+)
+
+// vectorKey names a cached probability vector: one experiment's, at one intersection, for one set of eligible arms.
+type vectorKey struct {
+	experiment   string
+	intersection juncture.Intersection
+	set          uint64
+}
+
+// vector is the policy's answer for a key. It is immutable.
+type vector struct {
+	arms    []juncture.ArmID // what the set hashed, to check
+	epoch   uint64
+	number  int64 // of the configuration
+	p       []float64
+	own     []float64 // trials at the cell of each arm's action
+	borrow  []float64 // pseudo-trials that its prior is worth
+	version string
+}
+
+// setHash hashes the eligible arms in order.
+func setHash(arms []*pool.Arm) uint64 {
+	h := uint64(14695981039346656037) // FNV-1a over the ids
+	for _, a := range arms {
+		h = (h ^ uint64(a.ID)) * 1099511628211
+	}
+	return h
+}
+
+func (v *vector) fits(arms []*pool.Arm, epoch uint64, number int64) bool {
+	if v.epoch != epoch || v.number != number || len(v.arms) != len(arms) {
+		return false
+	}
+	for i, a := range arms {
+		if v.arms[i] != a.ID {
+			return false
+		}
+	}
+	return true
+}
+
+// vector gives the probabilities with which the policy picks each arm, floor included, from the cache where evidence
+// has not grown since. Where the policy fails the answer is uniform, and counted.
+func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, at juncture.Intersection, arms []*pool.Arm) (*vector, error) {
+	key := vectorKey{x.ID, at, setHash(arms)}
+	epoch := e.d.Tallies.Epoch(x.ID)
+	if v, ok := e.vectors.Get(key); ok && v.fits(arms, epoch, st.pool.Number) {
+		e.stats.VectorHits.Add(1)
+		return v, nil
+	}
+	e.stats.Vectors.Add(1)
+	v := &vector{epoch: epoch, number: st.pool.Number, p: make([]float64, len(arms)),
+		own: make([]float64, len(arms)), borrow: make([]float64, len(arms)), version: policyVersion(st.pool.Number, x.ID, epoch)}
+	competing := make([]policy.Arm, len(arms))
+	for i, a := range arms {
+		v.arms = append(v.arms, a.ID)
+		competing[i] = policy.Arm{ID: a.ID, Action: a.Arm.Action}
+	}
+	s, err := e.d.Tallies.situation(ctx, x, st.pool.Outcomes[x.Goal.Outcome], at, competing)
+	if err != nil {
+		return nil, err
+	}
+	err = st.policies[x.ID].Weights(&s, v.p)
+	if err == nil {
+		err = policy.Borrowing(&s, v.own, v.borrow)
+	}
+	if err != nil {
+		e.stats.PolicyFailures.Add(1)
+		for i := range v.p {
+			v.p[i] = 1 / float64(len(v.p))
+		}
+	} else {
+		policy.Floor(v.p, x.FloorMass())
+	}
+	e.vectors.Add(key, v)
+	return v, nil
+}
+
+// policyVersion names the settings and the evidence behind a vector.
+func policyVersion(number int64, experiment string, epoch uint64) string {
+	h := fnv.New64a()
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], uint64(number))
+	binary.BigEndian.PutUint64(b[8:], epoch)
+	h.Write(b[:])
+	h.Write([]byte(experiment))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// defaultWindow is the reward window where no experiment runs.
+const defaultWindow = 24 * time.Hour

@@ -1,0 +1,107 @@
+package layers
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers/moment"
+	"github.com/juncture/juncture/layers/trajectory"
+)
+
+// Values remembers the distinct values of the request layers, each layer up to its bound. It is safe for concurrent use.
+type Values struct {
+	mu   sync.RWMutex
+	seen [juncture.LayerCount]map[string]struct{}
+}
+
+// NewValues starts from the values known before.
+func NewValues(known []juncture.LayerValue) *Values {
+	v := &Values{}
+	for i := range v.seen {
+		v.seen[i] = map[string]struct{}{}
+	}
+	for _, k := range known {
+		v.seen[k.Layer][k.Value] = struct{}{}
+	}
+	return v
+}
+
+// admit reports whether the value may be used, and whether it is seen for the first time.
+func (v *Values) admit(l juncture.Layer, value string, most int) (ok, fresh bool) {
+	v.mu.RLock()
+	_, ok = v.seen[l][value]
+	v.mu.RUnlock()
+	if ok {
+		return true, false
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if _, ok = v.seen[l][value]; ok {
+		return true, false
+	}
+	if len(v.seen[l]) >= most {
+		return false, false
+	}
+	v.seen[l][value] = struct{}{}
+	return true, true
+}
+
+// Described is an intersection with what is to be said of each layer.
+type Described struct {
+	Intersection juncture.Intersection
+	Views        [juncture.LayerCount]juncture.LayerView
+	Fresh        []juncture.LayerValue // request values seen for the first time
+	Warnings     []string
+}
+
+// Compose makes the intersection of a call from the layers that the caller sent, as the store's settings allow. A
+// derived layer is unknown: nothing is known of the shopper. A value that is malformed, or one too many, makes its layer
+// unknown with a warning; it is never an error.
+func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValues, values *Values) Described {
+	var d Described
+	for i, value := range sent.Values() {
+		l := juncture.Layer(i)
+		s := settings[l.String()]
+		view := juncture.LayerView{Value: juncture.Unknown}
+		switch {
+		case s.Source != juncture.SourceRequest:
+			view.Reason = "nothing observed of this shopper"
+			if value != "" {
+				d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: this store derives the layer; the value sent was not used", l))
+			}
+		case value == "":
+			view.Reason = "the caller sent none"
+		case !juncture.ValidLayerValue(value):
+			view.Reason = "the caller sent a malformed value"
+			d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: %.80q is not 1 to %d of [a-z0-9._-]; taken as unknown", l, value, juncture.MaxLayerValue))
+		case !juncture.Known(value):
+			view.Reason = "the caller does not know it"
+		default:
+			most := s.MaxValues
+			if most == 0 {
+				most = juncture.DefaultMaxValues
+			}
+			ok, fresh := values.admit(l, value, most)
+			if !ok {
+				view.Reason = "the store has its fill of distinct values"
+				d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: more than %d distinct values; taken as unknown", l, most))
+				break
+			}
+			if fresh {
+				d.Fresh = append(d.Fresh, juncture.LayerValue{Layer: l, Value: value})
+			}
+			view = juncture.LayerView{Value: value, Confidence: 1, Reason: "sent by the caller"}
+		}
+		d.Intersection[i], d.Views[i] = view.Value, view
+	}
+	return d
+}
+
+// Vocabulary returns the known values of an axis in their natural order, nil where the store's own values fill it.
+func Vocabulary(axis string) []string {
+	if v := moment.Vocabulary(axis); v != nil {
+		return v
+	}
+	return trajectory.Vocabulary(axis)
+}

@@ -1,0 +1,78 @@
+package pool
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/vm"
+
+	"github.com/juncture/juncture"
+)
+
+// Facts are what a rule may ask about: the axes of the layers, the surface's channel, the hour and weekday (UTC), the
+// call's context and the shopper's profile. An unknown text is "", an unknown number 0.
+type Facts struct {
+	Lifecycle string         `expr:"lifecycle"`
+	Status    string         `expr:"status"`
+	Mode      string         `expr:"mode"`
+	Meaning   string         `expr:"meaning"`
+	Latent    string         `expr:"latent"`
+	Live      string         `expr:"live"`
+	Category  string         `expr:"category"`
+	Channel   string         `expr:"channel"`
+	Hour      int            `expr:"hour"`    // 0 to 23
+	Weekday   string         `expr:"weekday"` // monday to sunday
+	Context   map[string]any `expr:"context"`
+	Profile   map[string]any `expr:"profile"`
+}
+
+// NewFacts describes a call to the rules.
+func NewFacts(x juncture.Intersection, channel string, now time.Time, context map[string]any) Facts {
+	axis := func(name string) string {
+		if v, _ := x.AxisNamed(name); v != juncture.Unknown {
+			return v
+		}
+		return ""
+	}
+	now = now.UTC()
+	return Facts{
+		Lifecycle: axis("lifecycle"), Status: axis("status"), Mode: axis("mode"), Meaning: axis("meaning"),
+		Latent: axis("latent"), Live: axis("live"), Category: axis("category"), Channel: channel,
+		Hour: now.Hour(), Weekday: strings.ToLower(now.Weekday().String()), Context: context,
+	}
+}
+
+// Rule is a compiled eligibility rule. The nil Rule always holds.
+type Rule struct{ program *vm.Program }
+
+// maxRuleNodes bounds the size of a rule's syntax tree.
+const maxRuleNodes = 200
+
+// CompileRule compiles an expr-lang expression that gives a bool. Empty text is the nil Rule. The error is
+// CodeInvalidRequest and points at the column.
+func CompileRule(text string) (*Rule, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, nil
+	}
+	p, err := expr.Compile(text, expr.Env(Facts{}), expr.AsBool(), expr.MaxNodes(maxRuleNodes))
+	if err != nil {
+		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "rule does not compile: %w", err).
+			WithHint(`such as lifecycle != "loyal" && hour >= 9`).WithField("rule")
+	}
+	return &Rule{program: p}, nil
+}
+
+// Holds reports whether the rule holds. An error (a comparison of unlike types, say) means that it does not.
+func (r *Rule) Holds(f Facts) (bool, error) {
+	if r == nil {
+		return true, nil
+	}
+	out, err := expr.Run(r.program, f)
+	if err != nil {
+		return false, fmt.Errorf("rule: %w", err)
+	}
+	ok, _ := out.(bool)
+	return ok, nil
+}

@@ -1,0 +1,180 @@
+package pool
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/juncture/juncture"
+)
+
+// Arm is one approved arm, ready to be served.
+type Arm struct {
+	ID     juncture.ArmID
+	Arm    juncture.Arm
+	Action juncture.Action // without its copy
+	Copy   juncture.Copy
+	rule   *Rule
+}
+
+// Surface is a surface with what may be shown there.
+type Surface struct {
+	juncture.Surface
+	Arms        []*Arm // live, by action in file order, then copy
+	Default     *Arm   // the default action's first copy; nil when there is none or it is not approved
+	Experiments []juncture.Experiment
+}
+
+// Experiment returns the experiment that decides at now, nil for none.
+func (s *Surface) Experiment(now time.Time) *juncture.Experiment {
+	for i := range s.Experiments {
+		if s.Experiments[i].Live(now) {
+			return &s.Experiments[i]
+		}
+	}
+	return nil
+}
+
+// Snapshot is the live pool at one version of the catalog. It is immutable and safe for concurrent use.
+type Snapshot struct {
+	Number      int64
+	Declaration juncture.Declaration // without its actions
+	Surfaces    map[string]*Surface
+	Experiments map[string]*juncture.Experiment
+	Outcomes    map[string]juncture.OutcomeType
+	Arms        map[juncture.ArmID]*Arm // live and past
+}
+
+// Build makes the snapshot of a catalog. Of each action and each copy the newest approved version is live.
+func Build(c *juncture.Catalog) (*Snapshot, error) {
+	s := &Snapshot{
+		Number: c.Number, Declaration: c.Declaration, Surfaces: map[string]*Surface{}, Experiments: map[string]*juncture.Experiment{},
+		Outcomes: map[string]juncture.OutcomeType{}, Arms: map[juncture.ArmID]*Arm{},
+	}
+	for _, o := range c.Declaration.Outcomes {
+		s.Outcomes[o.Name] = o
+	}
+	for _, d := range c.Declaration.Surfaces {
+		s.Surfaces[d.ID] = &Surface{Surface: d}
+	}
+	for i := range c.Declaration.Experiments {
+		e := &c.Declaration.Experiments[i]
+		s.Experiments[e.ID] = e
+		if at := s.Surfaces[e.Surface]; at != nil {
+			at.Experiments = append(at.Experiments, *e)
+		}
+	}
+	bodies := map[versionKey]juncture.Version{}
+	newest := map[versionKey]int{} // number 0 in the key: the newest approved
+	for _, v := range c.Versions {
+		bodies[versionKey{v.Action, v.Copy, v.Number}] = v
+		if k := (versionKey{v.Action, v.Copy, 0}); v.Status == juncture.VersionApproved && v.Number > newest[k] {
+			newest[k] = v.Number
+		}
+	}
+	for arm, id := range c.Arms {
+		a := &Arm{ID: id, Arm: arm}
+		if err := json.Unmarshal(bodies[versionKey{arm.Action, "", arm.ActionVersion}].Body, &a.Action); err != nil {
+			return nil, fmt.Errorf("arm %v: action: %w", arm, err)
+		}
+		if err := json.Unmarshal(bodies[versionKey{arm.Action, arm.Copy, arm.CopyVersion}].Body, &a.Copy); err != nil {
+			return nil, fmt.Errorf("arm %v: copy: %w", arm, err)
+		}
+		var err error
+		if a.rule, err = CompileRule(a.Action.Rule); err != nil {
+			return nil, fmt.Errorf("arm %v: %w", arm, err)
+		}
+		s.Arms[id] = a
+		if newest[versionKey{arm.Action, "", 0}] != arm.ActionVersion || newest[versionKey{arm.Action, arm.Copy, 0}] != arm.CopyVersion {
+			continue
+		}
+		for _, id := range a.Action.Surfaces {
+			if at := s.Surfaces[id]; at != nil {
+				at.Arms = append(at.Arms, a)
+			}
+		}
+	}
+	for _, at := range s.Surfaces {
+		slices.SortFunc(at.Arms, func(a, b *Arm) int { return cmp.Or(cmp.Compare(a.Arm.Action, b.Arm.Action), cmp.Compare(a.ID, b.ID)) })
+		at.Default = firstCopy(at, c)
+	}
+	return s, nil
+}
+
+type versionKey struct {
+	action, copy string
+	number       int
+}
+
+// firstCopy finds the default action's first copy: the first in the action's own list of copy.
+func firstCopy(at *Surface, c *juncture.Catalog) *Arm {
+	first, rank := (*Arm)(nil), len(c.Declaration.CopyOrder[at.Surface.Default])
+	for _, a := range at.Arms {
+		if a.Arm.Action != at.Surface.Default {
+			continue
+		}
+		i := slices.Index(c.Declaration.CopyOrder[a.Arm.Action], a.Arm.Copy)
+		if first == nil || i >= 0 && i < rank {
+			first, rank = a, i
+		}
+	}
+	return first
+}
+
+// LiveArms returns the ids of the arms that a surface may show.
+func (s *Snapshot) LiveArms(surface string) map[juncture.ArmID]bool {
+	out := map[juncture.ArmID]bool{}
+	if at := s.Surfaces[surface]; at != nil {
+		for _, a := range at.Arms {
+			out[a.ID] = true
+		}
+	}
+	return out
+}
+
+// Live returns the live arm of an action and copy at a surface, nil for none. An empty copy means the action's first.
+func (s *Surface) Live(action, copy string) *Arm {
+	for _, a := range s.Arms {
+		if a.Arm.Action == action && (copy == "" || a.Arm.Copy == copy) {
+			return a
+		}
+	}
+	return nil
+}
+
+// Refusal says why an arm was not eligible.
+type Refusal struct {
+	Arm *Arm
+	Why string
+}
+
+// Eligible appends to dst the surface's arms that may compete for this call: their rule holds and their voice fits.
+// refused, when not nil, is told of every other.
+func (s *Surface) Eligible(dst []*Arm, f Facts, x juncture.Intersection, refused func(Refusal)) []*Arm {
+	tier := x.Tier().String()
+	lastAction, lastOK, lastWhy := "", false, ""
+	for _, a := range s.Arms {
+		if a.Arm.Action != lastAction { // arms stand by action: its rule is asked once
+			lastAction, lastWhy = a.Arm.Action, "its rule does not hold"
+			var err error
+			if lastOK, err = a.rule.Holds(f); err != nil {
+				lastOK, lastWhy = false, err.Error()
+			}
+		}
+		why := ""
+		switch {
+		case !lastOK:
+			why = lastWhy
+		case len(a.Copy.Voice) > 0 && !slices.Contains(a.Copy.Voice, x.Value(juncture.Meaning)) && !slices.Contains(a.Copy.Voice, tier):
+			why = "its copy is written for others"
+		}
+		if why == "" {
+			dst = append(dst, a)
+		} else if refused != nil {
+			refused(Refusal{a, why})
+		}
+	}
+	return dst
+}

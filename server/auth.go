@@ -1,0 +1,159 @@
+package server
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	lru "github.com/hashicorp/golang-lru/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/access"
+	"github.com/juncture/juncture/engine"
+)
+
+// keyTTL bounds how long a revoked key goes on working.
+const keyTTL = time.Second
+
+// keyring keeps the keys that were found; there are never more than the store has.
+type keyring struct {
+	store Keys
+	now   func() time.Time
+	mu    sync.RWMutex
+	known map[string]knownKey
+}
+
+type knownKey struct {
+	access.Key
+	read time.Time
+}
+
+func newKeyring(store Keys, now func() time.Time) *keyring {
+	return &keyring{store: store, now: now, known: map[string]knownKey{}}
+}
+
+func (k *keyring) find(ctx context.Context, secret string) (access.Key, error) {
+	refused := func() error {
+		return juncture.Errorf(juncture.CodeUnauthorized, "the API key is missing or unknown").
+			WithHint("send Authorization: Bearer and the secret that juncture keys create printed")
+	}
+	id, err := access.ParseSecret(secret)
+	if err != nil {
+		return access.Key{}, refused()
+	}
+	k.mu.RLock()
+	known, ok := k.known[id]
+	k.mu.RUnlock()
+	now := k.now()
+	if age := now.Sub(known.read); !ok || age > keyTTL || age < 0 {
+		key, found, err := k.store.Key(ctx, id)
+		switch {
+		case err != nil && !ok:
+			return access.Key{}, err
+		case err != nil: // what was known last keeps working
+		case !found:
+			k.mu.Lock()
+			delete(k.known, id)
+			k.mu.Unlock()
+			return access.Key{}, refused()
+		default:
+			known = knownKey{key, now}
+			k.mu.Lock()
+			k.known[id] = known
+			k.mu.Unlock()
+		}
+	}
+	if !known.Verify(secret) {
+		return access.Key{}, refused()
+	}
+	return known.Key, nil
+}
+
+// auth lets a request through whose key has the scope.
+func (s *Server) auth(scope access.Scope) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		secret, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+		if !ok {
+			secret = ""
+		}
+		key, err := s.keys.find(c.Request.Context(), strings.TrimSpace(secret))
+		if err == nil {
+			err = key.Allows(scope, c.GetHeader("Origin"))
+		}
+		if err == nil && key.Publishable {
+			allowOrigin(c)
+			err = s.limits.allow(key.ID, c.ClientIP(), s.o.Now())
+		}
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		c.Set(callerKey, engine.Caller{KeyID: key.ID, Admin: !key.Publishable && key.Allows(access.ScopeAdmin, "") == nil})
+		c.Next()
+	}
+}
+
+func allowOrigin(c *gin.Context) {
+	c.Header("Access-Control-Allow-Origin", c.GetHeader("Origin"))
+	c.Header("Vary", "Origin")
+	c.Header("Access-Control-Expose-Headers", "X-Request-Id, Retry-After")
+}
+
+// preflight answers a browser that asks before it posts. The post itself is refused where the key does not list the
+// origin; a preflight carries no key to look at.
+func (s *Server) preflight(c *gin.Context) {
+	if c.GetHeader("Origin") == "" || c.GetHeader("Access-Control-Request-Method") != http.MethodPost {
+		s.fail(c, juncture.Errorf(juncture.CodeMethodNotAllowed, "only a browser's preflight may ask for OPTIONS"))
+		return
+	}
+	allowOrigin(c)
+	c.Header("Access-Control-Allow-Methods", "POST")
+	c.Header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id")
+	c.Header("Access-Control-Max-Age", "600")
+	c.Status(http.StatusNoContent)
+}
+
+func caller(c *gin.Context) engine.Caller {
+	who, _ := c.Get(callerKey)
+	return who.(engine.Caller) // auth set it, or the handler would not run
+}
+
+// limiter bounds how often one address may use a publishable key. Addresses are kept in memory only.
+type limiter struct {
+	rate    rate.Limit
+	burst   int
+	mu      sync.Mutex
+	buckets *lru.Cache[string, *rate.Limiter]
+}
+
+const limiterSize = 100_000
+
+func newLimiter(perSecond, burst int) (*limiter, error) {
+	if perSecond <= 0 {
+		perSecond = 20
+	}
+	if burst <= 0 {
+		burst = 3 * perSecond
+	}
+	buckets, err := lru.New[string, *rate.Limiter](limiterSize)
+	return &limiter{rate: rate.Limit(perSecond), burst: burst, buckets: buckets}, err
+}
+
+func (l *limiter) allow(key, address string, now time.Time) error {
+	l.mu.Lock()
+	b, ok := l.buckets.Get(key + " " + address)
+	if !ok {
+		b = rate.NewLimiter(l.rate, l.burst)
+		l.buckets.Add(key+" "+address, b)
+	}
+	l.mu.Unlock()
+	if b.AllowN(now, 1) {
+		return nil
+	}
+	return &juncture.Error{Code: juncture.CodeTooManyRequests, Message: "too many requests from this address", RetryAfter: time.Second,
+		Hint: "publishable keys are limited; call from a server with a secret key"}
+}

@@ -1,0 +1,182 @@
+package server
+
+import (
+	"encoding/json"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/engine"
+	"github.com/juncture/juncture/intake"
+)
+
+// body reads a request's body, decoded as JSON whatever its content type says, and never inflated.
+func body(c *gin.Context, limit int) ([]byte, error) {
+	if enc := c.GetHeader("Content-Encoding"); enc != "" && enc != "identity" {
+		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "Content-Encoding %.20q is not taken here", enc).WithHint("send the JSON as it is")
+	}
+	if c.Request.ContentLength > int64(limit) {
+		return nil, juncture.Errorf(juncture.CodeTooLarge, "the body is larger than %d bytes", limit)
+	}
+	return intake.ReadBody(c.Request.Body, limit)
+}
+
+func (s *Server) postChoose(c *gin.Context) {
+	b, err := body(c, intake.MaxBody)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	now, err := s.now(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	r, warnings, err := decodeOne(s.choose, b)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	res := s.engine.ChooseBatch(c.Request.Context(), now, caller(c), []*juncture.ChooseRequest{r})[0]
+	if res.Err != nil {
+		s.fail(c, res.Err)
+		return
+	}
+	res.Answer.Warnings = append(res.Answer.Warnings, warnings...)
+	s.json(c, res.Answer)
+}
+
+func (s *Server) postChooseBatch(c *gin.Context) {
+	batch(s, c, s.choose, func(rs []*juncture.ChooseRequest) ([]engine.Result[juncture.ChooseAnswer], error) {
+		now, err := s.now(c)
+		if err != nil {
+			return nil, err
+		}
+		return s.engine.ChooseBatch(c.Request.Context(), now, caller(c), rs), nil
+	}, func(a *juncture.ChooseAnswer, warnings []string) { a.Warnings = append(a.Warnings, warnings...) })
+}
+
+func (s *Server) postActivate(c *gin.Context) {
+	b, err := body(c, intake.MaxBody)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	now, err := s.now(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	r, _, err := decodeOne(s.activate, b)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	a, err := s.engine.Activate(c.Request.Context(), now, r)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, a)
+}
+
+func (s *Server) postReward(c *gin.Context) {
+	b, err := body(c, intake.MaxBody)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	now, err := s.now(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	r, warnings, err := decodeOne(s.reward, b)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	res := s.engine.RewardBatch(c.Request.Context(), now, []*juncture.RewardRequest{r})[0]
+	if res.Err != nil {
+		s.fail(c, res.Err)
+		return
+	}
+	res.Answer.Warnings = warnings
+	s.json(c, res.Answer)
+}
+
+func (s *Server) postRewardBatch(c *gin.Context) {
+	batch(s, c, s.reward, func(rs []*juncture.RewardRequest) ([]engine.Result[juncture.RewardAnswer], error) {
+		now, err := s.now(c)
+		if err != nil {
+			return nil, err
+		}
+		return s.engine.RewardBatch(c.Request.Context(), now, rs), nil
+	}, func(a *juncture.RewardAnswer, warnings []string) { a.Warnings = warnings })
+}
+
+func decodeOne[T any](d *intake.Decoder[T], b []byte) (*T, []string, error) {
+	r := new(T)
+	warnings, err := d.Decode(b, r)
+	return r, warnings, err
+}
+
+// batch decodes the items of a batch, has the good ones answered in one commit and writes an answer or a problem for
+// each, in order.
+func batch[Q, A any](s *Server, c *gin.Context, d *intake.Decoder[Q], answer func([]*Q) ([]engine.Result[A], error), warn func(*A, []string)) {
+	b, err := body(c, intake.MaxBatchBody)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	items, err := intake.SplitItems(b, intake.MaxItems)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	requests := make([]*Q, len(items))
+	refused := make([]error, len(items))
+	warnings := make([][]string, len(items))
+	for i, item := range items {
+		if len(item) > intake.MaxBody {
+			refused[i] = juncture.Errorf(juncture.CodeTooLarge, "the item is larger than %d bytes", intake.MaxBody)
+			continue
+		}
+		requests[i], warnings[i], refused[i] = decodeOne(d, item)
+		if refused[i] != nil {
+			requests[i] = nil
+		}
+	}
+	answers, err := answer(requests)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	// A commit that failed for all is the batch's failure: nothing of it happened, and it may be sent again.
+	for i := range answers {
+		if juncture.ErrorCode(answers[i].Err) == juncture.CodeUnavailable {
+			s.fail(c, answers[i].Err)
+			return
+		}
+	}
+	out := struct {
+		Items []json.RawMessage `json:"items"`
+	}{Items: make([]json.RawMessage, len(items))}
+	for i := range items {
+		var v any
+		switch {
+		case refused[i] != nil:
+			v = s.problemOf(c, refused[i])
+		case answers[i].Err != nil:
+			v = s.problemOf(c, answers[i].Err)
+		default:
+			warn(answers[i].Answer, warnings[i])
+			v = answers[i].Answer
+		}
+		if out.Items[i], err = json.Marshal(v); err != nil {
+			s.fail(c, err)
+			return
+		}
+	}
+	s.json(c, out)
+}

@@ -1,0 +1,151 @@
+package server
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
+)
+
+// storeView is what GET /api/v1/store answers.
+type storeView struct {
+	Version  int64                            `json:"version"` // of the configuration
+	Store    juncture.StoreInfo               `json:"store"`
+	Layers   map[string]juncture.LayerSetting `json:"layers"`
+	Outcomes []juncture.OutcomeType           `json:"outcomes"`
+	Surfaces []surfaceView                    `json:"surfaces"`
+}
+
+type surfaceView struct {
+	juncture.Surface
+	Arms []armView `json:"arms"` // approved and live
+}
+
+type armView struct {
+	juncture.Arm
+	Type     string `json:"type"`
+	Headline string `json:"headline"`
+	Rule     string `json:"rule,omitempty"`
+}
+
+func (s *Server) getStore(c *gin.Context) {
+	p, err := s.reports.Declared(c.Request.Context())
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	d := p.Declaration
+	v := storeView{Version: p.Number, Store: d.Store, Layers: d.Layers, Outcomes: d.Outcomes, Surfaces: []surfaceView{}}
+	for _, at := range d.Surfaces {
+		view := surfaceView{Surface: at, Arms: []armView{}}
+		for _, a := range p.Surfaces[at.ID].Arms {
+			view.Arms = append(view.Arms, armView{Arm: a.Arm, Type: a.Action.Type, Headline: a.Copy.Headline, Rule: a.Action.Rule})
+		}
+		v.Surfaces = append(v.Surfaces, view)
+	}
+	s.json(c, v)
+}
+
+func (s *Server) getExperiments(c *gin.Context) {
+	p, err := s.reports.Declared(c.Request.Context())
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	out := struct {
+		Items []juncture.Experiment `json:"items"`
+	}{Items: p.Declaration.Experiments}
+	if out.Items == nil {
+		out.Items = []juncture.Experiment{}
+	}
+	s.json(c, out)
+}
+
+func (s *Server) getExperiment(c *gin.Context) {
+	if ev, ok := s.evidence(c); ok {
+		s.json(c, ev.Experiment)
+	}
+}
+
+// evidence reads the experiment of the path; false when it has answered with a problem.
+func (s *Server) evidence(c *gin.Context) (experiments.Evidence, bool) {
+	now, err := s.now(c)
+	if err == nil {
+		var ev experiments.Evidence
+		if ev, err = s.reports.Evidence(c.Request.Context(), c.Param("id"), now); err == nil {
+			return ev, true
+		}
+	}
+	s.fail(c, err)
+	return experiments.Evidence{}, false
+}
+
+// filters reads filter.<axis>=<value> parameters.
+func filters(c *gin.Context) map[string]string {
+	out := map[string]string{}
+	for k, v := range c.Request.URL.Query() {
+		if axis, ok := strings.CutPrefix(k, "filter."); ok && len(v) > 0 && v[0] != "" {
+			out[axis] = v[0]
+		}
+	}
+	return out
+}
+
+func (s *Server) getGrid(c *gin.Context) {
+	ev, ok := s.evidence(c)
+	if !ok {
+		return
+	}
+	g, err := experiments.BuildGrid(ev, experiments.GridQuery{Rows: c.Query("rows"), Cols: c.Query("cols"), Filter: filters(c)})
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, g)
+}
+
+func (s *Server) getWinners(c *gin.Context) {
+	ev, ok := s.evidence(c)
+	if !ok {
+		return
+	}
+	q := experiments.SegmentQuery{Filter: filters(c), Limit: 1000}
+	if axes := c.Query("axes"); axes != "" {
+		q.Axes = strings.Split(axes, ",")
+	}
+	if n := c.Query("limit"); n != "" {
+		limit, err := strconv.Atoi(n)
+		if err != nil || limit < 1 || limit > 10_000 {
+			s.fail(c, juncture.Errorf(juncture.CodeInvalidRequest, "limit %.20q is not 1 to 10000", n).WithField("limit"))
+			return
+		}
+		q.Limit = limit
+	}
+	found, err := experiments.BuildSegments(ev, q)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, found)
+}
+
+func (s *Server) getIntersection(c *gin.Context) {
+	x, err := juncture.ParseIntersection(c.Query("key"))
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	ev, ok := s.evidence(c)
+	if !ok {
+		return
+	}
+	report, err := experiments.BuildIntersection(ev, x)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, report)
+}

@@ -1,0 +1,78 @@
+package server
+
+import (
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+)
+
+// statusOf maps an error code to its HTTP status: the one place that does.
+func statusOf(code juncture.Code) int {
+	switch code {
+	case juncture.CodeInvalidRequest, juncture.CodeInvalidContext, juncture.CodeTargetingKeyMissing:
+		return http.StatusBadRequest
+	case juncture.CodeUnauthorized:
+		return http.StatusUnauthorized
+	case juncture.CodeForbidden:
+		return http.StatusForbidden
+	case juncture.CodeNotFound, juncture.CodeSurfaceNotFound, juncture.CodeDecisionNotFound:
+		return http.StatusNotFound
+	case juncture.CodeMethodNotAllowed:
+		return http.StatusMethodNotAllowed
+	case juncture.CodeDecisionConflict, juncture.CodeOutcomeConflict:
+		return http.StatusConflict
+	case juncture.CodeTooLarge:
+		return http.StatusRequestEntityTooLarge
+	case juncture.CodeUnprocessable:
+		return http.StatusUnprocessableEntity
+	case juncture.CodeTooManyRequests:
+		return http.StatusTooManyRequests
+	case juncture.CodeUnavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// problemOf makes the problem details of an error. What is not Juncture's own is logged in full and told as INTERNAL.
+func (s *Server) problemOf(c *gin.Context, err error) juncture.ProblemView {
+	e, ok := errors.AsType[*juncture.Error](err)
+	if !ok {
+		e = &juncture.Error{Code: juncture.CodeInternal, Message: "something went wrong on the server", Err: err,
+			Hint: "the server's log has the details under this requestId"}
+	}
+	status := statusOf(e.Code)
+	if status >= 500 {
+		s.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed", slog.String("requestId", requestID(c)),
+			slog.String("route", c.FullPath()), slog.String("code", string(e.Code)), slog.Any("error", err), slog.Any("cause", e.Err))
+	}
+	return juncture.ProblemView{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message,
+		ErrorCode: e.Code, RequestID: requestID(c), Hint: e.Hint, Field: e.Field}
+}
+
+// fail answers with the problem of an error and ends the request.
+func (s *Server) fail(c *gin.Context, err error) {
+	p := s.problemOf(c, err)
+	if p.Status == http.StatusTooManyRequests || p.Status == http.StatusServiceUnavailable {
+		wait := time.Second
+		if e, ok := errors.AsType[*juncture.Error](err); ok && e.RetryAfter > 0 {
+			wait = e.RetryAfter
+		}
+		c.Header("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	}
+	if p.Status == http.StatusUnauthorized {
+		c.Header("WWW-Authenticate", `Bearer realm="juncture"`)
+	}
+	body, err := json.Marshal(p)
+	if err != nil { // strings and numbers always encode
+		panic(err)
+	}
+	c.Data(p.Status, "application/problem+json", body)
+	c.Abort()
+}

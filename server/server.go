@@ -1,0 +1,252 @@
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/access"
+	"github.com/juncture/juncture/engine"
+	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/intake"
+	"github.com/juncture/juncture/pool"
+)
+
+// Engine answers the use cases.
+type Engine interface {
+	ChooseBatch(ctx context.Context, now time.Time, who engine.Caller, rs []*juncture.ChooseRequest) []engine.Result[juncture.ChooseAnswer]
+	Activate(ctx context.Context, now time.Time, r *juncture.ActivateRequest) (*juncture.ActivateAnswer, error)
+	RewardBatch(ctx context.Context, now time.Time, rs []*juncture.RewardRequest) []engine.Result[juncture.RewardAnswer]
+}
+
+// Reports answers what the control plane reads.
+type Reports interface {
+	Declared(ctx context.Context) (*pool.Snapshot, error)
+	Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error)
+}
+
+// Keys finds API keys.
+type Keys interface {
+	Key(ctx context.Context, id string) (access.Key, bool, error)
+}
+
+// Options of a server. Zero values mean the defaults.
+type Options struct {
+	Version   string
+	TestClock bool          // take the time of a call from its Juncture-Now header; never in production
+	Deadline  time.Duration // of one request; 0 means 10 s
+	Ready     func(ctx context.Context) error
+	Now       func() time.Time
+	Log       *slog.Logger
+	Metrics   *prometheus.Registry
+	// Rate of publishable keys: requests a second from one address, and the burst. 0 means 20 and 60.
+	Rate, Burst int
+}
+
+// Server is Juncture's HTTP handler.
+type Server struct {
+	engine  Engine
+	reports Reports
+	keys    *keyring
+	limits  *limiter
+	o       Options
+	log     *slog.Logger
+	metrics *metrics
+	gin     *gin.Engine
+	leaving atomic.Bool
+	latest  atomic.Int64 // the latest time that a test clock named, Unix ms
+
+	choose      *intake.Decoder[juncture.ChooseRequest]
+	activate    *intake.Decoder[juncture.ActivateRequest]
+	reward      *intake.Decoder[juncture.RewardRequest]
+	description []byte
+}
+
+// New makes the handler. Mount the console on Gin().
+func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
+	if o.Deadline <= 0 {
+		o.Deadline = 10 * time.Second
+	}
+	s := &Server{engine: e, reports: reports, o: o, log: o.Log}
+	s.keys = newKeyring(keys, o.Now)
+	var err error
+	if s.limits, err = newLimiter(o.Rate, o.Burst); err != nil {
+		return nil, err
+	}
+	contextCode := map[string]juncture.Code{"context": juncture.CodeInvalidContext}
+	s.choose = intake.NewDecoder[juncture.ChooseRequest](intake.Options{Lenient: true, Codes: contextCode})
+	s.activate = intake.NewDecoder[juncture.ActivateRequest](intake.Options{})
+	s.reward = intake.NewDecoder[juncture.RewardRequest](intake.Options{Lenient: true})
+	s.metrics = newMetrics(o.Metrics)
+
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	if err := r.SetTrustedProxies(nil); err != nil {
+		return nil, err
+	}
+	r.HandleMethodNotAllowed = true
+	r.RedirectTrailingSlash = false
+	r.Use(s.observe, s.guard)
+	r.NoRoute(func(c *gin.Context) {
+		s.fail(c, juncture.Errorf(juncture.CodeNotFound, "no such path").WithHint("GET /openapi.json lists what there is"))
+	})
+	r.NoMethod(func(c *gin.Context) {
+		s.fail(c, juncture.Errorf(juncture.CodeMethodNotAllowed, "%s does not take %s", c.Request.URL.Path, c.Request.Method))
+	})
+	s.gin = r
+	s.routes()
+	s.description, err = description(o.Version)
+	return s, err
+}
+
+// Gin returns the router, for the console to mount its pages on.
+func (s *Server) Gin() *gin.Engine { return s.gin }
+
+// ServeHTTP answers a request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
+
+// Leave makes the server say that it is not ready, before its listener closes.
+func (s *Server) Leave() { s.leaving.Store(true) }
+
+// Latest returns the latest time that a test clock named, zero for none: background jobs take it.
+func (s *Server) Latest() time.Time {
+	if n := s.latest.Load(); n != 0 {
+		return time.UnixMilli(n).UTC()
+	}
+	return time.Time{}
+}
+
+func (s *Server) routes() {
+	r := s.gin
+	r.GET("/livez", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
+	r.GET("/readyz", s.ready)
+	r.GET("/version", func(c *gin.Context) { s.json(c, map[string]string{"version": s.o.Version}) })
+	r.GET("/metrics", gin.WrapH(promhttp.HandlerFor(s.o.Metrics, promhttp.HandlerOpts{})))
+	r.GET("/openapi.json", func(c *gin.Context) { c.Data(http.StatusOK, "application/json", s.description) })
+
+	for path, h := range map[string]struct {
+		scope access.Scope
+		f     gin.HandlerFunc
+	}{
+		"/choose":       {access.ScopeChoose, s.postChoose},
+		"/choose/batch": {access.ScopeChoose, s.postChooseBatch},
+		"/activate":     {access.ScopeChoose, s.postActivate},
+		"/reward":       {access.ScopeReward, s.postReward},
+		"/reward/batch": {access.ScopeReward, s.postRewardBatch},
+	} {
+		r.POST(path, s.auth(h.scope), h.f)
+		r.OPTIONS(path, s.preflight)
+	}
+	api := r.Group("/api/v1", s.auth(access.ScopeRead))
+	api.GET("/store", s.getStore)
+	api.GET("/experiments", s.getExperiments)
+	api.GET("/experiments/:id", s.getExperiment)
+	api.GET("/experiments/:id/grid", s.getGrid)
+	api.GET("/experiments/:id/winners", s.getWinners)
+	api.GET("/experiments/:id/intersection", s.getIntersection)
+}
+
+func (s *Server) ready(c *gin.Context) {
+	if s.leaving.Load() {
+		s.fail(c, juncture.Errorf(juncture.CodeUnavailable, "the server is stopping"))
+		return
+	}
+	if err := s.o.Ready(c.Request.Context()); err != nil {
+		s.fail(c, &juncture.Error{Code: juncture.CodeUnavailable, Message: "not ready", Err: err, Hint: "the server's log has the details"})
+		return
+	}
+	c.String(http.StatusOK, "ok\n")
+}
+
+// observe counts and logs each request, gives it an id and a deadline, and turns a panic into a problem.
+func (s *Server) observe(c *gin.Context) {
+	start := time.Now()
+	id := c.GetHeader("X-Request-Id")
+	if id == "" || len(id) > 128 || !printable(id) {
+		v, err := uuid.NewV7()
+		if err != nil {
+			id = "unknown"
+		} else {
+			id = v.String()
+		}
+	}
+	c.Set(requestIDKey, id)
+	c.Header("X-Request-Id", id)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), s.o.Deadline)
+	defer cancel()
+	c.Request = c.Request.WithContext(ctx)
+	defer func() {
+		if p := recover(); p != nil {
+			s.log.Error("panic", "requestId", id, "route", c.FullPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if !c.Writer.Written() {
+				s.fail(c, fmt.Errorf("panic: %v", p))
+			}
+		}
+		took := time.Since(start)
+		s.metrics.observe(c.FullPath(), c.Writer.Status(), took)
+		s.log.LogAttrs(ctx, slog.LevelDebug, "request", slog.String("requestId", id), slog.String("method", c.Request.Method),
+			slog.String("route", c.FullPath()), slog.Int("status", c.Writer.Status()), slog.Duration("took", took))
+	}()
+	c.Next()
+}
+
+const (
+	requestIDKey = "requestId"
+	callerKey    = "caller"
+)
+
+func requestID(c *gin.Context) string { return c.GetString(requestIDKey) }
+
+func printable(s string) bool {
+	for i := range len(s) {
+		if s[i] < 0x21 || s[i] > 0x7e {
+			return false
+		}
+	}
+	return true
+}
+
+// guard sets what every answer carries.
+func (s *Server) guard(c *gin.Context) {
+	c.Header("X-Content-Type-Options", "nosniff")
+	c.Header("Cache-Control", "no-store")
+	c.Next()
+}
+
+// now is the time of the call.
+func (s *Server) now(c *gin.Context) (time.Time, error) {
+	h := c.GetHeader("Juncture-Now")
+	if !s.o.TestClock || h == "" {
+		return s.o.Now(), nil
+	}
+	t, err := time.Parse(time.RFC3339Nano, h)
+	if err != nil || t.Year() < 1971 || t.Year() > 2200 {
+		return t, juncture.Errorf(juncture.CodeInvalidRequest, "Juncture-Now %.40q is not RFC 3339", h).WithField("Juncture-Now")
+	}
+	for n := t.UnixMilli(); ; {
+		last := s.latest.Load()
+		if n <= last || s.latest.CompareAndSwap(last, n) {
+			return t, nil
+		}
+	}
+}
+
+func (s *Server) json(c *gin.Context, v any) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		s.fail(c, fmt.Errorf("encode answer: %w", err))
+		return
+	}
+	c.Data(http.StatusOK, "application/json; charset=utf-8", b)
+}

@@ -1,0 +1,192 @@
+package store
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/juncture/juncture"
+)
+
+// The blobs of deltas, cells and rankings: unsigned varints for numbers that are never negative, zig-zag varints for
+// the rest, length-prefixed text. The first byte is the format's version.
+const codecVersion = 1
+
+type encoder struct{ b []byte }
+
+func (e *encoder) uint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
+func (e *encoder) int(v int64)   { e.b = binary.AppendVarint(e.b, v) }
+func (e *encoder) text(s string) { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
+func (e *encoder) tally(t juncture.Tally) {
+	for _, v := range [...]int64{t.Trials, t.Outcomes, t.Successes, t.Value, t.LogValue, t.LogValueSq} {
+		e.int(v)
+	}
+}
+
+type decoder struct {
+	b   []byte
+	err error
+}
+
+func (d *decoder) fail() {
+	if d.err == nil {
+		d.err = fmt.Errorf("stored blob is damaged")
+	}
+	d.b = nil
+}
+
+func (d *decoder) uint() uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) int() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) text() string {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return ""
+	}
+	s := string(d.b[:n])
+	d.b = d.b[n:]
+	return s
+}
+
+func (d *decoder) tally() juncture.Tally {
+	return juncture.Tally{Trials: d.int(), Outcomes: d.int(), Successes: d.int(), Value: d.int(), LogValue: d.int(), LogValueSq: d.int()}
+}
+
+// count reads a number of items that take at least one byte each.
+func (d *decoder) count() int {
+	n := d.uint()
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) version() {
+	if len(d.b) == 0 || d.b[0] != codecVersion {
+		d.fail()
+		return
+	}
+	d.b = d.b[1:]
+}
+
+func (d *decoder) done() error {
+	if d.err == nil && len(d.b) != 0 {
+		d.fail()
+	}
+	return d.err
+}
+
+func encodeDeltas(deltas []juncture.Delta) []byte {
+	e := encoder{b: []byte{codecVersion}}
+	e.uint(uint64(len(deltas)))
+	for _, d := range deltas {
+		e.text(d.Experiment)
+		e.text(d.Intersection.Key())
+		e.uint(uint64(d.Arm))
+		e.uint(uint64(d.Group))
+		e.text(d.Event)
+		e.tally(d.Tally)
+	}
+	return e.b
+}
+
+func decodeDeltas(b []byte) ([]juncture.Delta, error) {
+	d := decoder{b: b}
+	d.version()
+	out := make([]juncture.Delta, 0, d.count())
+	for range cap(out) {
+		var v juncture.Delta
+		v.Experiment = d.text()
+		key := d.text()
+		v.Arm = juncture.ArmID(d.uint())
+		v.Group = juncture.Group(d.uint())
+		v.Event = d.text()
+		v.Tally = d.tally()
+		if d.err != nil {
+			return nil, d.err
+		}
+		x, err := juncture.ParseIntersection(key)
+		if err != nil {
+			return nil, err
+		}
+		v.Intersection = x
+		out = append(out, v)
+	}
+	return out, d.done()
+}
+
+func encodeCell(rows []juncture.CellRow, marks []juncture.Mark) []byte {
+	e := encoder{b: []byte{codecVersion}}
+	e.uint(uint64(len(marks)))
+	for _, m := range marks {
+		e.uint(uint64(m.Node))
+		e.int(m.Seq)
+	}
+	e.uint(uint64(len(rows)))
+	for _, r := range rows {
+		e.uint(uint64(r.Arm))
+		e.uint(uint64(r.Group))
+		e.text(r.Event)
+		e.tally(r.Tally)
+	}
+	return e.b
+}
+
+func decodeCell(b []byte) ([]juncture.CellRow, []juncture.Mark, error) {
+	d := decoder{b: b}
+	d.version()
+	marks := make([]juncture.Mark, 0, d.count())
+	for range cap(marks) {
+		marks = append(marks, juncture.Mark{Node: uint16(d.uint()), Seq: d.int()})
+	}
+	rows := make([]juncture.CellRow, 0, d.count())
+	for range cap(rows) {
+		rows = append(rows, juncture.CellRow{Arm: juncture.ArmID(d.uint()), Group: juncture.Group(d.uint()), Event: d.text(), Tally: d.tally()})
+	}
+	return rows, marks, d.done()
+}
+
+func encodeRanking(ranking []juncture.Ranked) []byte {
+	e := encoder{b: []byte{codecVersion}}
+	e.uint(uint64(len(ranking)))
+	for _, r := range ranking {
+		e.uint(uint64(r.Arm))
+		e.b = binary.LittleEndian.AppendUint64(e.b, math.Float64bits(r.Probability))
+	}
+	return e.b
+}
+
+func decodeRanking(b []byte) ([]juncture.Ranked, error) {
+	d := decoder{b: b}
+	d.version()
+	out := make([]juncture.Ranked, 0, d.count())
+	for range cap(out) {
+		arm := juncture.ArmID(d.uint())
+		if len(d.b) < 8 {
+			d.fail()
+			break
+		}
+		out = append(out, juncture.Ranked{Arm: arm, Probability: math.Float64frombits(binary.LittleEndian.Uint64(d.b))})
+		d.b = d.b[8:]
+	}
+	return out, d.done()
+}

@@ -1,0 +1,260 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/juncture/juncture"
+)
+
+// statements of the writer, prepared once.
+type statements struct {
+	decision, memo, memoReplace, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
+	value, alias *sqlx.Stmt
+}
+
+const outcomeColumns = `serial, event, outcome_id, adjusts, value, minor, currency, at, received, status`
+
+func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
+	for _, p := range []struct {
+		to  **sqlx.Stmt
+		sql string
+	}{
+		{&s.decision, `INSERT INTO decisions (serial, at, until, signing_key, experiment, intersection, arm, grp, probability,
+			flags, surface, shopper, session, reason, detail, share, policy_version, ranking)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.memo, `INSERT INTO memos (id, body, answer, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
+			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires WHERE memos.expires <= ?`},
+		{&s.memoReplace, `INSERT INTO memos (id, body, answer, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
+			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires`},
+		{&s.memoRead, `SELECT body, answer, expires FROM memos WHERE id = ?`},
+		{&s.activation, `INSERT INTO activations (serial, at, served, arm, probability) VALUES (?, ?, ?, ?, ?)`},
+		{&s.activationRead, `SELECT at, served, arm, probability FROM activations WHERE serial = ?`},
+		{&s.outcome, `INSERT INTO outcomes (` + outcomeColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.outcomesOf, `SELECT ` + outcomeColumns + ` FROM outcomes WHERE serial = ? AND event = ?`},
+		{&s.outcomesAll, `SELECT ` + outcomeColumns + ` FROM outcomes WHERE serial = ?`},
+		{&s.outcomeStatus, `UPDATE outcomes SET status = ? WHERE serial = ? AND event = ? AND outcome_id = ?`},
+		{&s.value, `INSERT INTO layer_values (layer, value) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+		{&s.alias, `INSERT INTO aliases (id, shopper) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+	} {
+		stmt, err := db.PreparexContext(ctx, p.sql)
+		if err != nil {
+			return err
+		}
+		*p.to = stmt
+	}
+	return nil
+}
+
+func (s *statements) close() error {
+	var errs []error
+	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoReplace, s.memoRead, s.activation, s.activationRead, s.outcome,
+		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value, s.alias} {
+		if stmt != nil {
+			errs = append(errs, stmt.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// entry writes one request. Its error is the database's and fails the whole batch; what is wrong with a single
+// outcome or activation is told in its own Err.
+func (t *turn) entry(e *juncture.Entry) error {
+	s := &t.w.stmts
+	for _, v := range e.Values {
+		if _, err := t.tx.Stmtx(s.value).Exec(v.Layer, v.Value); err != nil {
+			return err
+		}
+	}
+	for _, a := range e.Aliases {
+		if _, err := t.tx.Stmtx(s.alias).Exec(a.ID, a.Shopper); err != nil {
+			return err
+		}
+	}
+	for i := range e.Memos {
+		if _, err := t.memo(&e.Memos[i], t.w.o.Now()); err != nil {
+			return err
+		}
+	}
+	for _, d := range e.Decisions {
+		if err := t.decision(d); err != nil {
+			return err
+		}
+	}
+	for _, a := range e.Activations {
+		if err := t.activation(a); err != nil {
+			return err
+		}
+	}
+	for _, o := range e.Outcomes {
+		if err := t.outcome(o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *turn) decision(w *juncture.DecisionWrite) error {
+	d := &w.Decision
+	w.Recalled = nil
+	for i := range w.Memos {
+		if recalled, err := t.memo(&w.Memos[i], d.At); err != nil {
+			return err
+		} else if recalled != nil {
+			w.Recalled = recalled
+			for _, m := range w.Memos[:i] { // they promised this decision's answer: they give the recalled one
+				if _, err := t.tx.Stmtx(t.w.stmts.memoReplace).Exec(m.ID[:], m.Body[:], recalled.Answer, m.Expires); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	flags := 0
+	if d.Ignored {
+		flags |= 1
+	}
+	if d.Deferred {
+		flags |= 2
+	}
+	if _, err := t.tx.Stmtx(t.w.stmts.decision).Exec(int64(d.Serial), ms(d.At), ms(d.Until), w.SigningKey, d.Experiment,
+		d.Intersection.Key(), d.Arm, d.Group, d.Probability, flags, d.Surface, d.Shopper, d.Session, string(d.Reason),
+		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking)); err != nil {
+		return err
+	}
+	if !d.Ignored && !d.Deferred {
+		t.add(d.Trial(d.Arm, 1))
+	}
+	return nil
+}
+
+// memo writes a memo, or returns the one that stands in its place. Memos of one decision are written in order: the
+// first that is taken decides, and those after it are not written.
+func (t *turn) memo(m *juncture.Memo, now time.Time) (*juncture.Memo, error) {
+	args := []any{m.ID[:], m.Body[:], m.Answer, m.Expires}
+	stmt := t.w.stmts.memoReplace
+	if !m.Replace {
+		stmt = t.w.stmts.memo
+		args = append(args, ms(now))
+	}
+	res, err := t.tx.Stmtx(stmt).Exec(args...)
+	if err != nil {
+		return nil, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n > 0 {
+		return nil, err
+	}
+	return scanMemo(m.ID, t.tx.Stmtx(t.w.stmts.memoRead).QueryRow(m.ID[:]))
+}
+
+func scanMemo(id [16]byte, row *sql.Row) (*juncture.Memo, error) {
+	var body []byte
+	m := juncture.Memo{ID: id}
+	if err := row.Scan(&body, &m.Answer, &m.Expires); err != nil {
+		return nil, err
+	}
+	copy(m.Body[:], body)
+	return &m, nil
+}
+
+func (t *turn) activationOf(serial uint64) (*juncture.Activation, error) {
+	a := juncture.Activation{Serial: serial}
+	var at int64
+	err := t.tx.Stmtx(t.w.stmts.activationRead).QueryRow(int64(serial)).Scan(&at, &a.Served, &a.Arm, &a.Probability)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	a.At = fromMS(at)
+	return &a, err
+}
+
+func (t *turn) activation(w *juncture.ActivationWrite) error {
+	earlier, err := t.activationOf(w.Claims.Serial)
+	if err != nil {
+		return err
+	}
+	rows, err := scanOutcomes(t.tx.Stmtx(t.w.stmts.outcomesAll).Query(int64(w.Claims.Serial)))
+	if err != nil {
+		return err
+	}
+	deltas, changed, done, err := juncture.Activate(w.Claims, earlier, w.Activation, w.Types, w.Currency, rows)
+	w.Duplicate, w.Err, w.Stands = done, err, w.Activation
+	if earlier != nil {
+		w.Stands = *earlier
+	}
+	if done || err != nil {
+		return nil
+	}
+	a := w.Activation
+	if _, err := t.tx.Stmtx(t.w.stmts.activation).Exec(int64(w.Claims.Serial), ms(a.At), a.Served, a.Arm, a.Probability); err != nil {
+		return err
+	}
+	for _, r := range changed {
+		if _, err := t.tx.Stmtx(t.w.stmts.outcomeStatus).Exec(string(r.Status), int64(r.Serial), r.Event, r.ID); err != nil {
+			return err
+		}
+	}
+	for _, d := range deltas {
+		t.add(d)
+	}
+	return nil
+}
+
+func (t *turn) outcome(w *juncture.OutcomeWrite) error {
+	s := juncture.Settlement{Claims: w.Claims, Type: w.Type, Currency: w.Currency}
+	var err error
+	if s.Activation, err = t.activationOf(w.Claims.Serial); err != nil {
+		return err
+	}
+	if s.Earlier, err = scanOutcomes(t.tx.Stmtx(t.w.stmts.outcomesOf).Query(int64(w.Claims.Serial), w.Outcome.Event)); err != nil {
+		return err
+	}
+	w.Result, w.Delta, w.Err = s.Settle(w.Outcome, w.Whole)
+	if w.Err != nil || w.Result.Status == juncture.StatusDuplicate {
+		return nil
+	}
+	o := w.Result
+	var adjusts *string
+	if o.Adjust {
+		adjusts = &o.Adjusts
+	}
+	if _, err := t.tx.Stmtx(t.w.stmts.outcome).Exec(int64(o.Serial), o.Event, o.ID, adjusts, o.Value, o.Minor, o.Currency,
+		ms(o.At), ms(o.Received), string(o.Status)); err != nil {
+		return err
+	}
+	t.add(w.Delta)
+	return nil
+}
+
+func scanOutcome(rows *sql.Rows) (juncture.Outcome, error) {
+	var o juncture.Outcome
+	var serial, at, received int64
+	var adjusts *string
+	err := rows.Scan(&serial, &o.Event, &o.ID, &adjusts, &o.Value, &o.Minor, &o.Currency, &at, &received, &o.Status)
+	o.Serial, o.At, o.Received = uint64(serial), fromMS(at), fromMS(received)
+	if adjusts != nil {
+		o.Adjust, o.Adjusts = true, *adjusts
+	}
+	return o, err
+}
+
+func scanOutcomes(rows *sql.Rows, err error) ([]juncture.Outcome, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []juncture.Outcome
+	for rows.Next() {
+		o, err := scanOutcome(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, o)
+	}
+	return out, rows.Err()
+}

@@ -1,0 +1,240 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/juncture/juncture"
+)
+
+// Cell reads a cell's checkpoint; an empty cell where there is none.
+func (db *DB) Cell(ctx context.Context, id juncture.CellID) (juncture.Cell, error) {
+	c := juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Rung: id.Rung}
+	var body []byte
+	err := db.read.QueryRowContext(ctx, `SELECT body FROM cells WHERE experiment = ? AND rung = ? AND key = ?`,
+		id.Experiment, id.Rung, id.Intersection.Key()).Scan(&body)
+	if errors.Is(err, sql.ErrNoRows) {
+		return c, nil
+	}
+	if err != nil {
+		return c, err
+	}
+	c.Rows, c.Marks, err = decodeCell(body)
+	return c, err
+}
+
+// Cells calls f for every checkpointed intersection of an experiment, in key order.
+func (db *DB) Cells(ctx context.Context, experiment string, f func(juncture.Cell) error) error {
+	return eachCell(ctx, db.read, `WHERE experiment = ? AND rung = 0 ORDER BY key`, f, experiment)
+}
+
+func eachCell(ctx context.Context, q sqlx.QueryerContext, where string, f func(juncture.Cell) error, args ...any) error {
+	rows, err := q.QueryContext(ctx, `SELECT experiment, rung, key, body FROM cells `+where, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c juncture.Cell
+		var key string
+		var body []byte
+		if err := rows.Scan(&c.Experiment, &c.Rung, &key, &body); err != nil {
+			return err
+		}
+		if c.Intersection, err = juncture.ParseIntersection(key); err != nil {
+			return err
+		}
+		if c.Rows, c.Marks, err = decodeCell(body); err != nil {
+			return fmt.Errorf("cell %s of %q: %w", key, c.Experiment, err)
+		}
+		if err := f(c); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// Restore calls f for every commit after the checkpoint's watermarks, in each node's order.
+func (db *DB) Restore(ctx context.Context, f func(node uint16, seq int64, deltas []juncture.Delta) error) error {
+	return eachDelta(ctx, db.read, f)
+}
+
+func eachDelta(ctx context.Context, q sqlx.QueryerContext, f func(node uint16, seq int64, deltas []juncture.Delta) error) error {
+	rows, err := q.QueryContext(ctx, `SELECT d.node, d.seq, d.body FROM deltas d LEFT JOIN watermarks w ON w.node = d.node
+		WHERE d.seq > coalesce(w.seq, 0) ORDER BY d.node, d.seq`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var node uint16
+		var seq int64
+		var body []byte
+		if err := rows.Scan(&node, &seq, &body); err != nil {
+			return err
+		}
+		deltas, err := decodeDeltas(body)
+		if err != nil {
+			return fmt.Errorf("delta %d of node %d: %w", seq, node, err)
+		}
+		if err := f(node, seq, deltas); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// LastSerial returns the highest serial that a node has given, 0 for none.
+func (db *DB) LastSerial(ctx context.Context, node uint16) (uint64, error) {
+	low := int64(node) << juncture.NodeShift
+	var n int64
+	err := db.read.GetContext(ctx, &n, `SELECT coalesce(max(serial), 0) FROM decisions WHERE serial >= ? AND serial < ?`,
+		low, low+1<<juncture.NodeShift)
+	return uint64(n), err
+}
+
+// Memo reads a memo; nil where there is none.
+func (db *DB) Memo(ctx context.Context, id [16]byte) (*juncture.Memo, error) {
+	m, err := scanMemo(id, db.read.QueryRowContext(ctx, `SELECT body, answer, expires FROM memos WHERE id = ?`, id[:]))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	return m, err
+}
+
+// PurgeMemos deletes up to most memos that had expired by now (Unix ms) and returns how many it deleted.
+func (db *DB) PurgeMemos(ctx context.Context, now int64, most int) (int64, error) {
+	var n int64
+	err := db.inTx(ctx, func(tx *sqlx.Tx) error {
+		res, err := tx.ExecContext(ctx, `DELETE FROM memos WHERE id IN (SELECT id FROM memos WHERE expires <= ? LIMIT ?)`, now, most)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// Shopper returns the first-seen id behind an id, "" where no alias is known.
+func (db *DB) Shopper(ctx context.Context, id string) (string, error) {
+	var s string
+	err := db.read.GetContext(ctx, &s, `SELECT shopper FROM aliases WHERE id = ?`, id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return s, err
+}
+
+// LayerValues reads every request-layer value seen.
+func (db *DB) LayerValues(ctx context.Context) ([]juncture.LayerValue, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT layer, value FROM layer_values`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []juncture.LayerValue
+	for rows.Next() {
+		var v juncture.LayerValue
+		if err := rows.Scan(&v.Layer, &v.Value); err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, rows.Err()
+}
+
+const decisionColumns = `serial, at, until, signing_key, experiment, intersection, arm, grp, probability, flags, surface,
+	shopper, session, reason, detail, share, policy_version, ranking`
+
+// StoredDecision is a decision with the key that signed its id.
+type StoredDecision struct {
+	juncture.Decision
+	SigningKey uint8
+}
+
+func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
+	var d StoredDecision
+	var serial, at, until, flags int64
+	var key string
+	var ranking []byte
+	err := rows.Scan(append([]any{&serial, &at, &until, &d.SigningKey, &d.Experiment, &key, &d.Arm, &d.Group, &d.Probability,
+		&flags, &d.Surface, &d.Shopper, &d.Session, &d.Reason, &d.Detail, &d.Share, &d.Version, &ranking}, more...)...)
+	if err != nil {
+		return d, err
+	}
+	d.Serial, d.At, d.Until = uint64(serial), fromMS(at), fromMS(until)
+	d.Ignored, d.Deferred = flags&1 != 0, flags&2 != 0
+	if d.Intersection, err = juncture.ParseIntersection(key); err != nil {
+		return d, err
+	}
+	d.Ranking, err = decodeRanking(ranking)
+	return d, err
+}
+
+func (db *DB) decisions(ctx context.Context, where string, args ...any) ([]StoredDecision, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+decisionColumns+` FROM decisions `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []StoredDecision
+	for rows.Next() {
+		d, err := scanDecision(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, d)
+	}
+	return out, rows.Err()
+}
+
+// Touches returns a shopper's latest decisions, newest first, at most limit.
+func (db *DB) Touches(ctx context.Context, shopper string, limit int) ([]juncture.Claims, error) {
+	found, err := db.decisions(ctx, `WHERE shopper = ? ORDER BY serial DESC LIMIT ?`, shopper, limit)
+	out := make([]juncture.Claims, len(found))
+	for i, d := range found {
+		out[i] = d.Claims
+	}
+	return out, err
+}
+
+// Decision reads one decision by its serial; nil where there is none.
+func (db *DB) Decision(ctx context.Context, serial uint64) (*StoredDecision, error) {
+	found, err := db.decisions(ctx, `WHERE serial = ?`, int64(serial))
+	if err != nil || len(found) == 0 {
+		return nil, err
+	}
+	return &found[0], nil
+}
+
+// decisionScan bounds how far back the latest decisions of one intersection are looked for: the log has no index by
+// intersection, since each index makes every append dearer.
+const decisionScan = 50_000
+
+// DecisionsAt returns the latest decisions of an experiment at an intersection, newest first, at most limit, from the
+// last 50,000 decisions of the store.
+func (db *DB) DecisionsAt(ctx context.Context, experiment string, x juncture.Intersection, limit int) ([]StoredDecision, error) {
+	return db.decisions(ctx, `WHERE serial IN (SELECT serial FROM (SELECT serial, experiment, intersection FROM decisions
+		ORDER BY serial DESC LIMIT ?) AS recent WHERE experiment = ? AND intersection = ? ORDER BY serial DESC LIMIT ?) ORDER BY serial DESC`,
+		decisionScan, experiment, x.Key(), limit)
+}
+
+// OutcomesOf returns the outcomes of decisions, by serial.
+func (db *DB) OutcomesOf(ctx context.Context, serials []uint64) (map[uint64][]juncture.Outcome, error) {
+	out := map[uint64][]juncture.Outcome{}
+	for _, s := range serials {
+		found, err := scanOutcomes(db.read.QueryContext(ctx, `SELECT `+outcomeColumns+` FROM outcomes WHERE serial = ? ORDER BY received`, int64(s)))
+		if err != nil {
+			return nil, err
+		}
+		if len(found) > 0 {
+			out[s] = found
+		}
+	}
+	return out, nil
+}

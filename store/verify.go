@@ -1,0 +1,350 @@
+package store
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/juncture/juncture"
+)
+
+// Difference is a tally that the ledger and the stored fold disagree on.
+type Difference struct {
+	ID             juncture.CellID
+	Row            juncture.CellRow // its Tally is zero
+	Ledger, Stored juncture.Tally
+}
+
+func (d Difference) String() string {
+	kind := "intersection"
+	if d.ID.Rung {
+		kind = "rung"
+	}
+	return fmt.Sprintf("%s %s of %q, arm %d, group %q, event %q: ledger %+v, stored %+v",
+		kind, d.ID.Intersection.Key(), d.ID.Experiment, d.Row.Arm, d.Row.Group, d.Row.Event, d.Ledger, d.Stored)
+}
+
+// Verification is what Verify found.
+type Verification struct {
+	Decisions, Outcomes int64
+	Cells               int
+	Digest              string // SHA-256 of every tally recomputed from the ledger, in order
+	Differences         []Difference
+}
+
+// fold is tallies by cell.
+type fold map[juncture.CellID]*juncture.Cell
+
+func (f fold) cell(id juncture.CellID) *juncture.Cell {
+	c := f[id]
+	if c == nil {
+		c = &juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Rung: id.Rung}
+		f[id] = c
+	}
+	return c
+}
+
+// Verify recomputes every tally from the decisions, activations and outcomes, and compares it with the checkpoint and
+// the deltas after it. Everything is read in one snapshot, also beside a running server. Its memory grows with the
+// intersections, not with the decisions.
+func (db *DB) Verify(ctx context.Context) (Verification, error) {
+	var v Verification
+	tx, err := db.read.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return v, err
+	}
+	defer tx.Rollback() //nolint:errcheck // a read
+	stored, err := storedFold(ctx, tx)
+	if err != nil {
+		return v, err
+	}
+	ledger := fold{}
+	err = eachSettled(ctx, tx, func(s settled) error {
+		v.Decisions++
+		v.Outcomes += int64(len(s.rows))
+		for _, d := range s.deltas() {
+			d.Targets(func(id juncture.CellID) {
+				c := ledger.cell(id)
+				c.Fold(0, c.Mark(0)+1, d)
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		return v, err
+	}
+	v.Cells = len(ledger)
+	v.Digest = ledger.digest()
+	v.Differences = compare(ledger, stored)
+	return v, nil
+}
+
+func storedFold(ctx context.Context, tx *sqlx.Tx) (fold, error) {
+	f := fold{}
+	if err := eachCell(ctx, tx, ``, func(c juncture.Cell) error { f[c.ID()] = &c; return nil }); err != nil {
+		return nil, err
+	}
+	err := eachDelta(ctx, tx, func(node uint16, seq int64, deltas []juncture.Delta) error {
+		juncture.FoldInto(deltas, func(id juncture.CellID, mine []juncture.Delta) { f.cell(id).Fold(node, seq, mine...) })
+		return nil
+	})
+	return f, err
+}
+
+// settled is one decision with all that came for it.
+type settled struct {
+	StoredDecision
+	activation *juncture.Activation
+	rows       []juncture.Outcome
+	types      map[string]juncture.OutcomeType
+	currency   string
+}
+
+// deltas is what the decision contributes in all: its trial, and one aggregate per event.
+func (s settled) deltas() []juncture.Delta {
+	base := juncture.Settlement{Claims: s.Claims, Activation: s.activation, Currency: s.currency}
+	if !base.Active() {
+		return nil
+	}
+	out := []juncture.Delta{s.Trial(base.Arm(), 1)}
+	byEvent := map[string][]juncture.Outcome{}
+	for _, r := range s.rows {
+		byEvent[r.Event] = append(byEvent[r.Event], r)
+	}
+	for event, rows := range byEvent {
+		d := s.Trial(base.Arm(), 0)
+		d.Event = event
+		d.Tally = s.types[event].Aggregate(rows, s.currency)
+		out = append(out, d)
+	}
+	return out
+}
+
+// outcomes counts the recorded outcomes of every event, less whole refunds.
+func (s settled) outcomes() int64 {
+	var n int64
+	for _, d := range s.deltas() {
+		n += d.Outcomes
+	}
+	return n
+}
+
+// eachSettled walks decisions and outcomes together, both by serial.
+func eachSettled(ctx context.Context, tx *sqlx.Tx, f func(settled) error) error {
+	catalog, err := readCatalog(ctx, tx)
+	if err != nil {
+		return err
+	}
+	types := map[string]juncture.OutcomeType{}
+	for _, t := range catalog.Declaration.Outcomes {
+		types[t.Name] = t
+	}
+	outcomes, err := tx.QueryContext(ctx, `SELECT `+outcomeColumns+` FROM outcomes ORDER BY serial`)
+	if err != nil {
+		return err
+	}
+	defer outcomes.Close()
+	var pending *juncture.Outcome
+	next := func() error {
+		pending = nil
+		if !outcomes.Next() {
+			return outcomes.Err()
+		}
+		o, err := scanOutcome(outcomes)
+		pending = &o
+		return err
+	}
+	if err := next(); err != nil {
+		return err
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, a.at, a.served, a.arm, a.probability
+		FROM decisions d LEFT JOIN activations a ON a.serial = d.serial ORDER BY d.serial`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var at, arm *int64
+		var served *bool
+		var p *float64
+		d, err := scanDecision(rows, &at, &served, &arm, &p)
+		if err != nil {
+			return err
+		}
+		s := settled{StoredDecision: d, types: types, currency: catalog.Declaration.Store.Currency}
+		if at != nil {
+			s.activation = &juncture.Activation{Serial: d.Serial, At: fromMS(*at), Served: *served, Arm: juncture.ArmID(*arm), Probability: *p}
+		}
+		for pending != nil && pending.Serial <= d.Serial {
+			if pending.Serial < d.Serial {
+				return fmt.Errorf("an outcome of decision %d, which is not in the ledger", pending.Serial)
+			}
+			s.rows = append(s.rows, *pending)
+			if err := next(); err != nil {
+				return err
+			}
+		}
+		if err := f(s); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	if pending != nil {
+		return fmt.Errorf("an outcome of decision %d, which is not in the ledger", pending.Serial)
+	}
+	return nil
+}
+
+func prefixed(table, columns string) string {
+	names := strings.FieldsFunc(columns, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+	return table + "." + strings.Join(names, ", "+table+".")
+}
+
+func (f fold) ids() []juncture.CellID {
+	ids := make([]juncture.CellID, 0, len(f))
+	for id := range f {
+		ids = append(ids, id)
+	}
+	slices.SortFunc(ids, func(a, b juncture.CellID) int {
+		rung := func(id juncture.CellID) int {
+			if id.Rung {
+				return 1
+			}
+			return 0
+		}
+		return cmp.Or(cmp.Compare(a.Experiment, b.Experiment), cmp.Compare(rung(a), rung(b)), cmp.Compare(a.Intersection.Key(), b.Intersection.Key()))
+	})
+	return ids
+}
+
+func (f fold) digest() string {
+	h := sha256.New()
+	for _, id := range f.ids() {
+		var rows []juncture.CellRow
+		for _, r := range f[id].Rows {
+			if r.Tally != (juncture.Tally{}) {
+				rows = append(rows, r)
+			}
+		}
+		if len(rows) > 0 {
+			fmt.Fprintf(h, "%q %q %v\n", id.Experiment, id.Intersection.Key(), id.Rung)
+			h.Write(encodeCell(rows, nil))
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// mostDifferences bounds the report: one wrong delta shows at every rung.
+const mostDifferences = 1000
+
+func compare(ledger, stored fold) []Difference {
+	var out []Difference
+	all := fold{}
+	for id := range ledger {
+		all[id] = nil
+	}
+	for id := range stored {
+		all[id] = nil
+	}
+	for _, id := range all.ids() {
+		type both struct{ ledger, stored juncture.Tally }
+		rows := map[juncture.CellRow]both{}
+		for _, r := range ledger.cell(id).Rows {
+			k := r
+			k.Tally = juncture.Tally{}
+			rows[k] = both{ledger: r.Tally}
+		}
+		for _, r := range stored.cell(id).Rows {
+			k := r
+			k.Tally = juncture.Tally{}
+			b := rows[k]
+			b.stored = r.Tally
+			rows[k] = b
+		}
+		for k, b := range rows {
+			if b.ledger != b.stored && len(out) < mostDifferences {
+				out = append(out, Difference{ID: id, Row: k, Ledger: b.ledger, Stored: b.stored})
+			}
+		}
+	}
+	return out
+}
+
+// ExportLedger writes, from one snapshot, a line "D <decision id> <outcomes>" per decision from the ledger, and a line
+// "A <arm> <trials> <outcomes>" per arm from the stored tallies, tab-separated. Outcomes are the recorded ones of every
+// event, late ones included, less whole refunds; arm "-" is no arm (holdout). The two outcome columns have the same sum.
+func (db *DB) ExportLedger(ctx context.Context, out io.Writer) error {
+	secrets, err := db.readSecrets(ctx)
+	if err != nil {
+		return err
+	}
+	if len(secrets.Signing) == 0 {
+		return nil // nothing was ever decided
+	}
+	ring, err := juncture.NewKeyring(secrets.Signing)
+	if err != nil {
+		return err
+	}
+	tx, err := db.read.BeginTxx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() //nolint:errcheck // a read
+	w := bufio.NewWriter(out)
+	err = eachSettled(ctx, tx, func(s settled) error {
+		id, ok := ring.SignWith(s.SigningKey, s.Claims)
+		if !ok {
+			return fmt.Errorf("decision %d was signed with key %d, which is gone", s.Serial, s.SigningKey)
+		}
+		_, err := fmt.Fprintf(w, "D\t%s\t%d\n", id, s.outcomes())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	stored, err := storedFold(ctx, tx)
+	if err != nil {
+		return err
+	}
+	catalog, err := readCatalog(ctx, tx)
+	if err != nil {
+		return err
+	}
+	names := map[juncture.ArmID]juncture.Arm{}
+	for arm, id := range catalog.Arms {
+		names[id] = arm
+	}
+	type sums struct{ trials, outcomes int64 }
+	arms := map[string]sums{}
+	for id, c := range stored {
+		if id.Rung {
+			continue
+		}
+		for _, r := range c.Rows {
+			name := names[r.Arm].String()
+			s := arms[name]
+			s.trials += r.Trials
+			s.outcomes += r.Outcomes
+			arms[name] = s
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(arms)) {
+		if _, err := fmt.Fprintf(w, "A\t%s\t%d\t%d\n", name, arms[name].trials, arms[name].outcomes); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}

@@ -1,0 +1,313 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/juncture/juncture"
+)
+
+// Folder is memory that follows the ledger. Its methods are called on the writer's goroutine, between commits.
+type Folder interface {
+	// Fold adds what one commit added. It must not fail: the commit is done.
+	Fold(node uint16, seq int64, deltas []juncture.Delta)
+	// Dirty returns up to most cells that changed since they were last clean.
+	Dirty(most int) []juncture.Cell
+	// Clean says that the checkpoint holds these cells as Dirty gave them.
+	Clean(ids []juncture.CellID)
+}
+
+// WriterOptions are the limits of a Writer. Zero values mean the defaults.
+type WriterOptions struct {
+	Node  uint16 // of this process, 0 to 1023; 0 means 1
+	Queue int    // entries that may wait; 0 means 8192. One more is refused with CodeUnavailable
+	Batch int    // entries in one transaction; 0 means 1000
+	Now   func() time.Time
+}
+
+// WriterStats count what a writer did since it started.
+type WriterStats struct {
+	Commits, Entries, Failed, Refused uint64
+	Waiting                           int
+	LastCommit                        time.Duration // how long the last transaction took
+}
+
+// Writer is a node's one writer of the ledger: it takes whatever is waiting into one transaction, commits, folds the
+// deltas into memory and then releases the waiters.
+type Writer struct {
+	db     *sqlx.DB
+	folder Folder
+	o      WriterOptions
+	seq    int64 // of the last commit that had deltas; only the goroutine touches it
+	stmts  statements
+
+	queue chan *request
+	done  chan struct{}
+
+	mu     sync.RWMutex // guards closed against a send on a closed queue
+	closed bool
+
+	statsMu sync.Mutex
+	stats   WriterStats
+}
+
+type request struct {
+	ctx   context.Context
+	entry *juncture.Entry
+	do    func(tx *sqlx.Tx) error // instead of an entry: other work on the writer's turn
+	after func()                  // after the commit of do
+	err   chan error
+}
+
+// NewWriter starts the writer of a node; Close stops it.
+func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Writer, error) {
+	if o.Node == 0 {
+		o.Node = 1
+	}
+	if o.Queue <= 0 {
+		o.Queue = 8192
+	}
+	if o.Batch <= 0 {
+		o.Batch = 1000
+	}
+	w := &Writer{db: db.ledger, folder: folder, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
+	if err := w.db.GetContext(ctx, &w.seq, `SELECT coalesce(max(seq), 0) FROM deltas WHERE node = ?`, o.Node); err != nil {
+		return nil, fmt.Errorf("start writer: %w", err)
+	}
+	if err := w.stmts.prepare(ctx, w.db); err != nil {
+		return nil, fmt.Errorf("start writer: %w", err)
+	}
+	go w.run()
+	return w, nil
+}
+
+// Commit writes an entry and returns once it is durable and folded into memory. A failure is CodeUnavailable: nothing
+// of the entry is in memory, and whoever sent it may send it again.
+func (w *Writer) Commit(ctx context.Context, e *juncture.Entry) error {
+	return w.send(&request{ctx: ctx, entry: e, err: make(chan error, 1)})
+}
+
+func (w *Writer) send(r *request) error {
+	w.mu.RLock()
+	if w.closed {
+		w.mu.RUnlock()
+		return unavailable("the server is stopping", nil)
+	}
+	select {
+	case w.queue <- r:
+		w.mu.RUnlock()
+	default:
+		w.mu.RUnlock()
+		w.count(func(s *WriterStats) { s.Refused++ })
+		return unavailable("too many writes are waiting", nil)
+	}
+	select {
+	case err := <-r.err:
+		return err
+	case <-r.ctx.Done():
+		return unavailable("the write took too long", r.ctx.Err())
+	}
+}
+
+func unavailable(message string, err error) error {
+	return &juncture.Error{Code: juncture.CodeUnavailable, Message: message, RetryAfter: time.Second, Err: err,
+		Hint: "send the same request again; ids make repeats harmless"}
+}
+
+// Close refuses what comes from now on, commits all that waits, and stops.
+func (w *Writer) Close() error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.queue)
+	}
+	w.mu.Unlock()
+	<-w.done
+	return w.stmts.close()
+}
+
+// Stats returns the counts so far.
+func (w *Writer) Stats() WriterStats {
+	w.statsMu.Lock()
+	defer w.statsMu.Unlock()
+	s := w.stats
+	s.Waiting = len(w.queue)
+	return s
+}
+
+func (w *Writer) count(f func(*WriterStats)) {
+	w.statsMu.Lock()
+	f(&w.stats)
+	w.statsMu.Unlock()
+}
+
+func (w *Writer) run() {
+	defer close(w.done)
+	batch := make([]*request, 0, w.o.Batch)
+	for r := range w.queue {
+		batch = append(batch[:0], r)
+	fill:
+		for len(batch) < w.o.Batch && r.do == nil {
+			select {
+			case next, ok := <-w.queue:
+				if !ok {
+					break fill
+				}
+				batch = append(batch, next)
+				if next.do != nil {
+					break fill
+				}
+			default:
+				break fill
+			}
+		}
+		w.commit(batch)
+	}
+}
+
+// commit writes a batch in one transaction. A request whose caller has gone is left out while that is still possible.
+func (w *Writer) commit(batch []*request) {
+	live := batch[:0]
+	for _, r := range batch {
+		if err := r.ctx.Err(); err != nil {
+			r.err <- unavailable("the write was given up", err)
+			continue
+		}
+		live = append(live, r)
+	}
+	if len(live) == 0 {
+		return
+	}
+	start := time.Now()
+	t := turn{w: w, index: map[juncture.TallyKey]int{}}
+	err := t.run(live)
+	took := time.Since(start)
+	if err != nil {
+		err = unavailable("the write could not be made durable", err)
+	} else {
+		if len(t.deltas) > 0 {
+			w.seq++
+			w.folder.Fold(w.o.Node, w.seq, t.deltas)
+		}
+		for _, r := range live {
+			if r.after != nil {
+				r.after()
+			}
+		}
+	}
+	w.count(func(s *WriterStats) {
+		s.LastCommit = took
+		if err != nil {
+			s.Failed += uint64(len(live))
+		} else {
+			s.Commits++
+			s.Entries += uint64(len(live))
+		}
+	})
+	for _, r := range live {
+		r.err <- err
+	}
+}
+
+// checkpointChunk bounds how long one turn of a checkpoint keeps requests waiting.
+const checkpointChunk = 1000
+
+// Checkpoint writes every dirty cell, in turns between commits, and then the watermark before which start-up need not
+// look. It returns how many cells it wrote.
+func (w *Writer) Checkpoint(ctx context.Context) (int, error) {
+	var start int64
+	total := 0
+	for first := true; ; first = false {
+		var ids []juncture.CellID
+		r := &request{ctx: ctx, err: make(chan error, 1)}
+		r.do = func(tx *sqlx.Tx) error {
+			if first {
+				start = w.seq
+			}
+			cells := w.folder.Dirty(checkpointChunk)
+			for i := range cells {
+				c := &cells[i]
+				ids = append(ids, c.ID())
+				if _, err := tx.Exec(`INSERT INTO cells (experiment, rung, key, body) VALUES (?, ?, ?, ?)
+					ON CONFLICT (experiment, rung, key) DO UPDATE SET body = excluded.body`,
+					c.Experiment, c.Rung, c.Intersection.Key(), encodeCell(c.Rows, c.Marks)); err != nil {
+					return err
+				}
+			}
+			if len(cells) == 0 {
+				_, err := tx.Exec(`INSERT INTO watermarks (node, seq) VALUES (?, ?)
+					ON CONFLICT (node) DO UPDATE SET seq = excluded.seq`, w.o.Node, start)
+				return err
+			}
+			return nil
+		}
+		r.after = func() { w.folder.Clean(ids) }
+		if err := w.send(r); err != nil {
+			return total, err
+		}
+		if len(ids) == 0 {
+			return total, nil
+		}
+		total += len(ids)
+	}
+}
+
+// turn is one transaction of the writer.
+type turn struct {
+	w      *Writer
+	tx     *sqlx.Tx
+	deltas []juncture.Delta
+	index  map[juncture.TallyKey]int
+}
+
+func (t *turn) add(d juncture.Delta) {
+	if d.Tally == (juncture.Tally{}) {
+		return
+	}
+	if i, ok := t.index[d.TallyKey]; ok {
+		t.deltas[i].Tally = t.deltas[i].Plus(d.Tally)
+		return
+	}
+	t.index[d.TallyKey] = len(t.deltas)
+	t.deltas = append(t.deltas, d)
+}
+
+func (t *turn) run(batch []*request) (err error) {
+	if t.tx, err = t.w.db.Beginx(); err != nil {
+		return err
+	}
+	for _, r := range batch {
+		if r.do != nil {
+			err = r.do(t.tx)
+		} else {
+			err = t.entry(r.entry)
+		}
+		if err != nil {
+			return errors.Join(err, t.tx.Rollback())
+		}
+	}
+	if len(t.deltas) > 0 {
+		_, err = t.tx.Exec(`INSERT INTO deltas (node, seq, at, body) VALUES (?, ?, ?, ?)`,
+			t.w.o.Node, t.w.seq+1, ms(t.w.o.Now()), encodeDeltas(t.deltas))
+		if err != nil {
+			return errors.Join(err, t.tx.Rollback())
+		}
+	}
+	if err = t.tx.Commit(); err != nil {
+		return errors.Join(err, ignoreDone(t.tx.Rollback()))
+	}
+	return nil
+}
+
+func ignoreDone(err error) error {
+	if errors.Is(err, sql.ErrTxDone) {
+		return nil
+	}
+	return err
+}
