@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -269,7 +270,14 @@ func (d Duration) String() string {
 	if t := time.Duration(d); t >= 48*time.Hour && t%(24*time.Hour) == 0 {
 		return fmt.Sprintf("%dd", t/(24*time.Hour))
 	}
-	return time.Duration(d).String()
+	s := time.Duration(d).String() // 24h0m0s: the zero units say nothing
+	if rest, ok := strings.CutSuffix(s, "m0s"); ok {
+		s = rest + "m"
+	}
+	if rest, ok := strings.CutSuffix(s, "h0m"); ok {
+		s = rest + "h"
+	}
+	return s
 }
 
 // MarshalText writes the duration as String does.
@@ -328,6 +336,9 @@ func (d *Declaration) Problems() []Problem {
 	if d.Store.Name == "" {
 		c.add("store.name", "a store needs a name", "store: {name: Demo, currency: GBP}")
 	}
+	if len(d.Store.Name) > 200 {
+		c.add("store.name", "at most 200 bytes", "")
+	}
 	if !validCurrency(d.Store.Currency) {
 		c.add("store.currency", fmt.Sprintf("%.20q is not an ISO 4217 code", d.Store.Currency), "three capitals, such as GBP")
 	}
@@ -366,10 +377,16 @@ func (d *Declaration) Problems() []Problem {
 		}
 	}
 	c.most("actions", len(d.Actions), MaxActions)
+	arms := map[string]int{}
 	for i, a := range d.Actions {
 		path := fmt.Sprintf("actions[%d]", i)
 		name(&c, path+".id", a.ID, actions, a)
 		c.action(path, a, surfaces)
+		for _, at := range a.Surfaces {
+			if arms[at] += len(a.Copy); arms[at] > MaxArmsPerSurface && arms[at]-len(a.Copy) <= MaxArmsPerSurface {
+				c.add(path, fmt.Sprintf("surface %q has over %d arms (actions × copy)", at, MaxArmsPerSurface), "")
+			}
+		}
 	}
 	for i, s := range d.Surfaces {
 		if s.Default == "" {

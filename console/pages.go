@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -118,7 +119,18 @@ type experimentView struct {
 
 func viewExperiment(e juncture.Experiment) experimentView {
 	return experimentView{ID: e.ID, Name: experiments.Title(e.ID), Surface: experiments.Title(e.Surface), Status: e.Status,
-		Goal: experiments.Title(e.Goal.Outcome), Window: e.Goal.Window.String()}
+		Goal: experiments.Title(e.Goal.Outcome), Window: duration(time.Duration(e.Goal.Window))}
+}
+
+// duration writes a window in words: "24 hours", "7 days", "90 minutes".
+func duration(d time.Duration) string {
+	switch {
+	case d >= 48*time.Hour && d%(24*time.Hour) == 0:
+		return plural(int(d/(24*time.Hour)), "day", "days")
+	case d%time.Hour == 0:
+		return plural(int(d/time.Hour), "hour", "hours")
+	}
+	return plural(int(d/time.Minute), "minute", "minutes")
 }
 
 // metric says how the goal's numbers are to be read and written.
@@ -158,7 +170,6 @@ type gridPage struct {
 	Legend     []legendItem
 	Lines      []gridLine
 	Rate       string
-	Intervals  string // how many intersections, in words
 	CSV        string
 	Swap       string
 	Clear      string
@@ -711,7 +722,7 @@ func viewDecision(d DecisionView, ev experiments.Evidence, actions map[string]ex
 		}
 	}
 	var parts []string
-	for _, o := range d.DecisionView.Outcomes {
+	for _, o := range d.Outcomes {
 		s := experiments.Title(o.Event)
 		if o.Currency != "" {
 			s += " " + experiments.Money(o.Value, o.Currency)

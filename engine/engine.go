@@ -35,6 +35,7 @@ type ShopperStore interface {
 	Memo(ctx context.Context, id [16]byte) (*juncture.Memo, error)
 	Shopper(ctx context.Context, id string) (string, error)
 	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Claims, error)
+	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Claims, error)
 	LastSerial(ctx context.Context, node uint16) (uint64, error)
 }
 

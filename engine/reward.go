@@ -174,7 +174,7 @@ func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *junct
 	}
 	var writes []*juncture.OutcomeWrite
 	for _, c := range touches {
-		// Times are kept to the millisecond on both sides, so that an outcome in the decision's own instant is not before it.
+		// Clients often send whole seconds: an outcome in the decision's own second is not before it.
 		if !occurred.IsZero() && occurred.Before(c.At.Truncate(time.Second)) {
 			return nil, juncture.Errorf(juncture.CodeUnprocessable, "the outcome occurred before its decision").
 				WithHint("the decision was made at " + c.At.Format(time.RFC3339)).WithField("occurredAt")
@@ -246,7 +246,17 @@ func (e *Engine) credited(ctx context.Context, st *state, now time.Time, r *junc
 	if err != nil {
 		return nil, fmt.Errorf("find shopper: %w", err)
 	}
-	touches, err := e.d.Shoppers.Touches(ctx, or(shopper, r.ShopperID), maxTouch)
+	shopper = or(shopper, r.ShopperID)
+	// A repeat, or a refund, belongs to whatever the outcome was credited to the first time.
+	for _, id := range []*string{&r.OutcomeID, r.Adjusts} {
+		if id == nil || *id == "" {
+			continue
+		}
+		if earlier, err := e.d.Shoppers.Credited(ctx, shopper, r.Event, *id); err != nil || len(earlier) > 0 {
+			return earlier, err
+		}
+	}
+	touches, err := e.d.Shoppers.Touches(ctx, shopper, maxTouch)
 	if err != nil {
 		return nil, fmt.Errorf("find decisions: %w", err)
 	}

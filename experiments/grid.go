@@ -447,12 +447,16 @@ func (g *Grid) sentence(c *contest) string {
 		return cmp.Or(leads[b]-leads[a], strings.Compare(a, b))
 	})
 	s := fmt.Sprintf("%s leads in %d of %s", names[0], leads[names[0]], plural(int64(some), "cell", "cells"))
+	others := 0
 	for i, n := range names[1:] {
-		if i == 2 {
-			s += fmt.Sprintf(" and %d more in the rest", len(names)-1-i)
-			break
+		if i >= 2 && len(names) > 4 {
+			others += leads[n]
+			continue
 		}
 		s += fmt.Sprintf(", %s in %d", n, leads[n])
+	}
+	if others > 0 {
+		s += fmt.Sprintf(", others in %d", others)
 	}
 	if g.Winners > 0 {
 		s += fmt.Sprintf("; %d won at 95%% or more", g.Winners)

@@ -3,7 +3,7 @@ package policy
 import "github.com/juncture/juncture"
 
 // Borrowing fills own with the trials at the last rung of each arm's action, and borrowed with the pseudo-trials that
-// the action's prior from the broader rungs is worth (statistics B.6). Both are parallel to s.Arms.
+// the action's prior from the broader rungs is worth, the base rate's uncertainty included (statistics B.6): what Read calls Own and Borrowed. Both are parallel to s.Arms.
 func Borrowing(s *Situation, own, borrowed []float64) error {
 	if err := s.check(); err != nil {
 		return err
@@ -18,7 +18,8 @@ func Borrowing(s *Situation, own, borrowed []float64) error {
 	}
 	c.climb(s, nil, 0)
 	for arm, g := range f.action {
-		own[arm], borrowed[arm] = c.n[(c.rungs-1)*c.k+g], c.prior[g]
+		last := (c.rungs-1)*c.k + g
+		own[arm], borrowed[arm] = c.n[last], pseudo(c.rate[last], c.spread[g])
 	}
 	return nil
 }

@@ -1,11 +1,29 @@
 package policy
 
 import (
+	"flag"
 	"math"
+	"os"
 	"testing"
 
 	"github.com/juncture/juncture"
 )
+
+// TestMain makes rapid's draws the same in every run; -rapid.seed=n asks for others, and 0 for any.
+func TestMain(m *testing.M) {
+	given := false
+	flag.Parse()
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "rapid.seed" })
+	if !given {
+		if err := flag.Set("rapid.seed", "1"); err != nil {
+			panic(err)
+		}
+	}
+	if err := flag.Set("rapid.nofailfile", "true"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
 
 // cell is one arm's [trials, successes] at each rung of a test's ladder, broadest first.
 type cell [][2]float64

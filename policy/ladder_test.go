@@ -255,41 +255,57 @@ func indices(n int) []int {
 	return out
 }
 
+// An arm shown far more than the others also moves the base, on which the unseen ones stand: then all are as good as
+// tied, and how a tie falls depends on skewness. So the ladder is held to this where all were shown alike, and the
+// comparison of posteriors always.
 func TestMoreSuccessesNeverLessWeight(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawSituation(t, 8)
 		s.Value = false
-		alike := rapid.Bool().Draw(t, "same trials for all")
-		if alike {
-			for r := range s.Rungs {
-				for i := range s.Arms {
-					c := &s.Rungs[r].Counts[i]
-					s.Arms[i].Action = fmt.Sprint(i)
-					*c = Counts{Trials: s.Rungs[r].Counts[0].Trials, Successes: min(c.Successes, s.Rungs[r].Counts[0].Trials)}
-				}
+		for r := range s.Rungs {
+			for i := range s.Arms {
+				c := &s.Rungs[r].Counts[i]
+				s.Arms[i].Action = fmt.Sprint(i)
+				*c = Counts{Trials: s.Rungs[r].Counts[0].Trials, Successes: min(c.Successes, s.Rungs[r].Counts[0].Trials)}
 			}
 		}
 		k := rapid.IntRange(0, len(s.Arms)-1).Draw(t, "arm")
+		share := rapid.Float64Range(0, 1).Draw(t, "more")
 		before, after := make([]float64, len(s.Arms)), make([]float64, len(s.Arms))
 		if err := (Ladder{}).Weights(s, before); err != nil {
 			t.Fatal(err)
 		}
 		last := len(s.Rungs) - 1
-		more := math.Floor((s.Rungs[last].Counts[k].Trials - s.Rungs[last].Counts[k].Successes) * rapid.Float64Range(0, 1).Draw(t, "more"))
+		more := math.Floor((s.Rungs[last].Counts[k].Trials - s.Rungs[last].Counts[k].Successes) * share)
 		for r := range s.Rungs {
-			s.Rungs[r].Counts[k].Successes += more
+			c := &s.Rungs[r].Counts[k]
+			c.Successes = min(c.Successes+more, c.Trials)
 		}
 		if err := (Ladder{}).Weights(s, after); err != nil {
 			t.Fatal(err)
 		}
-		// An arm shown far more than the others also raises the base, on which the unseen ones stand: then both are as
-		// good as tied, and the tie moves by up to a point.
-		tolerance := 0.02
-		if alike {
-			tolerance = 1e-8
-		}
-		if after[k] < before[k]-tolerance {
+		if after[k] < before[k]-1e-8 {
 			t.Fatalf("%v more successes took the weight from %v to %v", more, before[k], after[k])
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		arms := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Beta {
+			n := math.Pow(10, rapid.Float64Range(0, 6).Draw(t, "trials"))
+			y := n * rapid.Float64Range(0, 0.2).Draw(t, "rate")
+			return Beta{0.5 + y, 0.5 + n - y}
+		}), 2, 24).Draw(t, "arms")
+		before, err := BestBeta(arms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		more := rapid.Float64Range(0, 1).Draw(t, "more") * (arms[0].Beta - 0.5)
+		arms[0].Alpha, arms[0].Beta = arms[0].Alpha+more, arms[0].Beta-more
+		after, err := BestBeta(arms)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if after.P[0] < before.P[0]-1e-8 {
+			t.Fatalf("%v more successes took P(best) from %v to %v", more, before.P[0], after.P[0])
 		}
 	})
 }
@@ -343,47 +359,4 @@ func TestEmptyRungsChangeNoMean(t *testing.T) {
 			}
 		}
 	})
-}
-
-func FuzzCounts(f *testing.F) {
-	f.Add(10.0, 1.0, 5.0, 1.0, 2.0, 4.0, true)
-	f.Add(0.0, 0.0, 0.0, 0.0, 0.0, 0.0, false)
-	f.Add(1e12, 1e12, 1e12, 0.0, 1.0, 1.0, true)
-	f.Add(1e300, -1.0, math.NaN(), math.Inf(1), 1.0, 1.0, false)
-	f.Add(1e12, 1.1e11, 3.5e7, 0.0, -25.0, 81.0, true) // a rate of 1e-9 at the last rung
-	f.Add(1e-300, 1e-300, 1e-310, 0.0, 0.0, 0.0, true)
-	f.Fuzz(func(t *testing.T, n0, s0, n1, s1, logValue, square float64, value bool) {
-		s := situation([]string{"a", "a", "b"}, []cell{{{n0, s0}, {n1, s1}}, {{n1, s1}, {n1, s1}}, {{100, 5}, {10, 1}}})
-		s.Value = value
-		s.Rungs[0].Counts[0].LogValue, s.Rungs[0].Counts[0].LogValueSq = logValue, square
-		w := make([]float64, 3)
-		err := Ladder{}.Weights(s, w)
-		if err != nil {
-			if s.check() == nil {
-				t.Fatalf("sound counts were refused: %v", err)
-			}
-			return
-		}
-		checkWeights(t, w)
-		r, err := Read(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for i, p := range r.Arms {
-			if !(p.Low >= 0 && p.Low <= p.High && p.High <= 1 && p.Loss >= 0 && !math.IsInf(p.Value, 0) && p.Value >= 0) {
-				t.Fatalf("arm %d: %+v", i, p)
-			}
-			if _, y := DensityPoints(p, 50); !(maxOf(y) > 0) || math.IsInf(maxOf(y), 0) {
-				t.Fatalf("arm %d: density %v", i, y)
-			}
-		}
-	})
-}
-
-func maxOf(y []float64) float64 {
-	top := math.Inf(-1)
-	for _, v := range y {
-		top = math.Max(top, v) // keeps NaN
-	}
-	return top
 }

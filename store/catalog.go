@@ -164,9 +164,8 @@ func appendAudit(ctx context.Context, tx *sqlx.Tx, notes []juncture.AuditNote) e
 		return err
 	}
 	for _, n := range notes {
-		e := audit.Entry{Seq: last.Seq + 1, At: fromMS(ms(n.At)), Actor: n.Actor, Action: n.Action, Subject: n.Subject, From: n.From,
-			Before: n.Before, After: n.After}
-		e = audit.Chain(last.Hash, e)
+		e := audit.Chain(last, audit.Entry{At: n.At, Actor: n.Actor, Action: n.Action, Subject: n.Subject, From: n.From,
+			Before: n.Before, After: n.After})
 		if _, err := tx.ExecContext(ctx, `INSERT INTO audit (seq, at, actor, action, subject, origin, before, after, prev, hash)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`, e.Seq, ms(e.At), e.Actor, e.Action, e.Subject, e.From, string(e.Before),
 			string(e.After), e.Prev, e.Hash); err != nil {

@@ -196,11 +196,7 @@ func (db *DB) decisions(ctx context.Context, where string, args ...any) ([]Store
 // Touches returns a shopper's latest decisions, newest first, at most limit.
 func (db *DB) Touches(ctx context.Context, shopper string, limit int) ([]juncture.Claims, error) {
 	found, err := db.decisions(ctx, `WHERE shopper = ? ORDER BY serial DESC LIMIT ?`, shopper, limit)
-	out := make([]juncture.Claims, len(found))
-	for i, d := range found {
-		out[i] = d.Claims
-	}
-	return out, err
+	return claims(found), err
 }
 
 // Decision reads one decision by its serial; nil where there is none.
@@ -237,4 +233,19 @@ func (db *DB) OutcomesOf(ctx context.Context, serials []uint64) (map[uint64][]ju
 		}
 	}
 	return out, nil
+}
+
+// Credited returns the decisions of a shopper that hold an outcome of this event and id.
+func (db *DB) Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Claims, error) {
+	found, err := db.decisions(ctx, `WHERE shopper = ? AND EXISTS (SELECT 1 FROM outcomes o WHERE o.serial = decisions.serial
+		AND o.event = ? AND o.outcome_id = ?) ORDER BY serial DESC`, shopper, event, outcomeID)
+	return claims(found), err
+}
+
+func claims(found []StoredDecision) []juncture.Claims {
+	out := make([]juncture.Claims, len(found))
+	for i, d := range found {
+		out[i] = d.Claims
+	}
+	return out
 }

@@ -37,31 +37,35 @@ type GridCell struct {
 	Href     string  // a local path; empty for none
 }
 
-type gridSize struct{ w, h, gap, figure float64 }
+type gridSize struct{ w, h, gap float64 }
+
+// pageWidth is the room for a figure where the page is widest (console.css: main without its padding and a card's).
+const pageWidth = 1134
 
 // WinnerGrid draws the grid: colour is the leader, strength of colour is P(best), a frame means won, a hatch means thin
 // evidence. The letter stands beside the colour, so that colour alone never carries it. The figure has its natural size;
 // its box scrolls. It is a group, not an image, because its cells are links.
 func WinnerGrid(g GridFigure) template.HTML {
-	size := gridSize{w: 136, h: 78, gap: 6}
-	switch n := len(g.Cols); {
-	case n > 16:
-		size = gridSize{w: 34, h: 32, gap: 3}
-	case n > 8:
-		size = gridSize{w: 72, h: 52, gap: 4}
-	case n > 0 && n < 7:
-		size.w = min(176, (1080-size.gap*float64(n))/float64(n))
-	}
 	longest := 0
 	for _, r := range g.Rows {
 		longest = max(longest, len([]rune(r)))
 	}
 	left := min(max(float64(longest)*7.6+16, 72), 190)
-	top, slanted := 60.0, len(g.Cols) > 8
+	n := len(g.Cols)
+	size := gridSize{w: 176, h: 78, gap: 6}
+	switch {
+	case n > 16:
+		size = gridSize{w: 34, h: 32, gap: 3}
+	case n > 8:
+		size = gridSize{w: 72, h: 52, gap: 4}
+	case n > 0: // as wide as the page at its widest
+		size.w = min(size.w, (pageWidth-left)/float64(n)-size.gap)
+	}
+	top, slanted := 60.0, n > 8
 	if slanted {
 		top = 128
 	}
-	width := left + float64(len(g.Cols))*(size.w+size.gap)
+	width := left + float64(n)*(size.w+size.gap)
 	if slanted {
 		width += 60 // the last slanted name leans out
 	}

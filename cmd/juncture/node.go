@@ -1,0 +1,170 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/engine"
+	"github.com/juncture/juncture/pool"
+	"github.com/juncture/juncture/store"
+)
+
+// node is one running Juncture without its HTTP side: database, writer, memory and engine, and the jobs that keep them.
+type node struct {
+	db      *store.DB
+	tallies *engine.Tallies
+	writer  *store.Writer
+	engine  *engine.Engine
+	log     *slog.Logger
+	stop    context.CancelFunc
+	jobs    sync.WaitGroup
+}
+
+// startNode opens and wires everything; close undoes it. clock is what background jobs take for now.
+func (a *app) startNode(ctx context.Context, o store.Options, log *slog.Logger, clock func() time.Time) (*node, error) {
+	db, err := store.Open(ctx, a.DB, o)
+	if err != nil {
+		return nil, err
+	}
+	n, err := a.assemble(ctx, db, log, clock)
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return n, nil
+}
+
+func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, clock func() time.Time) (*node, error) {
+	random := a.random()
+	if _, err := db.Secrets(ctx, random, a.now()); err != nil {
+		return nil, err
+	}
+	tallies, err := engine.NewTallies(ctx, db, a.Cells)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := store.NewWriter(ctx, db, tallies, store.WriterOptions{Node: a.Node, Queue: a.Queue, Now: clock})
+	if err != nil {
+		return nil, err
+	}
+	e, err := engine.New(ctx, engine.Deps{
+		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Secrets: func(ctx context.Context) (engine.Secrets, error) {
+			s, err := db.Secrets(ctx, random, a.now())
+			if err != nil {
+				return engine.Secrets{}, err
+			}
+			ring, err := juncture.NewKeyring(s.Signing)
+			return engine.Secrets{PickSalt: s.PickSalt, GroupSalt: s.GroupSalt, Keyring: ring}, err
+		},
+	})
+	if err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
+	n := &node{db: db, tallies: tallies, writer: writer, engine: e, log: log}
+	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
+	n.stop = stop
+	n.jobs.Go(func() { n.keep(jobs, a.Checkpoint, clock) })
+	return n, nil
+}
+
+// keep writes checkpoints and purges what has expired, until ctx ends. A busy store is checkpointed before memory fills.
+func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.Time) {
+	const look, mostDirty = time.Second, 20_000
+	t := time.NewTicker(look)
+	defer t.Stop()
+	last := time.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		dirty, _ := n.tallies.Size()
+		if dirty == 0 || dirty < mostDirty && time.Since(last) < every {
+			continue
+		}
+		last = time.Now()
+		if _, err := n.writer.Checkpoint(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("checkpoint", "error", err)
+		}
+		if _, err := n.db.PurgeMemos(ctx, clock().UnixMilli(), 10_000); err != nil && ctx.Err() == nil {
+			n.log.Error("purge expired answers", "error", err)
+		}
+		if err := n.db.PruneSessions(ctx, "", time.Now()); err != nil && ctx.Err() == nil {
+			n.log.Error("prune sessions", "error", err)
+		}
+	}
+}
+
+// ready says why the node should get no requests.
+func (n *node) ready(ctx context.Context) error {
+	if err := n.tallies.Err(); err != nil {
+		return fmt.Errorf("memory no longer follows the ledger: %w", err)
+	}
+	return n.db.Ping(ctx)
+}
+
+// close commits what waits, writes a last checkpoint and closes the database.
+func (n *node) close() error {
+	n.stop()
+	n.jobs.Wait()
+	_, err := n.writer.Checkpoint(context.Background())
+	return errors.Join(err, n.writer.Close(), n.db.Close())
+}
+
+// collect registers the node's figures.
+func (n *node) collect(r *prometheus.Registry) {
+	gauge := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "juncture_" + name, Help: help}, f))
+	}
+	counter := func(name, help string, f func() float64) {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "juncture_" + name, Help: help}, f))
+	}
+	stats := n.writer.Stats
+	counter("ledger_commits_total", "Transactions committed.", func() float64 { return float64(stats().Commits) })
+	counter("ledger_entries_total", "Requests made durable.", func() float64 { return float64(stats().Entries) })
+	counter("ledger_failed_total", "Requests whose write failed.", func() float64 { return float64(stats().Failed) })
+	counter("ledger_refused_total", "Requests refused because too many were waiting.", func() float64 { return float64(stats().Refused) })
+	gauge("ledger_waiting", "Requests that wait for their commit.", func() float64 { return float64(stats().Waiting) })
+	gauge("ledger_commit_seconds", "Duration of the last commit.", func() float64 { return stats().LastCommit.Seconds() })
+	gauge("cells_dirty", "Cells that wait for the checkpoint.", func() float64 { d, _ := n.tallies.Size(); return float64(d) })
+	gauge("cells_cached", "Cells kept from the checkpoint.", func() float64 { _, c := n.tallies.Size(); return float64(c) })
+	counter("vectors_computed_total", "Probability vectors computed.", func() float64 { return float64(n.engine.Stats().Vectors.Load()) })
+	counter("vectors_cached_total", "Probability vectors taken from the cache.", func() float64 { return float64(n.engine.Stats().VectorHits.Load()) })
+	counter("policy_failures_total", "Choices made uniformly because the policy failed.", func() float64 { return float64(n.engine.Stats().PolicyFailures.Load()) })
+	gauge("wal_bytes", "Size of the write-ahead log.", func() float64 {
+		info, err := os.Stat(n.db.Path() + "-wal")
+		if err != nil {
+			return 0
+		}
+		return float64(info.Size())
+	})
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+}
+
+// applyTo plans a declaration on the catalog and applies it, planning again when somebody else was quicker.
+func applyTo(ctx context.Context, db *store.DB, d *juncture.Declaration, approve bool, actor string, now time.Time) (juncture.Change, error) {
+	for attempt := 0; ; attempt++ {
+		catalog, err := db.Catalog(ctx)
+		if err != nil {
+			return juncture.Change{}, err
+		}
+		change, err := pool.Plan(catalog, d, approve, actor, "cli", now)
+		if err != nil || change.Empty() {
+			return change, err
+		}
+		err = db.Change(ctx, change)
+		if err == nil || juncture.ErrorCode(err) != juncture.CodeDecisionConflict || attempt == 3 {
+			return change, err
+		}
+	}
+}

@@ -1,0 +1,192 @@
+package console
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/access"
+	"github.com/juncture/juncture/experiments"
+)
+
+var now = time.Date(2026, 11, 20, 8, 30, 0, 0, time.UTC)
+
+// fake is a Source and Sessions with canned data.
+type fake struct {
+	store     StoreView
+	evidence  map[string]experiments.Evidence
+	decisions []DecisionView
+	err       error // of the Source
+	signInErr error // overrides what the password says
+	live      map[string]bool
+	signedOut []string
+}
+
+func (f *fake) Store(context.Context) (StoreView, error) { return f.store, f.err }
+
+func (f *fake) Evidence(_ context.Context, id string) (experiments.Evidence, error) {
+	ev, ok := f.evidence[id]
+	if !ok {
+		return ev, juncture.Errorf(juncture.CodeNotFound, "no experiment %q", id)
+	}
+	return ev, f.err
+}
+
+func (f *fake) Decisions(_ context.Context, _ string, _ juncture.Intersection, limit int) ([]DecisionView, error) {
+	return f.decisions[:min(limit, len(f.decisions))], f.err
+}
+
+func (f *fake) SignIn(_ context.Context, name, password string, _ time.Time) (string, access.User, error) {
+	if f.signInErr != nil {
+		return "", access.User{}, f.signInErr
+	}
+	if name != "ada" || password != "correct horse" {
+		return "", access.User{}, juncture.Errorf(juncture.CodeUnauthorized, "no")
+	}
+	token := fmt.Sprintf("token-%d", len(f.live)+1)
+	f.live[token] = true
+	return token, access.User{ID: "u1", Name: "ada", Role: access.RoleViewer}, nil
+}
+
+func (f *fake) Session(_ context.Context, token string, _ time.Time) (access.User, error) {
+	if !f.live[token] {
+		return access.User{}, juncture.Errorf(juncture.CodeUnauthorized, "no")
+	}
+	return access.User{ID: "u1", Name: "ada", Role: access.RoleViewer}, nil
+}
+
+func (f *fake) SignOut(_ context.Context, token string) error {
+	delete(f.live, token)
+	f.signedOut = append(f.signedOut, token)
+	return nil
+}
+
+// newFake is a store with a running experiment and made-up evidence, the same each time.
+func newFake() *fake {
+	hero := juncture.Experiment{ID: "hero", Surface: "home_hero", Status: juncture.StatusRunning,
+		Goal: juncture.Goal{Outcome: "click", Window: juncture.Duration(24 * time.Hour)}}
+	cart := juncture.Experiment{ID: "cart-rescue", Surface: "cart_email", Status: juncture.StatusPaused,
+		Goal: juncture.Goal{Outcome: "purchase", Window: juncture.Duration(7 * 24 * time.Hour)}}
+	f := &fake{live: map[string]bool{"good": true}, evidence: map[string]experiments.Evidence{}}
+	f.store = StoreView{Name: "Demo", Currency: "GBP", Simulated: true, Experiments: []juncture.Experiment{cart, hero}}
+	f.evidence["hero"] = cannedEvidence(hero, juncture.OutcomeType{Name: "click", Type: juncture.OutcomeBinary})
+	f.evidence["cart-rescue"] = cannedEvidence(cart, juncture.OutcomeType{Name: "purchase", Type: juncture.OutcomeMoney})
+	for i := range 30 {
+		d := DecisionView{At: now.Add(-time.Duration(i) * 97 * time.Second), ID: fmt.Sprintf("AQEAbgAAAZqh7%04dkT3x0pQ", i),
+			Group: juncture.Group(i%4 + 1), Arm: juncture.ArmID(i%6 + 1), Probability: []float64{0.8712, 1.0 / 6, 1, 1}[i%4]}
+		if d.Group == juncture.GroupHoldout {
+			d.Arm = 0
+		}
+		if i%5 == 0 {
+			d.Outcomes = []OutcomeView{{Event: "click", Value: 1, Status: juncture.StatusRecorded}}
+		}
+		if i%10 == 0 {
+			d.Outcomes = append(d.Outcomes, OutcomeView{Event: "purchase", Value: 42.5, Currency: "GBP", Status: juncture.StatusLate})
+		}
+		f.decisions = append(f.decisions, d)
+	}
+	return f
+}
+
+func cannedEvidence(e juncture.Experiment, goal juncture.OutcomeType) experiments.Evidence {
+	ev := experiments.Evidence{Experiment: e, Outcome: goal, Currency: "GBP", AsOf: now, Arms: map[juncture.ArmID]experiments.ArmInfo{}}
+	type made struct {
+		action, copy, kind, headline string
+		live                         bool
+		rate                         float64
+		at                           map[string]float64 // lift by lifecycle or status
+	}
+	arms := []made{
+		{"welcome", "plain", "content", "Welcome back", true, 0.030, map[string]float64{"loyal": 1.9, "freshly-converted": 1.3}},
+		{"five_off", "plain", "discount", "5% off today", true, 0.036, map[string]float64{"prospect": 1.5, "cart-abandoned": 1.4, "loyal": 0.7}},
+		{"five_off", "milan", "discount", "The hottest trend in Milan, now 5% off for a few days", true, 0.034, map[string]float64{"prospect": 1.3, "at-risk": 1.3}},
+		{"free_express", "plain", "delivery", "Free express delivery, at your door tomorrow", true, 0.034, map[string]float64{"checkout-abandoned": 2.1, "first-time": 1.2}},
+		{"points", "plain", "loyalty", "Double points this week", true, 0.026, map[string]float64{"returning": 1.8, "at-risk": 1.6}},
+		{"size_guide", "plain", "content", "Find your size in a minute", true, 0.028, map[string]float64{"browsing": 1.25}},
+		{"ten_off", "plain", "discount", "10% off", false, 0.05, nil},
+	}
+	for i, a := range arms {
+		ev.Arms[juncture.ArmID(i+1)] = experiments.ArmInfo{Arm: juncture.Arm{Action: a.action, ActionVersion: 1, Copy: a.copy, CopyVersion: 1},
+			Type: a.kind, Headline: a.headline, Live: a.live}
+	}
+	rng := rand.New(rand.NewPCG(7, 11))
+	weights := map[string]float64{"prospect": 1.6, "first-time": 1, "returning": 0.8, "loyal": 0.5,
+		"browsing": 1.5, "cart-abandoned": 0.8, "checkout-abandoned": 0.5, "freshly-converted": 0.35, "at-risk": 0.12, "dormant": 0.05}
+	for _, lifecycle := range []string{"first-time", "loyal", "prospect", "returning"} {
+		for _, status := range []string{"at-risk", "browsing", "cart-abandoned", "checkout-abandoned", "dormant", "freshly-converted"} {
+			if lifecycle == "prospect" && (status == "freshly-converted" || status == "at-risk") {
+				continue // cannot be
+			}
+			for _, mode := range []string{"considering", "researching"} {
+				for m, meaning := range []string{"high-end-fashionistas", "wedding-guests", "_"} {
+					cell := juncture.Cell{Experiment: e.ID, Intersection: juncture.Intersection{lifecycle + "." + status + "." + mode, meaning, "_", "_"}}
+					for i, a := range arms {
+						p := a.rate
+						for _, v := range []string{lifecycle, status} {
+							if lift, ok := a.at[v]; ok {
+								p *= lift
+							}
+						}
+						for _, g := range []juncture.Group{juncture.GroupPolicy, juncture.GroupRandom, juncture.GroupBAU, juncture.GroupHoldout} {
+							if g == juncture.GroupBAU && i != 0 || g == juncture.GroupHoldout && i != 0 {
+								continue
+							}
+							n := int64(weights[lifecycle] * weights[status] * 1400 * (0.4 + rng.Float64()) / float64(m+1) * []float64{0, 1, 0.06, 0.3, 0.3}[g])
+							s := int64(0)
+							for range n {
+								if rng.Float64() < p {
+									s++
+								}
+							}
+							arm := juncture.ArmID(i + 1)
+							if g == juncture.GroupHoldout {
+								arm = 0
+							}
+							t := juncture.Tally{Outcomes: s, Successes: s}
+							if goal.Type == juncture.OutcomeMoney {
+								t.Value, t.LogValue, t.LogValueSq = s*4200, s*37_000, s*1_400_000_000
+							}
+							cell.Rows = append(cell.Rows, juncture.CellRow{Arm: arm, Group: g, Tally: juncture.Tally{Trials: n}},
+								juncture.CellRow{Arm: arm, Group: g, Event: goal.Name, Tally: t})
+						}
+					}
+					ev.Cells = append(ev.Cells, cell)
+				}
+			}
+		}
+	}
+	return ev
+}
+
+// serve mounts a console over the fake.
+func serve(t *testing.T, f *fake) http.Handler {
+	t.Helper()
+	gin.SetMode(gin.TestMode)
+	c, err := New(Deps{Source: f, Sessions: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := gin.New()
+	c.Mount(r)
+	r.NoRoute(c.NotFound)
+	return r
+}
+
+// get asks as a person with a session; an empty cookie is nobody.
+func get(h http.Handler, path, cookie string) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(http.MethodGet, "http://shop.example"+path, nil)
+	if cookie != "" {
+		req.AddCookie(&http.Cookie{Name: plainCookie, Value: cookie})
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	return w
+}
