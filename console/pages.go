@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"maps"
@@ -21,6 +22,7 @@ import (
 // How much a page shows; the CSV has everything.
 const (
 	listLimit      = 200
+	linesLimit     = 200 // of the grid's table
 	decisionsLimit = 20
 	curvesLimit    = 6
 	densityPoints  = 96
@@ -170,6 +172,7 @@ type gridPage struct {
 	Legend     []legendItem
 	Lines      []gridLine
 	Rate       string
+	LinesOf    int // how many lines there are, those beyond linesLimit included
 	CSV        string
 	Swap       string
 	Clear      string
@@ -282,12 +285,35 @@ func (p *gridPage) fill(s StoreView, e juncture.Experiment, q query) {
 		}
 		fig.Cells = append(fig.Cells, cells)
 	}
+	p.LinesOf = len(p.Lines)
+	p.Lines = busiest(p.Lines, linesLimit)
 	if len(p.Lines) > 0 {
 		p.Figure = chart.WinnerGrid(fig)
 	}
 	for _, a := range grid.Actions {
 		p.Legend = append(p.Legend, legendItem{a, leads[a.Action]})
 	}
+}
+
+// busiest keeps the lines with the most decisions, in their order.
+func busiest(lines []gridLine, most int) []gridLine {
+	if len(lines) <= most {
+		return lines
+	}
+	byTraffic := slices.SortedFunc(slices.Values(lines), func(a, b gridLine) int { return cmp.Compare(b.Trials, a.Trials) })
+	least, ties := byTraffic[most-1].Trials, 0
+	for _, l := range byTraffic[:most] {
+		if l.Trials == least {
+			ties++
+		}
+	}
+	return slices.DeleteFunc(lines, func(l gridLine) bool {
+		if l.Trials == least {
+			ties--
+			return ties < 0
+		}
+		return l.Trials < least
+	})
 }
 
 func lower(s string) string {

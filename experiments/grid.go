@@ -374,6 +374,29 @@ func (c *contest) choices() []GridAxis {
 	return out
 }
 
+// places is where a value stands in its axis's vocabulary, axis by axis for a layer of several.
+func places(name, v string) []int {
+	const other, last = 1 << 10, 1 << 20
+	if v == juncture.Unknown {
+		return []int{last}
+	}
+	axes := []string{name}
+	if l, ok := juncture.ParseLayer(name); ok && len(l.Axes()) > 1 {
+		axes = l.Axes()
+	}
+	out := make([]int, len(axes))
+	for i, part := range strings.SplitN(v, ".", len(axes)) {
+		out[i] = slices.Index(vocabulary[axes[i]], part)
+		switch {
+		case out[i] < 0 && part == juncture.Unknown:
+			out[i] = last
+		case out[i] < 0:
+			out[i] = other
+		}
+	}
+	return out
+}
+
 // newGridAxis orders the values: the derived vocabulary in its own order, others by traffic, unknown last.
 func newGridAxis(name string, trials map[string]int64) GridAxis {
 	a := GridAxis{Axis: name, Title: AxisTitle(name), Values: []AxisValue{}}
@@ -388,16 +411,7 @@ func newGridAxis(name string, trials map[string]int64) GridAxis {
 		a.LeftOut = len(a.Values) - MaxGridValues
 		a.Values = a.Values[:MaxGridValues]
 	}
-	place := func(v string) int {
-		if v == juncture.Unknown {
-			return 1 << 20
-		}
-		if i := slices.Index(vocabulary[name], v); i >= 0 {
-			return i
-		}
-		return 1 << 10
-	}
-	slices.SortStableFunc(a.Values, func(x, y AxisValue) int { return place(x.Value) - place(y.Value) })
+	slices.SortStableFunc(a.Values, func(x, y AxisValue) int { return slices.Compare(places(name, x.Value), places(name, y.Value)) })
 	return a
 }
 

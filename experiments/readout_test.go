@@ -175,6 +175,65 @@ func TestBuildGridFilterAndAxes(t *testing.T) {
 	}
 }
 
+func TestGridExchanged(t *testing.T) {
+	ev := testEvidence(t, small)
+	for _, f := range []map[string]string{nil, {"mode": "researching"}} {
+		for _, axes := range [][2]string{{"lifecycle", "status"}, {"category", "lifecycle"}, {"meaning", "moment"}, {"live", "latent"}} {
+			a, err := BuildGrid(ev, GridQuery{Rows: axes[0], Cols: axes[1], Filter: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := BuildGrid(ev, GridQuery{Rows: axes[1], Cols: axes[0], Filter: f})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for r, row := range a.Cells {
+				for k, cell := range row {
+					if other := b.Cells[k][r]; !cmp.Equal(cell.Verdict, other.Verdict) || cell.Trials != other.Trials {
+						t.Errorf("%v, %s, %s: %+v, exchanged %+v", axes, cell.Row, cell.Col, cell.Verdict, other.Verdict)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestValuesInOrder(t *testing.T) {
+	trials := map[string]int64{"_": 900, "loyal.dormant.researching": 5, "prospect.browsing._": 9, "prospect.browsing.considering": 1,
+		"own.segment.x": 50, "other.segment.x": 70, "prospect.dormant.considering": 800}
+	var got []string
+	for _, v := range newGridAxis("moment", trials).Values {
+		got = append(got, v.Value)
+	}
+	want := []string{"prospect.browsing.considering", "prospect.browsing._", "prospect.dormant.considering", "loyal.dormant.researching",
+		"other.segment.x", "own.segment.x", "_"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestClimbable(t *testing.T) {
+	for _, tt := range []struct{ in, want []int }{
+		{[]int{-1}, []int{-1}},
+		{[]int{-1, 0, 0}, []int{-1, 0, 1}},                   // two axes of one layer
+		{[]int{-1, 3, 0, 3}, []int{-1, 1, 2, 3}},             // a filter on the category, then lifecycle × category
+		{[]int{-1, 2, 0, 1}, []int{-1, 1, 2, 3}},             // forward 2 3 4, then back from 3
+		{[]int{-1, 0, 0, 0, 1, 2, 3}, []int{-1, 0, 1, 2, 3}}, // the two broadest are left out
+	} {
+		var ladder []rung
+		for _, l := range tt.in {
+			ladder = append(ladder, rung{layer: l})
+		}
+		var got []int
+		for _, r := range climbable(ladder) {
+			got = append(got, r.layer)
+		}
+		if d := cmp.Diff(tt.want, got); d != "" {
+			t.Errorf("%v: %s", tt.in, d)
+		}
+	}
+}
+
 func TestBuildGridEdges(t *testing.T) {
 	t.Run("nothing at all", func(t *testing.T) {
 		g, err := BuildGrid(Evidence{}, GridQuery{})
@@ -304,6 +363,10 @@ func TestWinners(t *testing.T) {
 	}
 	if d := cmp.Diff([]string{"[loyal a] 430/5100", "[loyal b] 20/1000", "[_ _] 9/90", "[prospect a] 2/40", "[prospect _] 0/0"}, got); d != "" {
 		t.Error(d)
+	}
+	many, err := Winners(ev, []string{"category", "live", "latent", "meaning", "mode", "status", "lifecycle"}) // more axes than rungs
+	if err != nil || len(many) != 5 || many[0].Values[6] != "loyal" || many[0].Trials != 5100 {
+		t.Errorf("%+v, %v", many, err)
 	}
 	if _, err := Winners(ev, []string{"lifecycle", "lifecycle"}); juncture.ErrorCode(err) != juncture.CodeInvalidRequest {
 		t.Error(err)

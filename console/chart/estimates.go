@@ -47,7 +47,7 @@ func Intervals(f IntervalFigure) template.HTML {
 		a, b := sc.at(m.Low), sc.at(m.High)
 		s.f(`<g class="%s"><title>%s</title>`, armClass(m.Arm), esc(m.Letter+" "+m.Label+": "+m.Text))
 		s.f(`<text class="letter" x="1.5%%" y="%s">%s</text>`, num(y+16), esc(m.Letter))
-		s.f(`<text class="name" x="1.5%%" dx="%s" y="%s">%s</text>`, num(6+9*float64(len(m.Letter))), num(y+16), esc(fit(m.Label, 26)))
+		s.f(`<text class="name" x="1.5%%" dx="%s" y="%s">%s</text>`, num(7+9*float64(len(m.Letter))), num(y+16), esc(fit(m.Label, 26)))
 		s.f(`<text class="detail" x="98.5%%" y="%s" text-anchor="end">%s</text>`, num(y+16), esc(m.Text))
 		s.f(`<rect class="track" x="%s" y="%s" width="95%%" height="1"/>`, place(0), num(y+30))
 		s.f(`<rect class="bar" x="%s" y="%s" width="%s%%" height="10" rx="5"/>`, place(a), num(y+25.5), num(max(95*(b-a), 0.4)))

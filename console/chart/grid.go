@@ -42,6 +42,12 @@ type gridSize struct{ w, h, gap float64 }
 // pageWidth is the room for a figure where the page is widest (console.css: main without its padding and a card's).
 const pageWidth = 1134
 
+// What a character of a label takes, in pixels, in the widest of the fonts that console.css names; SVG cannot measure.
+const (
+	glyph       = 8.6
+	slantedMost = 28 // characters of a slanted name
+)
+
 // WinnerGrid draws the grid: colour is the leader, strength of colour is P(best), a frame means won, a hatch means thin
 // evidence. The letter stands beside the colour, so that colour alone never carries it. The figure has its natural size;
 // its box scrolls. It is a group, not an image, because its cells are links.
@@ -50,7 +56,7 @@ func WinnerGrid(g GridFigure) template.HTML {
 	for _, r := range g.Rows {
 		longest = max(longest, len([]rune(r)))
 	}
-	left := min(max(float64(longest)*7.6+16, 72), 190)
+	left := min(max(float64(longest)*glyph+16, 72), 200)
 	n := len(g.Cols)
 	size := gridSize{w: 176, h: 78, gap: 6}
 	switch {
@@ -63,11 +69,15 @@ func WinnerGrid(g GridFigure) template.HTML {
 	}
 	top, slanted := 60.0, n > 8
 	if slanted {
-		top = 128
+		names := 0
+		for _, c := range g.Cols {
+			names = max(names, len([]rune(c)))
+		}
+		top = 52 + 0.77*6.8*float64(min(names, slantedMost)) // sin 50° = 0.77; slanted names are of normal weight
 	}
 	width := left + float64(n)*(size.w+size.gap)
 	if slanted {
-		width += 60 // the last slanted name leans out
+		width += (top - 52) * 0.84 // cot 50°: the last slanted name leans out
 	}
 	height := top + float64(len(g.Rows))*(size.h+size.gap)
 
@@ -81,11 +91,11 @@ func WinnerGrid(g GridFigure) template.HTML {
 	for k, c := range g.Cols {
 		x := left + float64(k)*(size.w+size.gap)
 		if slanted {
-			s.f(`<text class="axis-label" transform="translate(%s %s) rotate(-50)">%s<title>%s</title></text>`,
-				num(x+size.w/2), num(top-8), esc(fit(c, 17)), esc(c))
+			s.f(`<text class="axis-label slanted" transform="translate(%s %s) rotate(-50)">%s<title>%s</title></text>`,
+				num(x+size.w/2), num(top-8), esc(fit(c, slantedMost)), esc(c))
 			continue
 		}
-		lines := wrap(c, int(size.w/7.2))
+		lines := wrap(c, int(size.w/glyph))
 		for i, line := range lines {
 			s.f(`<text class="axis-label" x="%s" y="%s">%s<title>%s</title></text>`,
 				num(x+2), num(top-10-float64(len(lines)-1-i)*16), esc(line), esc(c))
@@ -93,7 +103,7 @@ func WinnerGrid(g GridFigure) template.HTML {
 	}
 	for r, row := range g.Rows {
 		y := top + float64(r)*(size.h+size.gap)
-		s.f(`<text class="axis-label" x="0" y="%s">%s<title>%s</title></text>`, num(y+size.h/2+5), esc(fit(row, int((left-8)/7))), esc(row))
+		s.f(`<text class="axis-label" x="0" y="%s">%s<title>%s</title></text>`, num(y+size.h/2+5), esc(fit(row, int((left-8)/(glyph-0.6)))), esc(row))
 		for k := range g.Cols {
 			if r < len(g.Cells) && k < len(g.Cells[r]) {
 				s.cell(g.ID, g.Cells[r][k], left+float64(k)*(size.w+size.gap), y, size)
@@ -129,9 +139,9 @@ func (s *svg) cell(id string, c GridCell, x, y float64, size gridSize) {
 		s.f(`<text class="nothing" x="%s" y="%s" text-anchor="middle">–</text>`, num(x+size.w/2), num(y+size.h/2+5))
 	case size.w >= 100:
 		s.f(`<text class="letter" x="%s" y="%s">%s</text>`, num(x+11), num(y+21), esc(c.Letter))
-		s.f(`<text class="name" x="%s" y="%s">%s</text>`, num(x+14+10*float64(len(c.Letter))), num(y+21), esc(fit(c.Label, int((size.w-34)/6.9))))
-		s.f(`<text class="figure" x="%s" y="%s">%s</text>`, num(x+11), num(y+46), esc(fit(c.Figure, int((size.w-18)/10))))
-		s.f(`<text class="detail" x="%s" y="%s">%s</text>`, num(x+11), num(y+65), esc(fit(c.Detail, int((size.w-16)/6))))
+		s.f(`<text class="name" x="%s" y="%s">%s</text>`, num(x+17+10*float64(len(c.Letter))), num(y+21), esc(fit(c.Label, int((size.w-38)/7.8))))
+		s.f(`<text class="figure" x="%s" y="%s">%s</text>`, num(x+11), num(y+46), esc(fit(c.Figure, int((size.w-18)/11))))
+		s.f(`<text class="detail" x="%s" y="%s">%s</text>`, num(x+11), num(y+65), esc(fit(c.Detail, int((size.w-16)/6.6))))
 	case size.w >= 60:
 		s.f(`<text class="letter" x="%s" y="%s">%s</text>`, num(x+8), num(y+20), esc(c.Letter))
 		s.f(`<text class="detail" x="%s" y="%s">%s</text>`, num(x+8), num(y+40), esc(fit(c.Figure, 8)))

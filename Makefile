@@ -1,0 +1,54 @@
+# Juncture. `make` lists what there is. Needs Go, a C compiler and make; the rest is fetched or built.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+GO_BUILD := CGO_ENABLED=1 go build -trimpath -ldflags "-X main.version=$(VERSION)"
+TEST_TIME ?= 12m
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build bin/juncture
+	$(GO_BUILD) -o bin/juncture ./cmd/juncture
+
+.PHONY: run
+run: build ## Start the demo store on 127.0.0.1:8080: console, sign-in and curls are printed
+	bin/juncture demo
+
+.PHONY: test
+test: check browser ## Everything: checks, then all tests under the race detector
+	CGO_ENABLED=1 go test -race -timeout $(TEST_TIME) ./...
+
+.PHONY: check
+check: ## Formatting, vet, and a go.mod that is in order
+	@unformatted=$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go')); \
+	  if [ -n "$$unformatted" ]; then echo "not gofmt-ed: $$unformatted"; exit 1; fi
+	go vet ./...
+	go mod tidy -diff
+
+.PHONY: browser
+browser: ## Install Chromium for the console's tests from the system's packages, where it is missing
+	@scripts/need-chromium
+
+.PHONY: bench
+bench: ## Speed: /choose and /reward as a ratio to a bare gin handler, and the choice itself
+	CGO_ENABLED=1 go test -run '^$$' -bench '^BenchmarkHTTP$$' -benchtime 1x -timeout 10m ./cmd/juncture
+	CGO_ENABLED=1 go test -run '^$$' -bench . -benchmem ./policy ./engine ./intake ./experiments
+
+FUZZ_TIME ?= 20s
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZ_TIME (20s each)
+	@for pkg in $$(go list ./...); do \
+	  for target in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+	    echo "$$pkg $$target"; go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZ_TIME) -fuzzminimizetime 5x $$pkg; \
+	  done; \
+	done
+
+.PHONY: screenshots
+screenshots: browser ## Pictures of the console's pages, into ./screenshots
+	mkdir -p screenshots
+	JUNCTURE_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -run Chromium ./console

@@ -1,0 +1,463 @@
+package console
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"crypto/tls"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/console/chart"
+	"github.com/juncture/juncture/experiments"
+)
+
+const cellPath = intersectionPath + "?experiment=hero&key=v1%2Floyal.browsing.researching%2Fwedding-guests%2F_%2F_"
+
+func TestRoutes(t *testing.T) {
+	h := serve(t, newFake())
+	for _, tt := range []struct {
+		path, cookie string
+		status       int
+		location     string
+		contains     string
+	}{
+		{"/", "", 302, homePath, ""},
+		{"/console", "", 303, signInPath, ""},
+		{"/console", "forged", 303, signInPath, ""},
+		{gridPath + "?rows=live", "", 303, signInPath + "?next=" + url.QueryEscape(gridPath+"?rows=live"), ""},
+		{signInPath, "", 200, "", "<h1>Sign in</h1>"},
+		{"/console", "good", 200, "", "Hero at Home hero"}, // the first that runs, not the first of all
+		{gridPath, "good", 200, "", "svg"},
+		{gridPath + "?experiment=cart-rescue", "good", 200, "", "Value a decision"},
+		{gridPath + "?rows=colour", "good", 400, "", "no axis is called"},
+		{gridPath + "?rows=live&cols=live", "good", 400, "", "used twice"},
+		{gridPath + "?experiment=none", "good", 404, "", "No experiment is called"},
+		{gridPath + "?filter.live=rising", "good", 200, "", "Nothing matches this filter"},
+		{gridPath + "?filter.live=" + url.QueryEscape("<b>"), "good", 400, "", "cannot be a value"},
+		{listPath + "?experiment=hero&filter.lifecycle=loyal&filter.status=browsing", "good", 200, "", "Loyal × Browsing"},
+		{listPath, "good", 200, "", "All intersections"},
+		{cellPath, "good", 200, "", "Browsing loyal customers who are researching in wedding guests"},
+		{intersectionPath + "?experiment=hero&key=v1/_/_/_/_", "good", 200, "", "Everybody"},
+		{intersectionPath + "?experiment=hero&key=v1/nobody/ever/was/here", "good", 200, "", "Not enough data yet"},
+		{intersectionPath + "?experiment=hero&key=v2/x", "good", 400, "", "does not begin with"},
+		{intersectionPath + "?experiment=hero", "good", 400, "", ""},
+		{"/console/nothing", "", 404, "", "There is no such page"},
+		{staticPath + "0000/console.css", "", 404, "", ""},
+	} {
+		w := get(h, tt.path, tt.cookie)
+		if w.Code != tt.status || w.Header().Get("Location") != tt.location || !strings.Contains(w.Body.String(), tt.contains) {
+			t.Errorf("%s: %d to %q, want %d to %q with %q\n%.300s", tt.path, w.Code, w.Header().Get("Location"), tt.status, tt.location, tt.contains, w.Body)
+		}
+		for name, want := range map[string]string{"Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'",
+			"X-Content-Type-Options": "nosniff", "Referrer-Policy": "same-origin", "Cache-Control": "no-store"} {
+			if got := w.Header().Get(name); got != want {
+				t.Errorf("%s: %s is %q", tt.path, name, got)
+			}
+		}
+		body := w.Body.String()
+		if w.Code == 200 && (!strings.Contains(body, "Simulated data:") || strings.Contains(body, " style=") || strings.Contains(body, "<script") || strings.Contains(body, "<no value>")) {
+			t.Errorf("%s: does not say that its data are simulated, or has what the policy blocks", tt.path)
+		}
+		if strings.Contains(body, "goroutine") || strings.Contains(body, "INVALID_REQUEST") {
+			t.Errorf("%s: shows its insides", tt.path)
+		}
+	}
+}
+
+func TestStatic(t *testing.T) {
+	h := serve(t, newFake())
+	href := regexp.MustCompile(`href="(/console/static/[0-9a-f]+/[a-z]+\.(?:css|svg))"`).FindAllStringSubmatch(get(h, signInPath, "").Body.String(), -1)
+	if len(href) != 2 {
+		t.Fatalf("%v", href)
+	}
+	for _, m := range href {
+		w := get(h, m[1], "")
+		if w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Header().Get("Content-Type") == "" {
+			t.Errorf("%s: %d %v", m[1], w.Code, w.Header())
+		}
+	}
+}
+
+func post(h http.Handler, path string, form url.Values, change func(*http.Request)) *httptest.ResponseRecorder {
+	req := httptest.NewRequest(http.MethodPost, "http://shop.example"+path, strings.NewReader(form.Encode()))
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if change != nil {
+		change(req)
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	return w
+}
+
+func TestSignIn(t *testing.T) {
+	right := url.Values{"name": {"ada"}, "password": {"correct horse"}}
+	t.Run("right", func(t *testing.T) {
+		f := newFake()
+		h := serve(t, f)
+		w := post(h, signInPath, right, nil)
+		cookies := w.Result().Cookies()
+		if w.Code != 303 || w.Header().Get("Location") != homePath || len(cookies) != 1 {
+			t.Fatalf("%d %v", w.Code, w.Header())
+		}
+		if c := cookies[0]; c.Name != "juncture" || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Secure {
+			t.Errorf("%+v", c)
+		}
+		if got := get(h, homePath, cookies[0].Value); got.Code != 200 {
+			t.Errorf("with the cookie: %d", got.Code)
+		}
+		w = post(h, "/console/sign-out", nil, func(r *http.Request) { r.AddCookie(cookies[0]) })
+		if w.Code != 303 || w.Result().Cookies()[0].MaxAge >= 0 || get(h, homePath, cookies[0].Value).Code != 303 {
+			t.Errorf("sign-out: %d %v", w.Code, w.Header())
+		}
+	})
+	t.Run("over TLS", func(t *testing.T) {
+		w := post(serve(t, newFake()), signInPath, right, func(r *http.Request) { r.TLS = &tls.ConnectionState{} })
+		if c := w.Result().Cookies()[0]; c.Name != "__Host-juncture" || !c.Secure || c.Path != "/" || c.Domain != "" {
+			t.Errorf("%+v", c)
+		}
+	})
+	for name, tt := range map[string]struct {
+		form   url.Values
+		err    error
+		status int
+		says   string
+	}{
+		"wrong password": {url.Values{"name": {"ada"}, "password": {"x"}}, nil, 401, "do not match"},
+		"nothing":        {url.Values{}, nil, 401, "do not match"},
+		"hostile name":   {url.Values{"name": {`"><script>alert(1)</script>`}, "password": {"x"}}, nil, 401, "&lt;script&gt;"},
+		"locked":         {right, juncture.Errorf(juncture.CodeTooManyRequests, "locked"), 429, "Too many attempts"},
+		"broken":         {right, errors.New("dial tcp 10.0.0.7: secret"), 500, "went wrong on our side"},
+		"too large":      {url.Values{"name": {strings.Repeat("a", maxForm)}}, nil, 400, "could not be read"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFake()
+			f.signInErr = tt.err
+			w := post(serve(t, f), signInPath, tt.form, nil)
+			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || len(w.Result().Cookies()) > 0 {
+				t.Errorf("%d %s", w.Code, w.Body)
+			}
+			if body := w.Body.String(); strings.Contains(body, "<script") || strings.Contains(body, "secret") || strings.Contains(body, "correct horse") {
+				t.Errorf("%s", body)
+			}
+		})
+	}
+	t.Run("from another site", func(t *testing.T) {
+		f := newFake()
+		h := serve(t, f)
+		for _, change := range []func(*http.Request){
+			func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
+			func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
+		} {
+			if w := post(h, signInPath, right, change); w.Code != 403 || len(w.Result().Cookies()) > 0 {
+				t.Errorf("sign-in: %d", w.Code)
+			}
+			w := post(h, "/console/sign-out", nil, func(r *http.Request) {
+				change(r)
+				r.AddCookie(&http.Cookie{Name: plainCookie, Value: "good"})
+			})
+			if w.Code != 403 || len(f.signedOut) > 0 {
+				t.Errorf("sign-out: %d, %v", w.Code, f.signedOut)
+			}
+		}
+	})
+}
+
+func TestRedirectsStayHere(t *testing.T) {
+	h := serve(t, newFake())
+	for next, want := range map[string]string{
+		gridPath + "?rows=live":         gridPath + "?rows=live",
+		"":                              homePath,
+		"//evil.example":                homePath,
+		`/\evil.example`:                homePath,
+		"/\t/evil.example":              homePath,
+		"https://evil.example":          homePath,
+		"evil.example":                  homePath,
+		"javascript:alert(1)":           homePath,
+		signInPath:                      homePath,
+		"/x\r\nSet-Cookie: a=b":         homePath,
+		"/" + strings.Repeat("a", 5000): homePath,
+	} {
+		w := post(h, signInPath, url.Values{"name": {"ada"}, "password": {"correct horse"}, "next": {next}}, nil)
+		if got := w.Header().Get("Location"); got != want {
+			t.Errorf("next=%.60q leads to %q", next, got)
+		}
+		if w := get(h, signInPath+"?next="+url.QueryEscape(next), ""); w.Code != 200 || strings.Contains(w.Body.String(), "evil.example") {
+			t.Errorf("next=%.60q is in the form", next)
+		}
+	}
+}
+
+func TestSourceFails(t *testing.T) {
+	for _, tt := range []struct {
+		err    error
+		status int
+	}{
+		{errors.New("sqlite: secret path"), 500},
+		{juncture.Errorf(juncture.CodeUnavailable, "secret"), 503},
+	} {
+		f := newFake()
+		f.err = tt.err
+		h := serve(t, f)
+		for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath} {
+			w := get(h, path, "good")
+			if w.Code != tt.status || strings.Contains(w.Body.String(), "secret") || !strings.Contains(w.Body.String(), "went wrong") {
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			}
+		}
+	}
+}
+
+func TestEmptyStores(t *testing.T) {
+	f := newFake()
+	f.store = StoreView{}
+	h := serve(t, f)
+	if w := get(h, homePath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "juncture apply -f store.yaml") || strings.Contains(w.Body.String(), "Simulated") {
+		t.Errorf("no experiment: %d %s", w.Code, w.Body)
+	}
+	for _, path := range []string{gridPath + ".csv", listPath, cellPath} {
+		if w := get(h, path, "good"); w.Code != 404 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	f = newFake()
+	ev := f.evidence["hero"]
+	ev.Cells = nil
+	f.evidence["hero"], f.decisions = ev, nil
+	h = serve(t, f)
+	if w := get(h, homePath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "POST /choose") {
+		t.Errorf("no decision: %d", w.Code)
+	}
+	if w := get(h, cellPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "Not enough data yet") {
+		t.Errorf("no decision here: %d", w.Code)
+	}
+	ev.Arms = nil
+	f.evidence["hero"] = ev
+	if w := get(h, cellPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "No action yet") {
+		t.Errorf("no action: %d", w.Code)
+	}
+}
+
+// TestHostileText puts what nobody should say into every text that is shown.
+func TestHostileText(t *testing.T) {
+	f := newFake()
+	evil := `"><script>alert(1)</script><img src=x onerror=alert(2)>` + "\x00\u202e=HYPERLINK(" + strings.Repeat("長い🙂", 2000)
+	f.store.Name = evil
+	for i := range f.store.Experiments {
+		f.store.Experiments[i].Surface = evil
+	}
+	ev := f.evidence["hero"]
+	for id, a := range ev.Arms {
+		a.Headline, a.Type, a.Arm.Copy = evil, evil, "=cmd|' /C calc'!A0"
+		if id > 2 {
+			a.Arm.Action = evil[:40] + strconv.Itoa(int(id))
+		}
+		ev.Arms[id] = a
+	}
+	for i := range f.decisions {
+		f.decisions[i].ID = evil
+		f.decisions[i].Outcomes = []OutcomeView{{Event: evil, Currency: evil[:30], Status: juncture.Status(evil), Value: math.Inf(1)}}
+	}
+	h := serve(t, f)
+	for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
+		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
+		gridPath + "?experiment=" + url.QueryEscape(evil[:80]), intersectionPath + "?experiment=hero&key=" + url.QueryEscape(evil[:80])} {
+		w := get(h, path, "good")
+		body := w.Body.String()
+		if w.Code >= 500 || !utf8.ValidString(body) {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
+			continue
+		}
+		for _, bad := range []string{"<script", "<img", "\x00"} {
+			if strings.Contains(body, bad) {
+				t.Errorf("%s: has %q", path, bad)
+			}
+		}
+	}
+}
+
+func TestCSV(t *testing.T) {
+	f := newFake()
+	ev := f.evidence["hero"]
+	a := ev.Arms[1]
+	a.Headline = `=HYPERLINK("http://evil")`
+	ev.Arms[1] = a
+	h := serve(t, f)
+	for path, tt := range map[string]struct {
+		rows int
+		head string
+	}{
+		gridPath + ".csv?experiment=hero":          {22, "lifecycle,status,state,decisions"}, // 4 × 6 less the 2 that cannot be
+		listPath + ".csv?filter.lifecycle=loyal":   {36, "key,moment,meaning"},               // 6 statuses × 2 modes × 3 clusters
+		listPath + ".csv?filter.lifecycle=nobody":  {0, "key,moment,meaning"},
+		strings.Replace(cellPath, "?", ".csv?", 1): {7, "key,action,action_version"}, // 6 arms and 1 past
+	} {
+		w := get(h, path, "good")
+		rows, err := csv.NewReader(w.Body).ReadAll()
+		if err != nil || w.Code != 200 || len(rows) != tt.rows+1 || !strings.HasPrefix(strings.Join(rows[0], ","), tt.head) {
+			t.Errorf("%s: %d, %d rows, %v, %v", path, w.Code, len(rows)-1, err, rows[0])
+		}
+		if !strings.HasPrefix(w.Header().Get("Content-Disposition"), `attachment; filename="hero-`) {
+			t.Errorf("%s: %v", path, w.Header())
+		}
+		for _, row := range rows {
+			for _, cell := range row {
+				if cell != "" && strings.ContainsAny(cell[:1], "=+-@\t") {
+					t.Errorf("%s: cell %q", path, cell)
+				}
+			}
+		}
+	}
+	if w := get(h, gridPath+".csv", ""); w.Code != 303 {
+		t.Errorf("without a session: %d", w.Code)
+	}
+	for in, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1"} {
+		if got := neutral(in); got != want {
+			t.Errorf("neutral(%q) = %q", in, got)
+		}
+	}
+}
+
+// TestTemplates executes every template with its page's zero and full data, so that a mistyped field fails here.
+func TestTemplates(t *testing.T) {
+	p, err := loadPages()
+	if err != nil {
+		t.Fatal(err)
+	}
+	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}}
+	action := experiments.ActionEstimate{Name: "A", Estimate: experiments.Estimate{Mean: 0.1}}
+	verdict := experiments.Verdict{State: experiments.StateWinner, Winner: &action, RunnerUp: &action}
+	metric := metric{Name: "Rate", Money: true, Currency: "GBP"}
+	grid := experiments.Grid{Notes: []string{"note"}}
+	selects := []choice{{"n", "t", []option{{"v", "t", true}}}}
+	for name, pages := range map[string][]any{
+		"sign-in": {&signInPage{}, &signInPage{layout: full, Next: "/", Name: "n", Problem: "p"}},
+		"error":   {&errorPage{}, &errorPage{layout: full, Status: 404, Message: "m", Hint: "h"}},
+		"grid": {&gridPage{}, &gridPage{Experiment: &experimentView{}}, &gridPage{Experiment: &experimentView{}, Filtered: true},
+			&gridPage{layout: full, Experiment: &experimentView{Status: "paused"}, Metric: metric, Grid: grid, Selects: selects, Filters: selects, Filtered: true,
+				Figure: "<svg/>", Legend: []legendItem{{Leads: 1}, {}}, Lines: []gridLine{{GridCell: experiments.GridCell{Verdict: verdict}}}, LinesOf: 2}},
+		"list": {&listPage{}, &listPage{layout: full, Metric: metric, Total: 3,
+			Lines: []listLine{{}, {SegmentWinner: experiments.SegmentWinner{Verdict: verdict}}}}},
+		"intersection": {&intersectionPage{}, &intersectionPage{layout: full, Metric: metric, Intervals: "<svg/>", Copies: "<svg/>", Densities: "<svg/>",
+			Report:  experiments.IntersectionReport{Layers: []experiments.LayerValue{{}}, Past: []experiments.PastArm{{}}, Verdict: verdict},
+			Actions: []actionLine{{}}, Arms: []armLine{{}}, Rungs: []rungLine{{Href: "/"}, {}}, Groups: []groupLine{{}}, Decisions: []decisionLine{{Letter: "A"}, {}}}},
+	} {
+		for i, page := range pages {
+			var b bytes.Buffer
+			if err := p.templates[name].ExecuteTemplate(&b, "base.html", page); err != nil {
+				t.Errorf("%s %d: %v", name, i, err)
+			}
+		}
+		delete(p.templates, name)
+	}
+	for name := range p.templates {
+		t.Errorf("the template %s is not tried", name)
+	}
+}
+
+// TestPalette holds the colours of console.css to their contrast, light and dark (WCAG 2.2, 1.4.3 and 1.4.11).
+func TestPalette(t *testing.T) {
+	css, err := files.ReadFile("static/console.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parts := strings.SplitN(string(css), "@media (prefers-color-scheme: dark)", 2)
+	parts[1], _, _ = strings.Cut(parts[1], ".arm-0 {")
+	colour := regexp.MustCompile(`--([a-z0-9-]+): #([0-9a-f]{6});`)
+	for i, scheme := range []string{"light", "dark"} {
+		c := map[string][3]float64{}
+		for _, m := range colour.FindAllStringSubmatch(parts[i], -1) {
+			n, _ := strconv.ParseUint(m[2], 16, 32)
+			c[m[1]] = [3]float64{float64(n >> 16), float64(n >> 8 & 255), float64(n & 255)}
+		}
+		check := func(what string, a, b [3]float64, least float64) {
+			if got := contrast(a, b); got < least {
+				t.Errorf("%s: %s has %.2f:1, needs %.1f:1", scheme, what, got, least)
+			}
+		}
+		for k := range chart.Colours {
+			name := fmt.Sprintf("arm-%d", k)
+			check(name+" against the card", c[name], c["card"], 3)
+			for _, ground := range []string{"card", "ground"} {
+				check("text over "+name, c["ink"], blend(c[name], c[ground], chart.MaxOpacity), 4.5)
+			}
+		}
+		for text, grounds := range map[string][]string{"ink": {"card", "ground", "faint"}, "soft": {"card", "ground", "faint"}, "accent": {"card", "ground"},
+			"accent-ink": {"accent"}, "good": {"good-ground"}, "lean": {"lean-ground"}, "thin": {"thin-ground"}, "bad": {"bad-ground"}, "sim": {"sim-ground"}} {
+			for _, ground := range grounds {
+				check(text+" on "+ground, c[text], c[ground], 4.5)
+			}
+		}
+		check("focus", c["focus"], c["card"], 3)
+	}
+}
+
+func blend(a, b [3]float64, opacity float64) (out [3]float64) {
+	for i := range a {
+		out[i] = opacity*a[i] + (1-opacity)*b[i]
+	}
+	return out
+}
+
+func contrast(a, b [3]float64) float64 {
+	luminance := func(c [3]float64) float64 {
+		sum := 0.0
+		for i, w := range []float64{0.2126, 0.7152, 0.0722} {
+			v := c[i] / 255
+			if v <= 0.04045 {
+				v /= 12.92
+			} else {
+				v = math.Pow((v+0.055)/1.055, 2.4)
+			}
+			sum += w * v
+		}
+		return sum
+	}
+	x, y := luminance(a), luminance(b)
+	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
+}
+
+func TestHead(t *testing.T) {
+	gin.SetMode(gin.TestMode)
+	h := serve(t, newFake())
+	req := httptest.NewRequest(http.MethodHead, "http://shop.example"+signInPath, nil)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	if w.Code != 200 {
+		t.Errorf("HEAD: %d", w.Code)
+	}
+}
+
+func BenchmarkGridPage(b *testing.B) {
+	gin.SetMode(gin.TestMode)
+	f := newFake()
+	c, err := New(Deps{Source: f, Sessions: f})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := gin.New()
+	c.Mount(r)
+	for _, path := range []string{gridPath, gridPath + "?rows=meaning&cols=moment", cellPath} {
+		b.Run(path, func(b *testing.B) {
+			n := 0
+			for b.Loop() {
+				n = get(r, path, "good").Body.Len()
+			}
+			b.ReportMetric(float64(n)/1024, "KiB")
+		})
+	}
+}
