@@ -9,7 +9,7 @@ import (
 // Code names a kind of failure, the same in Go, in problem+json (errorCode) and in the docs.
 type Code string
 
-// The codes. The server maps each to an HTTP status in one place.
+// The codes. Status maps each to its HTTP status.
 const (
 	CodeInvalidRequest      Code = "INVALID_REQUEST"       // 400
 	CodeInvalidContext      Code = "INVALID_CONTEXT"       // 400
@@ -28,6 +28,33 @@ const (
 	CodeUnavailable         Code = "UNAVAILABLE"           // 503: the write could not be made durable
 	CodeInternal            Code = "INTERNAL"              // 500
 )
+
+// Status is the HTTP status of a code: the one place that maps them. What is not listed is 500.
+func (c Code) Status() int {
+	switch c {
+	case CodeInvalidRequest, CodeInvalidContext, CodeTargetingKeyMissing:
+		return 400
+	case CodeUnauthorized:
+		return 401
+	case CodeForbidden:
+		return 403
+	case CodeNotFound, CodeSurfaceNotFound, CodeDecisionNotFound:
+		return 404
+	case CodeMethodNotAllowed:
+		return 405
+	case CodeDecisionConflict, CodeOutcomeConflict:
+		return 409
+	case CodeTooLarge:
+		return 413
+	case CodeUnprocessable:
+		return 422
+	case CodeTooManyRequests:
+		return 429
+	case CodeUnavailable:
+		return 503
+	}
+	return 500
+}
 
 // Error is what Juncture returns: a code for programs, a message for the caller, a hint for an operator.
 type Error struct {

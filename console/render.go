@@ -146,7 +146,7 @@ type errorPage struct {
 // fail answers with an error page: the message of one of Juncture's errors, never more of any other.
 func (c *Console) fail(g *gin.Context, err error) {
 	code := juncture.ErrorCode(err)
-	status := statusOf(code)
+	status := code.Status()
 	p := &errorPage{Status: status, Message: "Something went wrong on our side.", Hint: "Try again. If it stays, the log of the server says why."}
 	if e, ok := errors.AsType[*juncture.Error](err); ok && status < 500 {
 		p.Message, p.Hint = e.Message, e.Hint
@@ -170,33 +170,6 @@ func retryAfter(err error) time.Duration {
 		return e.RetryAfter
 	}
 	return 0
-}
-
-// statusOf maps a code to the status of its page.
-func statusOf(code juncture.Code) int {
-	switch code {
-	case juncture.CodeInvalidRequest, juncture.CodeInvalidContext, juncture.CodeTargetingKeyMissing:
-		return http.StatusBadRequest
-	case juncture.CodeUnauthorized:
-		return http.StatusUnauthorized
-	case juncture.CodeForbidden:
-		return http.StatusForbidden
-	case juncture.CodeNotFound, juncture.CodeSurfaceNotFound, juncture.CodeDecisionNotFound:
-		return http.StatusNotFound
-	case juncture.CodeMethodNotAllowed:
-		return http.StatusMethodNotAllowed
-	case juncture.CodeDecisionConflict, juncture.CodeOutcomeConflict:
-		return http.StatusConflict
-	case juncture.CodeTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case juncture.CodeUnprocessable:
-		return http.StatusUnprocessableEntity
-	case juncture.CodeTooManyRequests:
-		return http.StatusTooManyRequests
-	case juncture.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
 }
 
 func (c *Console) static(g *gin.Context) {

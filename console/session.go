@@ -3,6 +3,7 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -135,8 +136,12 @@ func (c *Console) signIn(g *gin.Context) {
 	case juncture.CodeUnauthorized, juncture.CodeInvalidRequest:
 		problem = "That name and password do not match. Check both and try again."
 	case juncture.CodeTooManyRequests:
-		problem = "Too many attempts. Wait a minute, then try again."
-		g.Header("Retry-After", "60")
+		wait := max(1, int(retryAfter(err).Seconds()))
+		problem = "Too many attempts. Wait " + plural(wait, "second", "seconds") + ", then try again."
+		if wait >= 120 {
+			problem = "Too many attempts. Wait " + plural((wait+59)/60, "minute", "minutes") + ", then try again."
+		}
+		g.Header("Retry-After", strconv.Itoa(wait))
 	default:
 		c.fail(g, err)
 		return
@@ -146,7 +151,7 @@ func (c *Console) signIn(g *gin.Context) {
 		c.fail(g, lerr)
 		return
 	}
-	status := statusOf(juncture.ErrorCode(err))
+	status := juncture.ErrorCode(err).Status()
 	if status == http.StatusBadRequest {
 		status = http.StatusUnauthorized
 	}

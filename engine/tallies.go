@@ -42,10 +42,10 @@ type epoch struct {
 }
 
 // Cached probabilities are renewed once evidence has grown by 1/renewShare, and at least by one; never later than after
-// renewMost more trials and outcomes.
+// renewMost more trials and outcomes (statistics B.4).
 const (
-	renewShare = 100
-	renewMost  = 500
+	renewShare = 25
+	renewMost  = 20_000
 )
 
 // NewTallies loads the deltas after the checkpoint. cells bounds the clean cells kept.

@@ -110,7 +110,7 @@ type contest struct {
 
 func newContest(ev *Evidence) *contest {
 	c := &contest{ev: ev, index: make(map[juncture.ArmID]int, len(ev.Arms)),
-		value: ev.Outcome.Type == juncture.OutcomeMoney && ev.Experiment.Goal.Measure != juncture.MeasureRate}
+		value: MoneyGoal(*ev)}
 	c.nobody = true
 	for id, info := range ev.Arms {
 		if id == 0 {
@@ -364,4 +364,9 @@ func Actions(ev Evidence) map[string]ActionInfo {
 		out[a.Action] = a
 	}
 	return out
+}
+
+// MoneyGoal reports whether the experiment maximises value rather than a rate.
+func MoneyGoal(ev Evidence) bool {
+	return ev.Outcome.Type == juncture.OutcomeMoney && ev.Experiment.Goal.Measure != juncture.MeasureRate
 }

@@ -11,23 +11,24 @@ import (
 // IntersectionReport is all there is to say about one intersection. An intersection with unknown layers stands for
 // everything that it covers, as it does when a shopper arrives who is known no better.
 type IntersectionReport struct {
-	Experiment string         `json:"experiment"`
-	Goal       string         `json:"goal"`
-	Money      bool           `json:"money"` // the goal is value per decision, not a rate
-	Currency   string         `json:"currency"`
-	AsOf       time.Time      `json:"asOf"`
-	Key        string         `json:"key"`
-	Phrase     string         `json:"phrase"` // who is here
-	Tier       string         `json:"tier"`
-	Layers     []LayerValue   `json:"layers"`
-	Rungs      []RungReport   `json:"rungs"`   // broadest first; the last is here
-	Actions    []ActionReport `json:"actions"` // competing, best first
-	Arms       []ArmReport    `json:"arms"`    // competing, in the order of their actions, best first
-	Past       []PastArm      `json:"past"`    // with evidence here, no longer shown
-	Groups     []GroupReport  `json:"groups"`
-	Trials     int64          `json:"trials"` // teaching decisions here, of the competing arms
-	Successes  int64          `json:"successes"`
-	Sentence   string         `json:"sentence"`
+	Experiment string                `json:"experiment"`
+	Goal       string                `json:"goal"`
+	Money      bool                  `json:"money"` // the goal is value per decision, not a rate
+	Currency   string                `json:"currency"`
+	AsOf       time.Time             `json:"asOf"`
+	Key        string                `json:"key"`
+	At         juncture.Intersection `json:"-"`      // the key, its unknown layers spelt out
+	Phrase     string                `json:"phrase"` // who is here
+	Tier       string                `json:"tier"`
+	Layers     []LayerValue          `json:"layers"`
+	Rungs      []RungReport          `json:"rungs"`   // broadest first; the last is here
+	Actions    []ActionReport        `json:"actions"` // competing, best first
+	Arms       []ArmReport           `json:"arms"`    // competing, in the order of their actions, best first
+	Past       []PastArm             `json:"past"`    // with evidence here, no longer shown
+	Groups     []GroupReport         `json:"groups"`
+	Trials     int64                 `json:"trials"` // teaching decisions here, of the competing arms
+	Successes  int64                 `json:"successes"`
+	Sentence   string                `json:"sentence"`
 	Verdict
 }
 
@@ -96,7 +97,7 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	}
 	here := steps[len(steps)-1]
 	r := IntersectionReport{Experiment: ev.Experiment.ID, Goal: ev.Outcome.Name, Money: c.value, Currency: ev.Currency,
-		AsOf: ev.AsOf, Key: here.Key(), Phrase: Phrase(here), Tier: here.Tier().String(), Past: []PastArm{},
+		AsOf: ev.AsOf, Key: here.Key(), At: here, Phrase: Phrase(here), Tier: here.Tier().String(), Past: []PastArm{},
 		Actions: []ActionReport{}, Arms: []ArmReport{}}
 	var groups [5]GroupReport
 	for i := range ev.Cells {

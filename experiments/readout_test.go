@@ -486,3 +486,12 @@ func BenchmarkBuildIntersection(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkBuildSegments(b *testing.B) {
+	ev := largeEvidence(10_000, 24)
+	for b.Loop() {
+		if _, err := BuildSegments(ev, SegmentQuery{Limit: 200}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

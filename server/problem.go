@@ -13,33 +13,6 @@ import (
 	"github.com/juncture/juncture"
 )
 
-// statusOf maps an error code to its HTTP status: the one place that does.
-func statusOf(code juncture.Code) int {
-	switch code {
-	case juncture.CodeInvalidRequest, juncture.CodeInvalidContext, juncture.CodeTargetingKeyMissing:
-		return http.StatusBadRequest
-	case juncture.CodeUnauthorized:
-		return http.StatusUnauthorized
-	case juncture.CodeForbidden:
-		return http.StatusForbidden
-	case juncture.CodeNotFound, juncture.CodeSurfaceNotFound, juncture.CodeDecisionNotFound:
-		return http.StatusNotFound
-	case juncture.CodeMethodNotAllowed:
-		return http.StatusMethodNotAllowed
-	case juncture.CodeDecisionConflict, juncture.CodeOutcomeConflict:
-		return http.StatusConflict
-	case juncture.CodeTooLarge:
-		return http.StatusRequestEntityTooLarge
-	case juncture.CodeUnprocessable:
-		return http.StatusUnprocessableEntity
-	case juncture.CodeTooManyRequests:
-		return http.StatusTooManyRequests
-	case juncture.CodeUnavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
 // problemOf makes the problem details of an error. What is not Juncture's own is logged in full and told as INTERNAL.
 func (s *Server) problemOf(c *gin.Context, err error) juncture.ProblemView {
 	e, ok := errors.AsType[*juncture.Error](err)
@@ -47,7 +20,7 @@ func (s *Server) problemOf(c *gin.Context, err error) juncture.ProblemView {
 		e = &juncture.Error{Code: juncture.CodeInternal, Message: "something went wrong on the server", Err: err,
 			Hint: "the server's log has the details under this requestId"}
 	}
-	status := statusOf(e.Code)
+	status := e.Code.Status()
 	if status >= 500 {
 		s.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed", slog.String("requestId", requestID(c)),
 			slog.String("route", c.FullPath()), slog.String("code", string(e.Code)), slog.Any("error", err), slog.Any("cause", e.Err))

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/jmoiron/sqlx"
 
@@ -213,11 +214,21 @@ func (db *DB) Decision(ctx context.Context, serial uint64) (*StoredDecision, err
 const decisionScan = 50_000
 
 // DecisionsAt returns the latest decisions of an experiment at an intersection, newest first, at most limit, from the
-// last 50,000 decisions of the store.
+// last 50,000 decisions of the store. Layers left unknown at the key's end stand for everything, as on the ladder.
 func (db *DB) DecisionsAt(ctx context.Context, experiment string, x juncture.Intersection, limit int) ([]StoredDecision, error) {
+	key, same := x.Key(), `intersection`
+	for strings.HasSuffix(key, "/"+juncture.Unknown) {
+		key = strings.TrimSuffix(key, "/"+juncture.Unknown)
+		same = `substr(intersection, 1, length(?))`
+	}
+	args := []any{decisionScan, experiment}
+	if same != `intersection` {
+		key += "/"
+		args = append(args, key)
+	}
 	return db.decisions(ctx, `WHERE serial IN (SELECT serial FROM (SELECT serial, experiment, intersection FROM decisions
-		ORDER BY serial DESC LIMIT ?) AS recent WHERE experiment = ? AND intersection = ? ORDER BY serial DESC LIMIT ?) ORDER BY serial DESC`,
-		decisionScan, experiment, x.Key(), limit)
+		ORDER BY serial DESC LIMIT ?) AS recent WHERE experiment = ? AND `+same+` = ? ORDER BY serial DESC LIMIT ?) ORDER BY serial DESC`,
+		append(args, key, limit)...)
 }
 
 // OutcomesOf returns the outcomes of decisions, by serial.
