@@ -1,5 +1,7 @@
 package juncture
 
+import "time"
+
 // Activate decides what an activation does to a decision: the deltas that it adds and the outcomes whose status it
 // changes (held ones are recorded or late from now on). rows are all outcomes of the decision, earlier its activation
 // or nil. done is true when nothing changes: it was a trial already.
@@ -32,7 +34,7 @@ func Activate(c Claims, earlier *Activation, act Activation, types []OutcomeType
 			old = append(old, r)
 			if r.Status == StatusHeld {
 				r.Status = StatusRecorded
-				if r.At.After(after.Until()) {
+				if timing(rows, r).After(after.Until()) {
 					r.Status = StatusLate
 				}
 				changed = append(changed, r)
@@ -51,4 +53,17 @@ func Activate(c Claims, earlier *Activation, act Activation, types []OutcomeType
 		}
 	}
 	return deltas, changed, false, nil
+}
+
+// timing is when an outcome happened, for an adjustment when the outcome did that it adjusts.
+func timing(rows []Outcome, o Outcome) time.Time {
+	if !o.Adjust {
+		return o.At
+	}
+	for _, r := range rows {
+		if !r.Adjust && r.Event == o.Event && r.ID == o.Adjusts {
+			return r.At
+		}
+	}
+	return o.At
 }

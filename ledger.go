@@ -1,5 +1,7 @@
 package juncture
 
+import "time"
+
 // The ledger's side of the engine: what a request asks to have written, and what it is told. An Entry is committed
 // whole or not at all; results are valid after the commit.
 
@@ -10,10 +12,20 @@ type Entry struct {
 	Outcomes    []*OutcomeWrite
 	Values      []LayerValue // request-layer values seen for the first time
 	Aliases     []Alias
-	Memos       []Memo // of answers that were decided before
+	Memos       []*MemoWrite
 }
 
-// DecisionWrite appends a decision. With a Memo whose id is taken, nothing is written and Recalled is the earlier memo.
+// MemoWrite keeps an answer that was decided before under one more id. Where the id is taken nothing is written, and
+// Recalled is the earlier memo.
+type MemoWrite struct {
+	Memo Memo
+	At   time.Time // of the call: what expired by then is not in the way
+
+	Recalled *Memo // result
+}
+
+// DecisionWrite appends a decision with its memos. With a memo whose id is taken nothing at all is written, and
+// Recalled is the earlier memo.
 type DecisionWrite struct {
 	Decision   Decision
 	SigningKey uint8
@@ -28,7 +40,9 @@ type Memo struct {
 	Body    [16]byte // hash of the request that it answers; zero for a sticky answer
 	Answer  []byte
 	Expires int64 // Unix ms
-	Replace bool  // take the place of an earlier one
+
+	// Replaces is the answer whose place this one takes: that memo is not in the way, any other is. Nil replaces none.
+	Replaces []byte
 }
 
 // ActivationWrite makes a decision a trial.
@@ -54,6 +68,13 @@ type OutcomeWrite struct {
 	Result Outcome // result: with its status
 	Delta  Delta   // result: what it added
 	Err    error   // result: why it was refused; nothing changed
+}
+
+// Touch is an earlier decision of a shopper: one that an outcome may be credited to.
+type Touch struct {
+	Claims     Claims
+	SigningKey uint8       // with it the decision's id can be written again
+	Activation *Activation // nil: none
 }
 
 // LayerValue is a value of a request layer.

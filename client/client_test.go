@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -166,7 +167,10 @@ func TestRetryWaitsAsAsked(t *testing.T) {
 }
 
 func TestNoAnswer(t *testing.T) {
-	s, n := answers(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	s, n := answers(t, func(_ http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body) //nolint:errcheck // a test; only past the body does the server notice that the caller left
+		<-r.Context().Done()
+	})
 	c := New(s.URL, "k", Options{Timeout: 20 * time.Millisecond, Retries: 1})
 	_, err := c.Activate(t.Context(), &juncture.ActivateRequest{DecisionID: "d"})
 	if juncture.ErrorCode(err) != juncture.CodeUnavailable || !errors.Is(err, context.DeadlineExceeded) || n.Load() != 2 {

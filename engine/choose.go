@@ -39,6 +39,7 @@ const (
 	MaxCandidates = 50
 	MaxBatch      = 500
 	memoDays      = 7
+	maxRounds     = 8 // in which a call that another was quicker than is decided again
 )
 
 // Choose decides for one shopper at one surface and returns once the decision is durable.
@@ -58,51 +59,75 @@ func (e *Engine) ChooseBatch(ctx context.Context, now time.Time, who Caller, rs 
 	if err != nil {
 		return failAll(out, err)
 	}
-	entry := &juncture.Entry{}
-	calls := make([]*call, len(rs))
+	pending := make([]int, 0, len(rs))
 	for i, r := range rs {
-		if r == nil {
-			continue
+		if r != nil {
+			pending = append(pending, i)
 		}
-		c := &call{e: e, st: st, now: now, who: who, r: r}
+	}
+	for round := 1; len(pending) > 0; round++ {
+		pending = e.chooseRound(ctx, out, pending, func(i int) *call {
+			return &call{e: e, st: st, now: now, who: who, r: rs[i], alone: round > maxRounds}
+		})
+	}
+	return out
+}
+
+// chooseRound decides the pending calls, in one commit, and returns those to be decided again: another call of the same
+// shopper and session, of this batch or beside it, was quicker.
+func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAnswer], pending []int, begin func(i int) *call) (again []int) {
+	entry := &juncture.Entry{}
+	writes := make([]*call, len(out))
+	writing := false
+	for _, i := range pending {
+		c := begin(i)
 		if out[i].Answer, out[i].Err = c.prepare(ctx); out[i].Answer != nil || out[i].Err != nil {
 			continue
 		}
-		if out[i].Answer, out[i].Err = c.decide(ctx); out[i].Err != nil {
+		out[i].Answer, out[i].Err = c.decide(ctx)
+		if out[i].Err == nil && c.write != nil {
+			out[i].Err = c.memorize(out[i].Answer)
+		}
+		if out[i].Err != nil {
+			out[i].Answer = nil
+			e.values.Forget(c.described.Fresh)
 			continue
 		}
-		if c.write == nil { // sticky
-			if c.requestID != nil {
-				entry.Memos = append(entry.Memos, *c.requestID)
-				calls[i] = c
-			}
+		if c.write != nil {
+			entry.Decisions = append(entry.Decisions, c.write)
+		} else if c.requestID != nil { // sticky: nothing new to decide, but the same answer is to be given under this requestId too
+			c.repeat = &juncture.MemoWrite{Memo: *c.requestID, At: c.now}
+			entry.Memos = append(entry.Memos, c.repeat)
+		} else if len(c.aliases)+len(c.described.Fresh) == 0 {
 			continue
 		}
-		if out[i].Err = c.memorize(out[i].Answer); out[i].Err != nil {
-			continue
-		}
-		calls[i] = c
-		entry.Decisions = append(entry.Decisions, c.write)
+		writes[i], writing = c, true
 		entry.Values = append(entry.Values, c.described.Fresh...)
 		entry.Aliases = append(entry.Aliases, c.aliases...)
 	}
-	if len(entry.Decisions) == 0 && len(entry.Memos) == 0 {
-		return out
+	if !writing {
+		return nil
 	}
 	if err := e.d.Ledger.Commit(ctx, entry); err != nil {
-		for i, c := range calls {
+		e.values.Forget(entry.Values)
+		for i, c := range writes {
 			if c != nil {
 				out[i] = Result[juncture.ChooseAnswer]{Err: err}
 			}
 		}
-		return out
+		return nil
 	}
-	for i, c := range calls {
-		if c != nil {
-			out[i].Answer, out[i].Err = c.committed(out[i].Answer)
+	e.forgetShoppers(entry.Aliases)
+	for i, c := range writes {
+		if c == nil {
+			continue
+		}
+		var retry bool
+		if out[i].Answer, retry, out[i].Err = c.committed(out[i].Answer); retry {
+			again = append(again, i)
 		}
 	}
-	return out
+	return again
 }
 
 func failAll[T any](out []Result[T], err error) []Result[T] {
@@ -129,9 +154,11 @@ type call struct {
 	x         juncture.Intersection
 	context   map[string]any
 	warnings  []string
+	alone     bool // no stickiness: others were quicker too often
 	requestID *juncture.Memo
 	sticky    *juncture.Memo
 	write     *juncture.DecisionWrite
+	repeat    *juncture.MemoWrite
 	until     time.Time
 	explain   *juncture.ExplanationView
 }
@@ -286,25 +313,24 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 	if r.Preview != nil {
 		d.Ignored, d.Reason, d.Detail = true, juncture.ReasonStatic, juncture.DetailPreview
 		if a := c.surface.Live(r.Preview.ActionID, ""); a != nil {
-			d.Ranking = []juncture.Ranked{{Arm: a.ID, Probability: 1}}
-			return a, nil, nil
+			return certain(d, a), nil, nil
 		}
 		c.warn("preview.actionId: %.80q is not live at this surface", r.Preview.ActionID)
 		d.Reason = juncture.ReasonDefault
-		return c.surface.Default, nil, nil
+		return certain(d, c.surface.Default), nil, nil
 	}
 	if x == nil {
 		d.Reason = juncture.ReasonStatic
 		if c.surface.Default == nil {
 			d.Reason = juncture.ReasonDefault
 		}
-		return c.surface.Default, nil, nil
+		return certain(d, c.surface.Default), nil, nil
 	}
 	if c.logged {
 		group, share, in := experiments.Assign(c.st.group, *x, c.shopper)
 		if !in {
 			d.Reason = juncture.ReasonDisabled
-			return c.surface.Default, nil, nil
+			return certain(d, c.surface.Default), nil, nil
 		}
 		d.Group, d.Share = group, share
 	} else {
@@ -322,7 +348,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 	if len(arms) == 0 {
 		// Randomised only with something to randomise over: not in the experiment this time.
 		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, juncture.DetailEmptyPool
-		return c.surface.Default, nil, nil
+		return certain(d, c.surface.Default), nil, nil
 	}
 	d.Experiment = x.ID
 	switch d.Group {
@@ -333,10 +359,8 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		d.Reason = juncture.ReasonSplit
 		if c.surface.Default == nil {
 			d.Reason = juncture.ReasonDefault
-			return nil, nil, nil
 		}
-		d.Ranking = []juncture.Ranked{{Arm: c.surface.Default.ID, Probability: 1}}
-		return c.surface.Default, nil, nil
+		return certain(d, c.surface.Default), nil, nil
 	}
 	v, err := c.e.vector(ctx, c.st, x, c.x, arms)
 	if err != nil {
@@ -359,6 +383,14 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		d.Ranking = append(d.Ranking, juncture.Ranked{Arm: a.ID, Probability: p[k]})
 	}
 	return arms[i], v, nil
+}
+
+// certain ranks the one arm that is served without a draw, nil for none.
+func certain(d *juncture.Decision, a *pool.Arm) *pool.Arm {
+	if a != nil {
+		d.Ranking = []juncture.Ranked{{Arm: a.ID, Probability: 1}}
+	}
+	return a
 }
 
 // narrow keeps the arms that candidates and excludedActions allow; it never adds one.
@@ -442,8 +474,8 @@ func (c *call) answer(d *juncture.Decision, served *pool.Arm, v *vector, x *junc
 	return a
 }
 
-// identify finds the profile's first-seen id. Both ids together are an alias: the anonymous one is taken to be the
-// first seen unless either is known already.
+// identify finds the profile's first-seen id. Both ids together are an alias of the one that is known already, else of
+// the one that a decision was logged for first, else of the anonymous one.
 func (c *call) identify(ctx context.Context) error {
 	r := c.r
 	first := func(id string) (string, error) {
@@ -453,11 +485,15 @@ func (c *call) identify(ctx context.Context) error {
 		if s, ok := c.e.shoppers.Get(id); ok {
 			return s, nil
 		}
+		merges := c.e.merges.Load()
 		s, err := c.e.d.Shoppers.Shopper(ctx, id)
 		if err != nil {
 			return "", fmt.Errorf("find shopper: %w", err)
 		}
 		c.e.shoppers.Add(id, s)
+		if c.e.merges.Load() != merges { // it may be an alias by now
+			c.e.shoppers.Remove(id)
+		}
 		return s, nil
 	}
 	known, err := first(r.ShopperID)
@@ -474,7 +510,15 @@ func (c *call) identify(ctx context.Context) error {
 	case r.ShopperID == "":
 		c.shopper = or(anonymous, r.AnonymousID)
 	default:
-		c.shopper = or(or(known, anonymous), r.AnonymousID)
+		if c.shopper = or(known, anonymous); c.shopper == "" {
+			if c.shopper, err = c.e.d.Shoppers.FirstSeen(ctx, r.ShopperID, r.AnonymousID); err != nil {
+				return fmt.Errorf("find shopper: %w", err)
+			}
+			c.shopper = or(c.shopper, r.AnonymousID)
+		}
+		if !c.logged {
+			return nil
+		}
 		for id, was := range map[string]string{r.ShopperID: known, r.AnonymousID: anonymous} {
 			if was == "" && id != "" {
 				c.aliases = append(c.aliases, juncture.Alias{ID: id, Shopper: c.shopper})
@@ -482,6 +526,17 @@ func (c *call) identify(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// forgetShoppers makes the next call read committed aliases from the store: of several for one id the first stands.
+func (e *Engine) forgetShoppers(aliases []juncture.Alias) {
+	if len(aliases) == 0 {
+		return
+	}
+	e.merges.Add(1) // before the removal: whoever read the store earlier sees it, and takes back what they added
+	for _, a := range aliases {
+		e.shoppers.Remove(a.ID)
+	}
 }
 
 func or(a, b string) string {
@@ -564,7 +619,7 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 	}
 	scope := c.r.SessionID
 	switch {
-	case !c.logged || c.r.Preview != nil || c.r.DeferActivation:
+	case !c.logged || c.alone || c.r.Preview != nil:
 		return nil, nil
 	case mode == juncture.StickySession && scope != "":
 	case mode == juncture.StickyWindow:
@@ -572,7 +627,11 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 	default:
 		return nil, nil
 	}
-	c.sticky = &juncture.Memo{ID: hash16("sticky", x.ID, c.shopper, mode, scope), Expires: c.now.Add(time.Duration(x.Goal.Window)).UnixMilli()}
+	start := "shown" // what waits for its activation is no trial yet: it does not stand in for what is shown at once
+	if c.r.DeferActivation {
+		start = "deferred"
+	}
+	c.sticky = &juncture.Memo{ID: hash16("sticky", x.ID, c.shopper, mode, scope, start), Expires: c.now.Add(time.Duration(x.Goal.Window)).UnixMilli()}
 	m, err := c.e.memo(ctx, c.sticky.ID, c.now)
 	if m == nil || err != nil {
 		return nil, err
@@ -582,10 +641,10 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 		return nil, err
 	}
 	if !c.stillServed(a, x) {
-		c.sticky.Replace = true
+		c.sticky.Replaces = m.Answer
 		return nil, nil
 	}
-	if c.requestID != nil { // nothing new to decide, but the same answer is to be given under this requestId too
+	if c.requestID != nil {
 		c.requestID.Answer = m.Answer
 	}
 	return a, nil
@@ -627,24 +686,30 @@ func (c *call) memorize(a *juncture.ChooseAnswer) error {
 	return nil
 }
 
-// committed returns what the shopper is told after the commit: the answer, or an earlier one that came first.
-func (c *call) committed(a *juncture.ChooseAnswer) (*juncture.ChooseAnswer, error) {
-	for _, al := range c.aliases {
-		c.e.shoppers.Add(al.ID, al.Shopper)
+// committed returns what the shopper is told after the commit: the answer, or the earlier one of the same request. retry
+// means that an earlier answer of the session was in the way and nothing was written: with that answer known, the call is
+// to be decided again.
+func (c *call) committed(a *juncture.ChooseAnswer) (_ *juncture.ChooseAnswer, retry bool, _ error) {
+	var m *juncture.Memo
+	switch {
+	case c.write != nil:
+		m = c.write.Recalled
+	case c.repeat != nil:
+		m = c.repeat.Recalled
 	}
-	if c.write == nil {
-		return a, nil
-	}
-	m := c.write.Recalled
 	if m == nil {
-		for _, memo := range c.write.Memos {
-			c.e.memos.Add(memo.ID, &memo)
+		if c.write != nil {
+			for _, memo := range c.write.Memos {
+				memo.Replaces = nil // an answer is enough to keep
+				c.e.memos.Add(memo.ID, &memo)
+			}
 		}
-		return a, nil
+		return a, false, nil
 	}
 	c.e.memos.Add(m.ID, m)
 	if c.requestID != nil && m.ID == c.requestID.ID {
-		return c.replayed(m)
+		a, err := c.replayed(m)
+		return a, false, err
 	}
-	return recalled(m, juncture.DetailSticky)
+	return nil, true, nil
 }

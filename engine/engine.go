@@ -28,15 +28,16 @@ type ConfigStore interface {
 	ConfigVersion(ctx context.Context) (int64, error)
 	Catalog(ctx context.Context) (*juncture.Catalog, error)
 	LayerValues(ctx context.Context) ([]juncture.LayerValue, error)
+	LastSerial(ctx context.Context, node uint16) (uint64, error)
 }
 
 // ShopperStore finds what was said to a shopper before.
 type ShopperStore interface {
 	Memo(ctx context.Context, id [16]byte) (*juncture.Memo, error)
 	Shopper(ctx context.Context, id string) (string, error)
-	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Claims, error)
-	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Claims, error)
-	LastSerial(ctx context.Context, node uint16) (uint64, error)
+	FirstSeen(ctx context.Context, one, other string) (string, error)
+	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error)
+	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error)
 }
 
 // Limits bound the engine's memory. Zero values mean the defaults.
@@ -87,13 +88,14 @@ type Engine struct {
 	vectors  *lru.Cache[vectorKey, *vector]
 	memos    *lru.Cache[[16]byte, *juncture.Memo]
 	shoppers *lru.Cache[string, string]
+	merges   atomic.Uint64 // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
 }
 
 // Stats count what the engine answered, for metrics.
 type Stats struct {
-	Vectors, VectorHits, PolicyFailures, RuleFailures atomic.Uint64
+	Vectors, VectorHits, PolicyFailures, RuleFailures, ConfigFailures atomic.Uint64
 }
 
 // state is everything that changes with the configuration, swapped as one.
@@ -125,7 +127,7 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	if e.shoppers, err = lru.New[string, string](d.Limits.Shoppers); err != nil {
 		return nil, err
 	}
-	last, err := d.Shoppers.LastSerial(ctx, d.Node)
+	last, err := d.Config.LastSerial(ctx, d.Node)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
@@ -147,7 +149,7 @@ func (e *Engine) Stats() *Stats { return &e.stats }
 // Pool returns the live pool as the last call saw it.
 func (e *Engine) Pool() *pool.Snapshot { return e.live.Load().pool }
 
-// state returns the configuration as it is now.
+// state returns the configuration as it is now. Where it cannot be read, or cannot be served, the last good one goes on.
 func (e *Engine) state(ctx context.Context) (*state, error) {
 	live := e.live.Load()
 	n, err := e.check.version(ctx, e.d.Config.ConfigVersion)
@@ -157,7 +159,12 @@ func (e *Engine) state(ctx context.Context) (*state, error) {
 	if n == live.pool.Number {
 		return live, nil
 	}
-	return e.load(ctx)
+	fresh, err := e.load(ctx)
+	if err != nil {
+		e.stats.ConfigFailures.Add(1)
+		return live, nil
+	}
+	return fresh, nil
 }
 
 func (e *Engine) load(ctx context.Context) (*state, error) {

@@ -35,7 +35,17 @@ func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time)
 	for id, a := range st.pool.Arms {
 		ev.Arms[id] = experiments.ArmInfo{Arm: a.Arm, Type: a.Action.Type, Headline: a.Copy.Headline, Live: live[id]}
 	}
-	ev.Cells, err = e.d.Tallies.Cells(ctx, experiment)
+	if at := st.pool.Surfaces[x.Surface]; at != nil {
+		ev.Eligible = func(where juncture.Intersection) map[juncture.ArmID]bool {
+			arms := at.Eligible(nil, pool.NewFacts(where, at.Channel, now, nil), where, nil)
+			out := make(map[juncture.ArmID]bool, len(arms))
+			for _, a := range arms {
+				out[a.ID] = true
+			}
+			return out
+		}
+	}
+	ev.Cells, err = e.d.Tallies.Experiment(ctx, experiment)
 	return ev, err
 }
 

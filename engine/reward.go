@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -101,7 +102,7 @@ func (e *Engine) RewardBatch(ctx context.Context, now time.Time, rs []*juncture.
 		return failAll(out, err)
 	}
 	entry := &juncture.Entry{}
-	writes := make([][]*juncture.OutcomeWrite, len(rs))
+	writes := make([][]write, len(rs))
 	for i, r := range rs {
 		if r == nil {
 			continue
@@ -113,7 +114,9 @@ func (e *Engine) RewardBatch(ctx context.Context, now time.Time, rs []*juncture.
 			out[i].Answer = &juncture.RewardAnswer{Status: juncture.StatusIgnored, AttributedTo: []juncture.CreditView{}}
 			continue
 		}
-		entry.Outcomes = append(entry.Outcomes, writes[i]...)
+		for _, w := range writes[i] {
+			entry.Outcomes = append(entry.Outcomes, w.OutcomeWrite)
+		}
 	}
 	if len(entry.Outcomes) == 0 {
 		return out
@@ -131,8 +134,14 @@ func (e *Engine) RewardBatch(ctx context.Context, now time.Time, rs []*juncture.
 	return out
 }
 
+// write is an outcome to be written for a decision, with the id that /choose gave it.
+type write struct {
+	*juncture.OutcomeWrite
+	id string
+}
+
 // outcome checks a reward and finds the decisions that it is credited to.
-func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *juncture.RewardRequest) ([]*juncture.OutcomeWrite, error) {
+func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *juncture.RewardRequest) ([]write, error) {
 	o := juncture.Outcome{Event: r.Event, ID: r.OutcomeID, Received: now, At: now}
 	switch {
 	case r.Event == "":
@@ -168,20 +177,20 @@ func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *junct
 			o.At = occurred
 		}
 	}
-	touches, err := e.credited(ctx, st, now, r, o.At)
+	decisions, err := e.credit(ctx, st, r, kind, o.At)
 	if err != nil {
 		return nil, err
 	}
-	var writes []*juncture.OutcomeWrite
-	for _, c := range touches {
-		// Clients often send whole seconds: an outcome in the decision's own second is not before it.
-		if !occurred.IsZero() && occurred.Before(c.At.Truncate(time.Second)) {
+	var writes []write
+	for _, d := range decisions {
+		c := d.claims
+		if !occurred.IsZero() && before(occurred, c) {
 			return nil, juncture.Errorf(juncture.CodeUnprocessable, "the outcome occurred before its decision").
 				WithHint("the decision was made at " + c.At.Format(time.RFC3339)).WithField("occurredAt")
 		}
 		mine := o
 		mine.Serial = c.Serial
-		writes = append(writes, &juncture.OutcomeWrite{Claims: c, Outcome: mine, Whole: whole, Type: kind, Currency: st.pool.Declaration.Store.Currency})
+		writes = append(writes, write{&juncture.OutcomeWrite{Claims: c, Outcome: mine, Whole: whole, Type: kind, Currency: st.pool.Declaration.Store.Currency}, d.id})
 	}
 	return writes, nil
 }
@@ -232,62 +241,84 @@ func outcomeValue(o *juncture.Outcome, kind juncture.OutcomeType, currency strin
 	return whole, nil
 }
 
-// credited finds the decisions that an outcome belongs to: the one named, or the shopper's last eligible touch of each
-// experiment - the latest decision before the outcome whose window is open, else the latest.
-func (e *Engine) credited(ctx context.Context, st *state, now time.Time, r *juncture.RewardRequest, at time.Time) ([]juncture.Claims, error) {
+// credited is a decision that an outcome belongs to, with its id as /choose gave it.
+type credited struct {
+	claims juncture.Claims
+	id     string
+}
+
+// credit finds the decisions that an outcome belongs to: the one named, or the shopper's last eligible touch of each
+// experiment - of the decisions before the outcome the latest whose window is open, else the latest; one that waits for
+// its activation only where there is no other.
+func (e *Engine) credit(ctx context.Context, st *state, r *juncture.RewardRequest, kind juncture.OutcomeType, at time.Time) ([]credited, error) {
 	if r.DecisionID != "" {
 		c, err := st.keyring.Open(r.DecisionID)
 		if err != nil {
 			return nil, err
 		}
-		return []juncture.Claims{c}, nil
+		return []credited{{c, r.DecisionID}}, nil
 	}
 	shopper, err := e.d.Shoppers.Shopper(ctx, r.ShopperID)
 	if err != nil {
 		return nil, fmt.Errorf("find shopper: %w", err)
 	}
 	shopper = or(shopper, r.ShopperID)
+	signed := func(touches []juncture.Touch) []credited {
+		out := make([]credited, len(touches))
+		for i, t := range touches {
+			id, ok := st.keyring.SignWith(t.SigningKey, t.Claims)
+			if !ok { // its key is gone: another that opens
+				id = st.keyring.Sign(t.Claims)
+			}
+			out[i] = credited{t.Claims, id}
+		}
+		return out
+	}
 	// A repeat, or a refund, belongs to whatever the outcome was credited to the first time.
 	for _, id := range []*string{&r.OutcomeID, r.Adjusts} {
 		if id == nil || *id == "" {
 			continue
 		}
 		if earlier, err := e.d.Shoppers.Credited(ctx, shopper, r.Event, *id); err != nil || len(earlier) > 0 {
-			return earlier, err
+			return signed(earlier), err
 		}
 	}
 	touches, err := e.d.Shoppers.Touches(ctx, shopper, maxTouch)
 	if err != nil {
 		return nil, fmt.Errorf("find decisions: %w", err)
 	}
-	type pick struct {
-		claims juncture.Claims
-		open   bool
-	}
-	var order []string
-	best := map[string]pick{}
-	for _, c := range touches { // newest first
-		if c.Ignored || c.At.After(at) || c.Experiment == "" {
+	slices.SortStableFunc(touches, func(a, b juncture.Touch) int { return b.Claims.At.Compare(a.Claims.At) }) // written last is not made last where clocks differ
+	var out []juncture.Touch
+	var ranks []int
+	for _, t := range touches {
+		if t.Claims.Ignored || t.Claims.Experiment == "" || before(at, t.Claims) {
 			continue
 		}
-		p, seen := best[c.Experiment]
-		open := !at.After(c.Until)
-		if !seen {
-			order = append(order, c.Experiment)
+		s := juncture.Settlement{Claims: t.Claims, Activation: t.Activation, Type: kind}
+		rank := 0
+		if s.Active() {
+			rank += 2
 		}
-		if !seen || open && !p.open {
-			best[c.Experiment] = pick{c, open}
+		if !at.After(s.Until()) {
+			rank++
+		}
+		i := slices.IndexFunc(out, func(o juncture.Touch) bool { return o.Claims.Experiment == t.Claims.Experiment })
+		switch {
+		case i < 0:
+			out, ranks = append(out, t), append(ranks, rank)
+		case rank > ranks[i]:
+			out[i], ranks[i] = t, rank
 		}
 	}
-	var out []juncture.Claims
-	for _, x := range order {
-		out = append(out, best[x].claims)
-	}
-	return out, nil
+	return signed(out), nil
 }
 
+// before reports whether something happened before a decision. Clients often send whole seconds: what happened in the
+// decision's own second did not.
+func before(at time.Time, c juncture.Claims) bool { return at.Before(c.At.Truncate(time.Second)) }
+
 // rewarded makes the answer of a reward from what the commit did.
-func rewarded(st *state, writes []*juncture.OutcomeWrite) (*juncture.RewardAnswer, error) {
+func rewarded(st *state, writes []write) (*juncture.RewardAnswer, error) {
 	a := &juncture.RewardAnswer{AttributedTo: []juncture.CreditView{}}
 	for _, w := range writes {
 		if w.Err != nil {
@@ -297,13 +328,13 @@ func rewarded(st *state, writes []*juncture.OutcomeWrite) (*juncture.RewardAnswe
 		if p := st.pool.Arms[w.Delta.Arm]; p != nil {
 			arm = p.Arm
 		}
-		a.AttributedTo = append(a.AttributedTo, juncture.CreditView{DecisionID: st.keyring.Sign(w.Claims), Experiment: w.Claims.Experiment,
+		a.AttributedTo = append(a.AttributedTo, juncture.CreditView{DecisionID: w.id, Experiment: w.Claims.Experiment,
 			ActionID: arm.Action, CopyID: arm.Copy, Credit: 1, Status: w.Result.Status})
 		if a.Status == "" || a.Status == juncture.StatusDuplicate {
 			a.Status = w.Result.Status
 		}
 		a.Reward = w.Result.Value
-		a.Learned = a.Learned || learned(st.pool, w)
+		a.Learned = a.Learned || learned(st.pool, w.OutcomeWrite)
 	}
 	return a, nil
 }

@@ -30,6 +30,7 @@ type Tallies struct {
 	mu     sync.Mutex
 	dirty  map[juncture.CellID]*juncture.Cell
 	clean  *lru.Cache[juncture.CellID, *juncture.Cell]
+	most   int               // dirty cells before a checkpoint is forced
 	epochs map[string]*epoch // by experiment; bounded by the experiments there are
 	broken error             // a cell could not be read while folding: memory no longer follows the ledger
 }
@@ -48,13 +49,14 @@ const (
 	renewMost  = 20_000
 )
 
-// NewTallies loads the deltas after the checkpoint. cells bounds the clean cells kept.
+// NewTallies loads the deltas after the checkpoint. cells bounds the clean cells kept, and as many may wait for the next
+// checkpoint.
 func NewTallies(ctx context.Context, store CellStore, cells int) (*Tallies, error) {
 	clean, err := lru.New[juncture.CellID, *juncture.Cell](cells)
 	if err != nil {
 		return nil, err
 	}
-	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, epochs: map[string]*epoch{}}
+	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, most: cells, epochs: map[string]*epoch{}}
 	err = store.Restore(ctx, func(node uint16, seq int64, deltas []juncture.Delta) error {
 		t.Fold(node, seq, deltas)
 		return t.broken
@@ -129,19 +131,36 @@ func (t *Tallies) Err() error {
 	return t.broken
 }
 
-// Dirty returns copies of up to most cells that differ from the checkpoint.
-func (t *Tallies) Dirty(most int) []juncture.Cell {
+// Dirty names the cells that differ from the checkpoint, neighbours together: they share the database's pages.
+func (t *Tallies) Dirty() []juncture.CellID {
+	t.mu.Lock()
+	ids := make([]juncture.CellID, 0, len(t.dirty))
+	for id := range t.dirty {
+		ids = append(ids, id)
+	}
+	t.mu.Unlock()
+	slices.SortFunc(ids, compareIDs)
+	return ids
+}
+
+// Cells returns copies of those cells that still differ from the checkpoint.
+func (t *Tallies) Cells(ids []juncture.CellID) []juncture.Cell {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	out := make([]juncture.Cell, 0, min(most, len(t.dirty)))
-	for _, c := range t.dirty {
-		if len(out) == most {
-			break
+	out := make([]juncture.Cell, 0, len(ids))
+	for _, id := range ids {
+		if c, ok := t.dirty[id]; ok {
+			out = append(out, c.Clone())
 		}
-		out = append(out, c.Clone())
 	}
-	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) }) // neighbours share pages
 	return out
+}
+
+// Crowded reports whether the cells that wait for a checkpoint are as many as those that memory is meant to cache.
+func (t *Tallies) Crowded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.dirty) > t.most
 }
 
 // Clean says that the checkpoint holds these cells as they are.
@@ -163,8 +182,8 @@ func (t *Tallies) Size() (dirty, clean int) {
 	return len(t.dirty), t.clean.Len()
 }
 
-// Cells returns every intersection of an experiment with its tallies, in key order, as they are now.
-func (t *Tallies) Cells(ctx context.Context, experiment string) ([]juncture.Cell, error) {
+// Experiment returns every intersection of an experiment with its tallies, in key order, as they are now.
+func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture.Cell, error) {
 	// A cell that is checkpointed while the store is read is in one of the two looks at memory; of two views of a cell
 	// the one that holds more of the ledger is the newer.
 	byKey := map[juncture.Intersection]juncture.Cell{}

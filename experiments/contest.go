@@ -88,13 +88,18 @@ func letter(i int) string {
 }
 
 // tallies are the teaching groups' sums of one arm, as integers: order never matters.
-type tallies struct{ trials, successes, logValue, logValueSq int64 }
+// open says that the arm may be shown at one of the places summed, or was.
+type tallies struct {
+	trials, successes, logValue, logValueSq int64
+	open                                    bool
+}
 
 func (t *tallies) add(o tallies) {
 	t.trials += o.trials
 	t.successes += o.successes
 	t.logValue += o.logValue
 	t.logValueSq += o.logValueSq
+	t.open = t.open || o.open
 }
 
 // contest is who competes in a read-out: the live arms, in order of id. Where none is live (a stopped experiment), every
@@ -142,6 +147,7 @@ func (c *contest) vector() []tallies { return make([]tallies, len(c.ids)) }
 // add adds a leaf's teaching rows to a vector of tallies, parallel to c.ids. Rows of arms that nobody described are
 // left out: they can neither be named nor compete.
 func (c *contest) add(v []tallies, cell *juncture.Cell) {
+	c.open(v, cell.Intersection)
 	goal := c.ev.Outcome.Name
 	last, at := juncture.ArmID(0), -1
 	for i := range cell.Rows {
@@ -160,9 +166,22 @@ func (c *contest) add(v []tallies, cell *juncture.Cell) {
 		}
 		switch r.Event {
 		case "":
-			v[at].trials += r.Trials
+			v[at].add(tallies{trials: r.Trials, open: r.Trials > 0})
 		case goal:
 			v[at].add(tallies{successes: r.Successes, logValue: r.LogValue, logValueSq: r.LogValueSq})
+		}
+	}
+}
+
+// open notes the competing arms that may be shown at an intersection.
+func (c *contest) open(v []tallies, x juncture.Intersection) {
+	var eligible map[juncture.ArmID]bool
+	if c.ev.Eligible != nil {
+		eligible = c.ev.Eligible(x)
+	}
+	for i := range c.arms {
+		if eligible == nil || eligible[c.arms[i].ID] {
+			v[i].open = true
 		}
 	}
 }
@@ -199,26 +218,54 @@ func climbable(ladder []rung) []rung {
 	return ladder
 }
 
-// read asks the policy. Counts that only a half-imported ledger can hold are cut: successes beyond the trials, or below
-// zero.
+// read asks the policy about the arms that are open at the ladder's last rung (all, where none is); the posterior of
+// another is the zero one. Counts that only a half-imported ledger can hold are cut: successes beyond the trials, or
+// below zero.
 func (c *contest) read(ladder []rung) (policy.ReadOut, error) {
 	ladder = climbable(slices.Clone(ladder))
-	s := policy.Situation{Arms: c.arms, Rungs: make([]policy.Rung, len(ladder)), Value: c.value}
-	counts := make([]policy.Counts, len(ladder)*len(c.arms))
-	for i, r := range ladder {
-		s.Rungs[i] = policy.Rung{Layer: r.layer, Counts: counts[:len(c.arms):len(c.arms)]}
-		counts = counts[len(c.arms):]
+	here := ladder[len(ladder)-1].sums
+	open := make([]int, 0, len(c.arms))
+	for k := range c.arms {
+		if here[k].open {
+			open = append(open, k)
+		}
+	}
+	if len(open) == 0 {
 		for k := range c.arms {
+			open = append(open, k)
+		}
+	}
+	s := policy.Situation{Arms: make([]policy.Arm, len(open)), Rungs: make([]policy.Rung, len(ladder)), Value: c.value}
+	for i, k := range open {
+		s.Arms[i] = c.arms[k]
+	}
+	counts := make([]policy.Counts, len(ladder)*len(open))
+	for i, r := range ladder {
+		s.Rungs[i] = policy.Rung{Layer: r.layer, Counts: counts[:len(open):len(open)]}
+		counts = counts[len(open):]
+		for j, k := range open {
 			t := r.sums[k]
 			trials := max(t.trials, 0)
 			n := policy.Counts{Trials: float64(trials), Successes: float64(min(max(t.successes, 0), trials))}
 			if n.Successes > 0 {
 				n.LogValue, n.LogValueSq = float64(t.logValue)/1e4, float64(max(t.logValueSq, 0))/1e8
 			}
-			s.Rungs[i].Counts[k] = n
+			s.Rungs[i].Counts[j] = n
 		}
 	}
-	return policy.Read(&s)
+	out, err := policy.Read(&s)
+	if err != nil || len(open) == len(c.arms) {
+		return out, err
+	}
+	all := make([]policy.Posterior, len(c.arms))
+	for i, k := range open {
+		all[k] = out.Arms[i]
+	}
+	for i := range out.Actions {
+		out.Actions[i].Best = open[out.Actions[i].Best]
+	}
+	out.Arms = all
+	return out, nil
 }
 
 // Verdict is what may be said in one place.

@@ -14,6 +14,10 @@ type Evidence struct {
 	Arms       map[juncture.ArmID]ArmInfo // every arm that ever had evidence or may be shown
 	Cells      []juncture.Cell            // the leaves, in key order
 	AsOf       time.Time
+
+	// Eligible names the arms that may be shown at an intersection, as far as its layers tell (rules and voices); nil
+	// means every live arm. An arm that was shown somewhere competes there whatever Eligible says of now.
+	Eligible func(x juncture.Intersection) map[juncture.ArmID]bool
 }
 
 // ArmInfo describes an arm to people.

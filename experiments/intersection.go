@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/policy"
 )
 
 // IntersectionReport is all there is to say about one intersection. An intersection with unknown layers stands for
@@ -112,6 +113,7 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 			}
 		}
 	}
+	c.open(ladder[len(ladder)-1].sums, here)
 	for _, l := range juncture.Layers() {
 		r.Layers = append(r.Layers, LayerValue{l.String(), AxisTitle(l.String()), here.Value(l), ValueTitle(l.String(), here.Value(l))})
 	}
@@ -163,6 +165,9 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 			place[a.Action] = i
 		}
 		for i, p := range out.Arms {
+			if p == (policy.Posterior{}) {
+				continue // not offered here
+			}
 			a := ev.Arms[c.arms[i].ID]
 			r.Arms = append(r.Arms, ArmReport{a.Arm, Title(a.Arm.Action), a.Headline, info[a.Arm.Action].Index, info[a.Arm.Action].Letter, estimate(p)})
 		}

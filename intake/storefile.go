@@ -73,11 +73,11 @@ func (e *FileError) Unwrap() error {
 // ParseStoreFile reads a store file: one YAML document of at most MaxStoreFile bytes, without aliases, with the field
 // names of juncture.Declaration in JSON. name stands before the line numbers. A layer without a source is derived, an
 // experiment without a status a draft; times become UTC; the numbers of a payload become float64 and are refused
-// where that would change them. Rules are not compiled here.
+// where that would change them. checks find what this room does not know to look for, such as rules that do not compile.
 //
 // Errors: CodeTooLarge, or *FileError: first what cannot be read (unknown and repeated fields, wrong types), and only
 // when all can be read what Declaration.Problems finds.
-func ParseStoreFile(name string, b []byte) (*juncture.Declaration, error) {
+func ParseStoreFile(name string, b []byte, checks ...func(*juncture.Declaration) []juncture.Problem) (*juncture.Declaration, error) {
 	if len(b) > MaxStoreFile {
 		return nil, juncture.Errorf(juncture.CodeTooLarge, "%s is larger than %d bytes", name, MaxStoreFile).WithField(name)
 	}
@@ -96,7 +96,11 @@ func ParseStoreFile(name string, b []byte) (*juncture.Declaration, error) {
 			e := &d.Experiments[i]
 			e.Status = cmp.Or(e.Status, juncture.StatusDraft)
 		}
-		for _, p := range d.Problems() {
+		problems := d.Problems()
+		for _, check := range checks {
+			problems = append(problems, check(d)...)
+		}
+		for _, p := range problems {
 			r.add(r.nearest(p.Path), p.Path, p.Message, p.Hint)
 		}
 	}

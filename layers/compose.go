@@ -47,6 +47,15 @@ func (v *Values) admit(l juncture.Layer, value string, most int) (ok, fresh bool
 	return true, true
 }
 
+// Forget takes back values that were seen for the first time and could not be written.
+func (v *Values) Forget(fresh []juncture.LayerValue) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, f := range fresh {
+		delete(v.seen[f.Layer], f.Value)
+	}
+}
+
 // Described is an intersection with what is to be said of each layer.
 type Described struct {
 	Intersection juncture.Intersection

@@ -66,7 +66,7 @@ func pseudo(mean, variance float64) float64 {
 // chain is the ladder of one set of competitors: the actions, or the copies of one action. Every trial counts once, at
 // the narrowest rung that has it, and every rung's posterior is the prior of the next:
 //
-//	base b_t    Beta around what the broader rung foresaw for the arms that were shown; strength from baseWidth
+//	base b_t    what the arms' departures from the broader rung have in common; variance from baseWidth
 //	arm rate    Beta around logistic(logit b_t + e_{t−1,k}), variance on the log-odds armWidth² + v_{t−1,k}
 //	e_{t,k}     logit(posterior mean) − logit b_t;  v_{t,k} = 1/(n·m·(1−m)), delta method
 type chain struct {
@@ -133,7 +133,7 @@ func (c *chain) climb(s *Situation, action *chain, which int) {
 			if t > 0 {
 				above += baseWidth(s.Rungs[t].Layer) * baseWidth(s.Rungs[t].Layer)
 			}
-			base, baseVar = c.base(t, n, y, base, above)
+			base, baseVar = c.base(t, n, y, base, above, armWidth(s.Rungs[t].Layer, store))
 		}
 		lb := logit(base)
 		width := armWidth(s.Rungs[t].Layer, store)
@@ -155,28 +155,30 @@ func (c *chain) climb(s *Situation, action *chain, which int) {
 	}
 }
 
-// base returns the base rate of rung t and its variance on the log-odds. What is pooled is the departure from what the
-// broader rung foresaw for the arms shown here: a plain pooled rate would call a cell good for having been shown the
-// best arm, and so lift the arms that it has not seen.
-func (c *chain) base(t int, n, y []float64, before, variance float64) (rate, v float64) {
-	trials, successes, foreseen := 0.0, 0.0, 0.0
+// base returns the base rate of rung t and its variance on the log-odds: the random-effects mean of what each arm says
+// of it (DerSimonian and Laird, Controlled Clinical Trials 7, 1986, section 3, with the effects' variance known). An arm
+// says its departure, on the log-odds, from what the broader rung foresaw, one Newton step of the binomial likelihood;
+// its own effect here (width) limits its say however often it is shown, so that the arm that is shown most cannot pass
+// its own success off as everybody's.
+func (c *chain) base(t int, n, y []float64, before, variance, width float64) (rate, v float64) {
+	const steady = 2 // successes at the foreseen rate, in whose company the step starts: keeps the log-odds finite
+	precision, sum := 1/variance, 0.0
 	for k := range n {
-		trials += n[k]
-		successes += y[k]
-		if t > 0 {
-			foreseen += n[k] * c.rate[(t-1)*c.k+k]
+		if n[k] == 0 {
+			continue
 		}
+		foreseen, effect := before, width*width
+		if t > 0 {
+			foreseen, effect = c.rate[(t-1)*c.k+k], effect+c.v[k]
+		}
+		p := inner((steady + y[k]) / (steady/foreseen + n[k]))
+		information := n[k] * p * (1 - p)
+		departure := logit(p) - logit(foreseen) + (y[k]-n[k]*p)/information
+		weight := 1 / (effect + 1/information)
+		precision += weight
+		sum += weight * departure
 	}
-	if trials == 0 {
-		return before, variance
-	}
-	mean := before
-	if t > 0 {
-		mean = inner(foreseen / trials)
-	}
-	n0 := pseudo(mean, variance)
-	post := inner((mean*n0 + successes) / (n0 + trials))
-	return inner(logistic(logit(before) + logit(post) - logit(mean))), 1 / ((n0 + trials) * post * (1 - post))
+	return inner(logistic(logit(before) + sum/precision)), 1 / precision
 }
 
 // Ladder is the policy "ladder": Thompson sampling at every intersection, on posteriors that back off along the rungs

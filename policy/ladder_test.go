@@ -13,41 +13,52 @@ import (
 )
 
 func TestLadderByHand(t *testing.T) {
-	// One rung, two actions, 60 of 1000 and 40 of 1000.
-	// base: (0.05·2 + 100)/(2 + 2000) = 100.1/2002 = 0.05
-	// n0 = 1/(0.05·0.95·0.2²) = 526.3157894737
-	// A: (0.05·526.316 + 60)/1526.316 = 86.3157894737/1526.3157894737, B: 66.3157894737/1526.3157894737
-	s := situation([]string{"a", "b"}, []cell{{{1000, 60}}, {{1000, 40}}})
-	f := gather(s.Arms)
+	// One rung, two actions, each 50 of 1000: as foreseen (0.05), so neither departs and the base stays 0.05.
+	// n0 = 1/(0.05·0.95·0.2²) = 526.3157894737, alpha = 0.05·n0 + 50, beta = 0.95·n0 + 950
 	var best Best
-	c, err := f.actions(s, &best)
-	if err != nil {
-		t.Fatal(err)
+	climb := func(cells []cell) *chain {
+		t.Helper()
+		s := situation([]string{"a", "b"}, cells)
+		f := gather(s.Arms)
+		c, err := f.actions(s, &best)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
 	}
+	c := climb([]cell{{{1000, 50}}, {{1000, 50}}})
 	n0 := 1 / (0.05 * 0.95 * 0.04)
 	near(t, "prior", c.prior[0], n0, 1e-9)
-	near(t, "alpha of a", c.post[0].Alpha, 0.05*n0+60, 1e-9)
-	near(t, "beta of b", c.post[1].Beta, 0.95*n0+960, 1e-9)
+	near(t, "alpha of a", c.post[0].Alpha, 0.05*n0+50, 1e-9)
+	near(t, "beta of b", c.post[1].Beta, 0.95*n0+950, 1e-9)
+
+	// A second rung that holds all of the same trials leaves the store's rung empty: each trial counts once.
+	// Variance of an arm: 0.2² (store) + 0.2² (moment) = 0.08, n0 = 1/(0.0475·0.08) = 263.1579.
+	c = climb([]cell{{{1000, 50}, {1000, 50}}, {{1000, 50}, {1000, 50}}})
+	n0 = 1 / (0.05 * 0.95 * 0.08)
+	near(t, "prior of two rungs", c.prior[0], n0, 1e-6)
+	near(t, "alpha of two rungs", c.post[0].Alpha, 0.05*n0+50, 1e-6)
+
+	// 60 and 40 of 1000. Before: log-odds of 0.05 with variance 1/(2·0.0475). An arm's step begins at
+	// p = (2 + y)/(40 + 1000), has information 1000·p(1−p) and weight 1/(0.2² + 1/information):
+	//	a: p 0.0596154, information 56.0614, departure 0.192924, weight 17.2898
+	//	b: p 0.0403846, information 38.7537, departure −0.233569, weight 15.1966
+	// base = logistic(logit 0.05 + (17.2898·0.192924 − 15.1966·0.233569)/(17.2898 + 15.1966 + 0.095)) = 0.0496892
+	// n0 = 1/(0.0496892·0.9503108·0.04) = 529.435; alpha of 60 = 0.0496892·529.435 + 60 = 86.3072
+	c = climb([]cell{{{1000, 60}}, {{1000, 40}}})
+	near(t, "prior of 60 and 40", c.prior[0], 529.4351, 1e-3)
+	near(t, "alpha of 60", c.post[0].Alpha, 86.30718, 1e-4)
+	near(t, "beta of 40", c.post[1].Beta, 1463.1279, 1e-3)
 
 	// The weights are P(best) of just these.
-	want, err := BestBeta([]Beta{{0.05*n0 + 60, 0.95*n0 + 940}, {0.05*n0 + 40, 0.95*n0 + 960}})
+	want, err := BestBeta([]Beta{c.post[0], c.post[1]})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(want.P, weigh(t, Ladder{}, s), cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+	got := weigh(t, Ladder{}, situation([]string{"a", "b"}, []cell{{{1000, 60}}, {{1000, 40}}}))
+	if diff := cmp.Diff(want.P, got, cmpopts.EquateApprox(0, 1e-12)); diff != "" {
 		t.Error(diff)
 	}
-
-	// A second rung that holds all of the same trials leaves the store's rung empty: each trial counts once.
-	// base: stays 0.05 at the store, (0.05·n + 100)/(n + 2000) = 0.05 at the moment.
-	// variance of an arm: 0.2² (store) + 0.2² (moment) = 0.08, n0 = 1/(0.0475·0.08) = 263.1579
-	s = situation([]string{"a", "b"}, []cell{{{1000, 60}, {1000, 60}}, {{1000, 40}, {1000, 40}}})
-	if c, err = f.actions(s, &best); err != nil {
-		t.Fatal(err)
-	}
-	n0 = 1 / (0.05 * 0.95 * 0.08)
-	near(t, "prior of two rungs", c.prior[0], n0, 1e-6)
-	near(t, "alpha of two rungs", c.post[0].Alpha, 0.05*n0+60, 1e-6)
 }
 
 func TestBaseSetsAsideWhoWasShown(t *testing.T) {

@@ -1,6 +1,7 @@
 package pool
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -75,4 +76,19 @@ func (r *Rule) Holds(f Facts) (bool, error) {
 	}
 	ok, _ := out.(bool)
 	return ok, nil
+}
+
+// RuleProblems returns the rules of a declaration that do not compile.
+func RuleProblems(d *juncture.Declaration) []juncture.Problem {
+	var out []juncture.Problem
+	for i, a := range d.Actions {
+		if _, err := CompileRule(a.Rule); err != nil {
+			p := juncture.Problem{Path: fmt.Sprintf("actions[%d].rule", i), Message: err.Error()}
+			if e, ok := errors.AsType[*juncture.Error](err); ok {
+				p.Message, p.Hint = e.Message, e.Hint
+			}
+			out = append(out, p)
+		}
+	}
+	return out
 }

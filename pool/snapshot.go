@@ -22,7 +22,7 @@ type Arm struct {
 // Surface is a surface with what may be shown there.
 type Surface struct {
 	juncture.Surface
-	Arms        []*Arm // live, by action in file order, then copy
+	Arms        []*Arm // live, by action, then copy as the action lists it
 	Default     *Arm   // the default action's first copy; nil when there is none or it is not approved
 	Experiments []juncture.Experiment
 }
@@ -97,8 +97,13 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 		}
 	}
 	for _, at := range s.Surfaces {
-		slices.SortFunc(at.Arms, func(a, b *Arm) int { return cmp.Or(cmp.Compare(a.Arm.Action, b.Arm.Action), cmp.Compare(a.ID, b.ID)) })
-		at.Default = firstCopy(at, c)
+		slices.SortFunc(at.Arms, func(a, b *Arm) int {
+			order := c.Declaration.CopyOrder[a.Arm.Action]
+			return cmp.Or(cmp.Compare(a.Arm.Action, b.Arm.Action), cmp.Compare(place(order, a.Arm.Copy), place(order, b.Arm.Copy)), cmp.Compare(a.ID, b.ID))
+		})
+		if at.Surface.Default != "" {
+			at.Default = at.Live(at.Surface.Default, "")
+		}
 	}
 	return s, nil
 }
@@ -108,19 +113,12 @@ type versionKey struct {
 	number       int
 }
 
-// firstCopy finds the default action's first copy: the first in the action's own list of copy.
-func firstCopy(at *Surface, c *juncture.Catalog) *Arm {
-	first, rank := (*Arm)(nil), len(c.Declaration.CopyOrder[at.Surface.Default])
-	for _, a := range at.Arms {
-		if a.Arm.Action != at.Surface.Default {
-			continue
-		}
-		i := slices.Index(c.Declaration.CopyOrder[a.Arm.Action], a.Arm.Copy)
-		if first == nil || i >= 0 && i < rank {
-			first, rank = a, i
-		}
+// place is where a copy stands in its action's list; one that the list leaves out comes after it.
+func place(order []string, copy string) int {
+	if i := slices.Index(order, copy); i >= 0 {
+		return i
 	}
-	return first
+	return len(order)
 }
 
 // LiveArms returns the ids of the arms that a surface may show.

@@ -34,7 +34,9 @@ func (l *Log) layer(layer juncture.Layer, columns [][]string) ([]string, error) 
 		}
 		names := newSlugs(mostText - 1) // and the dot
 		for _, v := range slices.Compact(slices.SortedFunc(slices.Values(values), natural)) {
-			names.of(v) // in order, so that numbers behind equal names do not depend on the rows'
+			if strings.TrimSpace(v) != "" {
+				names.of(v) // in order: which of two equal names gets a number does not depend on the rows' order
+			}
 		}
 		for i, v := range values {
 			part := juncture.Unknown

@@ -76,8 +76,8 @@ func (k *keyring) find(ctx context.Context, secret string) (access.Key, error) {
 // auth lets a request through whose key has the scope.
 func (s *Server) auth(scope access.Scope) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		secret, ok := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
-		if !ok {
+		scheme, secret, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+		if !strings.EqualFold(scheme, "Bearer") {
 			secret = ""
 		}
 		key, err := s.keys.find(c.Request.Context(), strings.TrimSpace(secret))
@@ -107,6 +107,7 @@ func allowOrigin(c *gin.Context) {
 // origin; a preflight carries no key to look at.
 func (s *Server) preflight(c *gin.Context) {
 	if c.GetHeader("Origin") == "" || c.GetHeader("Access-Control-Request-Method") != http.MethodPost {
+		c.Header("Allow", http.MethodPost)
 		s.fail(c, juncture.Errorf(juncture.CodeMethodNotAllowed, "only a browser's preflight may ask for OPTIONS"))
 		return
 	}

@@ -39,6 +39,12 @@ func (s *Server) getStore(c *gin.Context) {
 	}
 	d := p.Declaration
 	v := storeView{Version: p.Number, Store: d.Store, Layers: d.Layers, Outcomes: d.Outcomes, Surfaces: []surfaceView{}}
+	if v.Layers == nil {
+		v.Layers = map[string]juncture.LayerSetting{}
+	}
+	if v.Outcomes == nil {
+		v.Outcomes = []juncture.OutcomeType{}
+	}
 	for _, at := range d.Surfaces {
 		view := surfaceView{Surface: at, Arms: []armView{}}
 		for _, a := range p.Surfaces[at.ID].Arms {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -16,13 +17,21 @@ import (
 // problemOf makes the problem details of an error. What is not Juncture's own is logged in full and told as INTERNAL.
 func (s *Server) problemOf(c *gin.Context, err error) juncture.ProblemView {
 	e, ok := errors.AsType[*juncture.Error](err)
-	if !ok {
+	switch {
+	case ok:
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		e = &juncture.Error{Code: juncture.CodeUnavailable, Message: "the request took too long or was given up", Err: err, Hint: "send it again"}
+	default:
 		e = &juncture.Error{Code: juncture.CodeInternal, Message: "something went wrong on the server", Err: err,
 			Hint: "the server's log has the details under this requestId"}
 	}
 	status := e.Code.Status()
 	if status >= 500 {
-		s.log.LogAttrs(c.Request.Context(), slog.LevelError, "request failed", slog.String("requestId", requestID(c)),
+		level := slog.LevelError
+		if errors.Is(err, context.Canceled) { // the caller went away
+			level = slog.LevelInfo
+		}
+		s.log.LogAttrs(c.Request.Context(), level, "request failed", slog.String("requestId", requestID(c)),
 			slog.String("route", c.FullPath()), slog.String("code", string(e.Code)), slog.Any("error", err), slog.Any("cause", e.Err))
 	}
 	return juncture.ProblemView{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message,

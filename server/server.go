@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -71,6 +72,7 @@ type Server struct {
 	activate    *intake.Decoder[juncture.ActivateRequest]
 	reward      *intake.Decoder[juncture.RewardRequest]
 	description []byte
+	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
 
 // New makes the handler. Mount the console on Gin().
@@ -99,6 +101,10 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	r.RedirectTrailingSlash = false
 	r.Use(s.observe, s.guard)
 	r.NoRoute(func(c *gin.Context) {
+		if strings.HasPrefix(c.Request.URL.Path, "/console") && s.pages != nil {
+			s.pages(c)
+			return
+		}
 		s.fail(c, juncture.Errorf(juncture.CodeNotFound, "no such path").WithHint("GET /openapi.json lists what there is"))
 	})
 	r.NoMethod(func(c *gin.Context) {
@@ -115,6 +121,9 @@ func (s *Server) Gin() *gin.Engine { return s.gin }
 
 // ServeHTTP answers a request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
+
+// PageNotFound sets what answers unknown paths under /console.
+func (s *Server) PageNotFound(h gin.HandlerFunc) { s.pages = h }
 
 // Leave makes the server say that it is not ready, before its listener closes.
 func (s *Server) Leave() { s.leaving.Store(true) }

@@ -20,7 +20,7 @@ import (
 // ConfigVersion returns the number that every change of catalog or keys raises.
 func (db *DB) ConfigVersion(ctx context.Context) (int64, error) {
 	var n int64
-	err := db.read.GetContext(ctx, &n, `SELECT version FROM config WHERE id = 1`)
+	err := db.version.QueryRowContext(ctx).Scan(&n) // prepared: every call asks
 	return n, err
 }
 
@@ -219,6 +219,10 @@ const signingPrefix = "signing-"
 // Secrets reads the store's secrets, making them from random where they are missing.
 func (db *DB) Secrets(ctx context.Context, random io.Reader, now time.Time) (Secrets, error) {
 	s, err := db.readSecrets(ctx)
+	if err == nil && len(s.Signing) > 0 && (len(s.PickSalt) == 0 || len(s.GroupSalt) == 0) {
+		err = juncture.Errorf(juncture.CodeInternal, "a salt of the store is missing: shoppers would change their groups").
+			WithHint("restore the database from a backup")
+	}
 	if err != nil || len(s.Signing) > 0 {
 		return s, err
 	}

@@ -13,7 +13,7 @@ import (
 
 // statements of the writer, prepared once.
 type statements struct {
-	decision, memo, memoReplace, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
+	decision, memo, memoForget, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
 	value, alias *sqlx.Stmt
 }
 
@@ -28,9 +28,9 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 			flags, surface, shopper, session, reason, detail, share, policy_version, ranking)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.memo, `INSERT INTO memos (id, body, answer, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
-			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires WHERE memos.expires <= ?`},
-		{&s.memoReplace, `INSERT INTO memos (id, body, answer, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
-			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires`},
+			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires
+			WHERE memos.expires <= ? OR memos.answer = ?`},
+		{&s.memoForget, `DELETE FROM memos WHERE id = ?`},
 		{&s.memoRead, `SELECT body, answer, expires FROM memos WHERE id = ?`},
 		{&s.activation, `INSERT INTO activations (serial, at, served, arm, probability) VALUES (?, ?, ?, ?, ?)`},
 		{&s.activationRead, `SELECT at, served, arm, probability FROM activations WHERE serial = ?`},
@@ -52,7 +52,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 
 func (s *statements) close() error {
 	var errs []error
-	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoReplace, s.memoRead, s.activation, s.activationRead, s.outcome,
+	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoForget, s.memoRead, s.activation, s.activationRead, s.outcome,
 		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value, s.alias} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
@@ -75,8 +75,9 @@ func (t *turn) entry(e *juncture.Entry) error {
 			return err
 		}
 	}
-	for i := range e.Memos {
-		if _, err := t.memo(&e.Memos[i], t.w.o.Now()); err != nil {
+	for _, m := range e.Memos {
+		var err error
+		if m.Recalled, err = t.memo(&m.Memo, m.At); err != nil {
 			return err
 		}
 	}
@@ -106,8 +107,8 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 			return err
 		} else if recalled != nil {
 			w.Recalled = recalled
-			for _, m := range w.Memos[:i] { // they promised this decision's answer: they give the recalled one
-				if _, err := t.tx.Stmtx(t.w.stmts.memoReplace).Exec(m.ID[:], m.Body[:], recalled.Answer, m.Expires); err != nil {
+			for _, m := range w.Memos[:i] { // they promised this decision's answer, which will not be given
+				if _, err := t.tx.Stmtx(t.w.stmts.memoForget).Exec(m.ID[:]); err != nil {
 					return err
 				}
 			}
@@ -132,16 +133,10 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	return nil
 }
 
-// memo writes a memo, or returns the one that stands in its place. Memos of one decision are written in order: the
-// first that is taken decides, and those after it are not written.
+// memo writes a memo, or returns the one that stands in its place at now. Memos of one decision are written in order:
+// the first that is taken decides.
 func (t *turn) memo(m *juncture.Memo, now time.Time) (*juncture.Memo, error) {
-	args := []any{m.ID[:], m.Body[:], m.Answer, m.Expires}
-	stmt := t.w.stmts.memoReplace
-	if !m.Replace {
-		stmt = t.w.stmts.memo
-		args = append(args, ms(now))
-	}
-	res, err := t.tx.Stmtx(stmt).Exec(args...)
+	res, err := t.tx.Stmtx(t.w.stmts.memo).Exec(m.ID[:], m.Body[:], m.Answer, m.Expires, ms(now), m.Replaces)
 	if err != nil {
 		return nil, err
 	}

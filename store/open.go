@@ -34,6 +34,9 @@ type DB struct {
 	write  *sqlx.DB // one connection for all else that writes; every transaction is immediate
 	read   *sqlx.DB
 	path   string
+	file   os.FileInfo // of the database as it was opened
+
+	version *sql.Stmt // of the configuration
 }
 
 // Open opens (and creates) the SQLite database at path, or sqlite://path, and brings its schema up to date. The file
@@ -49,6 +52,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	if o.Readers <= 0 {
 		o.Readers = 4
 	}
+	o.Readers = max(o.Readers, 2) // a cell is looked up while deltas are read
 	if o.Busy <= 0 {
 		o.Busy = 10 * time.Second
 	}
@@ -83,6 +87,13 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	}
 	if err := migrate(ctx, db.write.DB); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate %s: %w", path, err), db.Close())
+	}
+	var err error
+	if db.version, err = db.read.PrepareContext(ctx, `SELECT version FROM config WHERE id = 1`); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
+	}
+	if db.file, err = os.Stat(path); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
 	}
 	if _, err := db.ledger.ExecContext(ctx, `PRAGMA journal_size_limit = 67108864`); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
@@ -127,6 +138,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // Close closes the database. The writer must have been closed before.
 func (db *DB) Close() error {
 	var errs []error
+	if db.version != nil {
+		errs = append(errs, db.version.Close())
+	}
 	for _, p := range []*sqlx.DB{db.read, db.write, db.ledger} {
 		if p != nil {
 			errs = append(errs, p.Close())
@@ -140,10 +154,14 @@ func (db *DB) Path() string { return db.path }
 
 // Ping checks that the database answers and that its file is still the one that was opened.
 func (db *DB) Ping(ctx context.Context) error {
-	if _, err := os.Stat(db.path); err != nil {
+	now, err := os.Stat(db.path)
+	if err != nil {
 		return fmt.Errorf("database file: %w", err)
 	}
-	_, err := db.ConfigVersion(ctx)
+	if !os.SameFile(now, db.file) {
+		return fmt.Errorf("database file %s was replaced", db.path)
+	}
+	_, err = db.ConfigVersion(ctx)
 	return err
 }
 

@@ -93,8 +93,8 @@ func eachDelta(ctx context.Context, q sqlx.QueryerContext, f func(node uint16, s
 func (db *DB) LastSerial(ctx context.Context, node uint16) (uint64, error) {
 	low := int64(node) << juncture.NodeShift
 	var n int64
-	err := db.read.GetContext(ctx, &n, `SELECT coalesce(max(serial), 0) FROM decisions WHERE serial >= ? AND serial < ?`,
-		low, low+1<<juncture.NodeShift)
+	err := db.read.GetContext(ctx, &n, `SELECT coalesce(max(serial), 0) FROM decisions WHERE serial BETWEEN ? AND ?`,
+		low, low|(1<<juncture.NodeShift-1)) // the last node's end is the largest integer: no room for one more
 	return uint64(n), err
 }
 
@@ -194,10 +194,53 @@ func (db *DB) decisions(ctx context.Context, where string, args ...any) ([]Store
 	return out, rows.Err()
 }
 
-// Touches returns a shopper's latest decisions, newest first, at most limit.
-func (db *DB) Touches(ctx context.Context, shopper string, limit int) ([]juncture.Claims, error) {
-	found, err := db.decisions(ctx, `WHERE shopper = ? ORDER BY serial DESC LIMIT ?`, shopper, limit)
-	return claims(found), err
+// Touches returns a shopper's latest decisions, the last written first, at most limit.
+func (db *DB) Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error) {
+	return db.touches(ctx, `WHERE d.shopper = ? ORDER BY d.serial DESC LIMIT ?`, shopper, limit)
+}
+
+func (db *DB) touches(ctx context.Context, where string, args ...any) ([]juncture.Touch, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, `+activationColumns+`
+		FROM decisions d LEFT JOIN activations a ON a.serial = d.serial `+where, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []juncture.Touch
+	for rows.Next() {
+		d, activation, err := scanActivated(rows)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, juncture.Touch{Claims: d.Claims, SigningKey: d.SigningKey, Activation: activation})
+	}
+	return out, rows.Err()
+}
+
+const activationColumns = `a.at, a.served, a.arm, a.probability`
+
+// scanActivated reads a decision's columns and activationColumns.
+func scanActivated(rows *sql.Rows) (StoredDecision, *juncture.Activation, error) {
+	var at, arm *int64
+	var served *bool
+	var p *float64
+	d, err := scanDecision(rows, &at, &served, &arm, &p)
+	if err != nil || at == nil {
+		return d, nil, err
+	}
+	return d, &juncture.Activation{Serial: d.Serial, At: fromMS(*at), Served: *served, Arm: juncture.ArmID(*arm), Probability: *p}, nil
+}
+
+// FirstSeen returns which of two ids a decision was first logged for, "" for neither.
+func (db *DB) FirstSeen(ctx context.Context, one, other string) (string, error) {
+	var id string
+	// One index look-up each: SQLite would sort every decision of both to order them together.
+	err := db.read.GetContext(ctx, &id, `SELECT shopper FROM decisions WHERE serial IN (
+		(SELECT min(serial) FROM decisions WHERE shopper = ?), (SELECT min(serial) FROM decisions WHERE shopper = ?)) ORDER BY serial LIMIT 1`, one, other)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
 }
 
 // Decision reads one decision by its serial; nil where there is none.
@@ -247,16 +290,7 @@ func (db *DB) OutcomesOf(ctx context.Context, serials []uint64) (map[uint64][]ju
 }
 
 // Credited returns the decisions of a shopper that hold an outcome of this event and id.
-func (db *DB) Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Claims, error) {
-	found, err := db.decisions(ctx, `WHERE shopper = ? AND EXISTS (SELECT 1 FROM outcomes o WHERE o.serial = decisions.serial
-		AND o.event = ? AND o.outcome_id = ?) ORDER BY serial DESC`, shopper, event, outcomeID)
-	return claims(found), err
-}
-
-func claims(found []StoredDecision) []juncture.Claims {
-	out := make([]juncture.Claims, len(found))
-	for i, d := range found {
-		out[i] = d.Claims
-	}
-	return out
+func (db *DB) Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error) {
+	return db.touches(ctx, `WHERE d.shopper = ? AND EXISTS (SELECT 1 FROM outcomes o WHERE o.serial = d.serial
+		AND o.event = ? AND o.outcome_id = ?) ORDER BY d.serial DESC`, shopper, event, outcomeID)
 }

@@ -168,24 +168,18 @@ func eachSettled(ctx context.Context, tx *sqlx.Tx, f func(settled) error) error 
 	if err := next(); err != nil {
 		return err
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, a.at, a.served, a.arm, a.probability
+	rows, err := tx.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, `+activationColumns+`
 		FROM decisions d LEFT JOIN activations a ON a.serial = d.serial ORDER BY d.serial`)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var at, arm *int64
-		var served *bool
-		var p *float64
-		d, err := scanDecision(rows, &at, &served, &arm, &p)
+		d, activation, err := scanActivated(rows)
 		if err != nil {
 			return err
 		}
-		s := settled{StoredDecision: d, types: types, currency: catalog.Declaration.Store.Currency}
-		if at != nil {
-			s.activation = &juncture.Activation{Serial: d.Serial, At: fromMS(*at), Served: *served, Arm: juncture.ArmID(*arm), Probability: *p}
-		}
+		s := settled{StoredDecision: d, activation: activation, types: types, currency: catalog.Declaration.Store.Currency}
 		for pending != nil && pending.Serial <= d.Serial {
 			if pending.Serial < d.Serial {
 				return fmt.Errorf("an outcome of decision %d, which is not in the ledger", pending.Serial)

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,8 +18,12 @@ import (
 type Folder interface {
 	// Fold adds what one commit added. It must not fail: the commit is done.
 	Fold(node uint16, seq int64, deltas []juncture.Delta)
-	// Dirty returns up to most cells that changed since they were last clean.
-	Dirty(most int) []juncture.Cell
+	// Dirty names the cells that changed since they were last clean, in an order that keeps neighbours together.
+	Dirty() []juncture.CellID
+	// Cells returns copies of those of them that are still dirty, as they are now.
+	Cells(ids []juncture.CellID) []juncture.Cell
+	// Crowded reports whether more cells are dirty than memory is meant to hold.
+	Crowded() bool
 	// Clean says that the checkpoint holds these cells as Dirty gave them.
 	Clean(ids []juncture.CellID)
 }
@@ -152,6 +157,7 @@ func (w *Writer) run() {
 	batch := make([]*request, 0, w.o.Batch)
 	for r := range w.queue {
 		batch = append(batch[:0], r)
+		var other *request // work that is not an entry has a transaction of its own: what it does after must not see theirs
 	fill:
 		for len(batch) < w.o.Batch && r.do == nil {
 			select {
@@ -159,15 +165,34 @@ func (w *Writer) run() {
 				if !ok {
 					break fill
 				}
-				batch = append(batch, next)
 				if next.do != nil {
+					other = next
 					break fill
 				}
+				batch = append(batch, next)
 			default:
 				break fill
 			}
 		}
 		w.commit(batch)
+		if other != nil {
+			w.commit([]*request{other})
+		}
+		if w.folder.Crowded() {
+			w.relieve()
+		}
+	}
+}
+
+// relieve checkpoints cells, between two commits, until memory is no longer crowded. Where the database fails, requests
+// are refused for the same reason soon enough.
+func (w *Writer) relieve() {
+	for ids := range slices.Chunk(w.folder.Dirty(), checkpointChunk) {
+		r := w.write(context.Background(), ids)
+		w.commit([]*request{r})
+		if err := <-r.err; err != nil || !w.folder.Crowded() {
+			return
+		}
 	}
 }
 
@@ -218,44 +243,42 @@ func (w *Writer) commit(batch []*request) {
 // checkpointChunk bounds how long one turn of a checkpoint keeps requests waiting.
 const checkpointChunk = 1000
 
-// Checkpoint writes every dirty cell, in turns between commits, and then the watermark before which start-up need not
-// look. It returns how many cells it wrote.
+// Checkpoint writes every cell that is dirty when it begins, in turns between commits, and then the watermark before
+// which start-up need not look. It returns how many cells it wrote.
 func (w *Writer) Checkpoint(ctx context.Context) (int, error) {
-	var start int64
-	total := 0
-	for first := true; ; first = false {
-		var ids []juncture.CellID
-		r := &request{ctx: ctx, err: make(chan error, 1)}
-		r.do = func(tx *sqlx.Tx) error {
-			if first {
-				start = w.seq
-			}
-			cells := w.folder.Dirty(checkpointChunk)
-			for i := range cells {
-				c := &cells[i]
-				ids = append(ids, c.ID())
-				if _, err := tx.Exec(`INSERT INTO cells (experiment, rung, key, body) VALUES (?, ?, ?, ?)
-					ON CONFLICT (experiment, rung, key) DO UPDATE SET body = excluded.body`,
-					c.Experiment, c.Rung, c.Intersection.Key(), encodeCell(c.Rows, c.Marks)); err != nil {
-					return err
-				}
-			}
-			if len(cells) == 0 {
-				_, err := tx.Exec(`INSERT INTO watermarks (node, seq) VALUES (?, ?)
-					ON CONFLICT (node) DO UPDATE SET seq = excluded.seq`, w.o.Node, start)
+	var start int64 // what the dirty cells hold at least: all deltas up to here
+	var dirty []juncture.CellID
+	begin := &request{ctx: ctx, err: make(chan error, 1), do: func(*sqlx.Tx) error {
+		start, dirty = w.seq, w.folder.Dirty()
+		return nil
+	}}
+	if err := w.send(begin); err != nil {
+		return 0, err
+	}
+	for ids := range slices.Chunk(dirty, checkpointChunk) {
+		if err := w.send(w.write(ctx, ids)); err != nil {
+			return 0, err
+		}
+	}
+	return len(dirty), w.send(&request{ctx: ctx, err: make(chan error, 1), do: func(tx *sqlx.Tx) error {
+		_, err := tx.Exec(`INSERT INTO watermarks (node, seq) VALUES (?, ?)
+			ON CONFLICT (node) DO UPDATE SET seq = excluded.seq`, w.o.Node, start)
+		return err
+	}})
+}
+
+// write is a request that checkpoints cells as they are on its turn.
+func (w *Writer) write(ctx context.Context, ids []juncture.CellID) *request {
+	return &request{ctx: ctx, err: make(chan error, 1), after: func() { w.folder.Clean(ids) }, do: func(tx *sqlx.Tx) error {
+		for _, c := range w.folder.Cells(ids) {
+			if _, err := tx.Exec(`INSERT INTO cells (experiment, rung, key, body) VALUES (?, ?, ?, ?)
+				ON CONFLICT (experiment, rung, key) DO UPDATE SET body = excluded.body`,
+				c.Experiment, c.Rung, c.Intersection.Key(), encodeCell(c.Rows, c.Marks)); err != nil {
 				return err
 			}
-			return nil
 		}
-		r.after = func() { w.folder.Clean(ids) }
-		if err := w.send(r); err != nil {
-			return total, err
-		}
-		if len(ids) == 0 {
-			return total, nil
-		}
-		total += len(ids)
-	}
+		return nil
+	}}
 }
 
 // turn is one transaction of the writer.

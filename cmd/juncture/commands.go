@@ -17,6 +17,7 @@ import (
 	"github.com/juncture/juncture/access"
 	"github.com/juncture/juncture/audit"
 	"github.com/juncture/juncture/intake"
+	"github.com/juncture/juncture/pool"
 	"github.com/juncture/juncture/store"
 )
 
@@ -30,7 +31,7 @@ func (a *app) applyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := intake.ParseStoreFile(file, b)
+			d, err := intake.ParseStoreFile(file, b, pool.RuleProblems)
 			if err != nil {
 				return err
 			}

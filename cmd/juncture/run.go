@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
-	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -19,6 +18,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/intake"
 	"github.com/juncture/juncture/store"
 )
 
@@ -161,8 +161,11 @@ func (a *app) random() io.Reader {
 
 // explain words an error for a terminal, with its hint.
 func explain(err error) string {
+	if f, ok := errors.AsType[*intake.FileError](err); ok { // says it all itself
+		return f.Error()
+	}
 	e, ok := errors.AsType[*juncture.Error](err)
-	if !ok || strings.Contains(err.Error(), "\n") { // several lines say it all themselves
+	if !ok {
 		return err.Error()
 	}
 	text := err.Error()

@@ -119,6 +119,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 		return nil, errors.Join(err, n.close())
 	}
 	pages.Mount(r.server.Gin())
+	r.server.PageNotFound(pages.NotFound)
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.Addr)
 	if err != nil {
 		return nil, errors.Join(err, n.close())
