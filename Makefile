@@ -49,6 +49,14 @@ fuzz: ## Run every fuzz target for FUZZ_TIME (20s each)
 	done
 
 .PHONY: screenshots
-screenshots: browser ## Pictures of the console's pages, into ./screenshots
+screenshots: browser ## Pictures of the console's pages into ./screenshots, and the README's
 	mkdir -p screenshots
 	JUNCTURE_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -run Chromium ./console
+	JUNCTURE_PICTURE=$(CURDIR)/docs/grid.png go test -count=1 -run DemoInChromium ./cmd/juncture
+
+# Where the data sets of the replays lie; they are not part of the project.
+DATA ?= ../shared/data
+.PHONY: replay
+replay: build ## The replays of docs/performance.md, on the data sets in DATA
+	bin/juncture replay $(DATA)/hillstrom/hillstrom.csv.gz --arm segment --reward visit --layers moment=newbie,meaning=mens+womens,catalogue=channel
+	bin/juncture replay $(DATA)/obd/random_women.csv.gz --arm item_id --reward click --propensity propensity_score --layers moment=position,meaning=user_feature_0+user_feature_1,trajectory=user_feature_2,catalogue=user_feature_3
