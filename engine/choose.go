@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/experiments"
@@ -31,7 +32,7 @@ type Result[T any] struct {
 
 // Limits of a request.
 const (
-	MaxID         = 256 // bytes of shopperId, anonymousId, sessionId
+	MaxID         = 256 // characters of shopperId, anonymousId, sessionId
 	MaxRequestID  = 128
 	MaxContext    = 64 // keys
 	MaxContextKey = 64 // bytes
@@ -182,8 +183,8 @@ func (c *call) prepare(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		name, v string
 		most    int
 	}{{"shopperId", r.ShopperID, MaxID}, {"anonymousId", r.AnonymousID, MaxID}, {"sessionId", r.SessionID, MaxID}, {"requestId", r.RequestID, MaxRequestID}} {
-		if len(f.v) > f.most {
-			return nil, invalid(f.name, "%s has %d bytes; at most %d", f.name, len(f.v), f.most)
+		if n := utf8.RuneCountInString(f.v); n > f.most {
+			return nil, invalid(f.name, "%s has %d characters; at most %d", f.name, n, f.most)
 		}
 		if strings.ContainsRune(f.v, 0) {
 			return nil, invalid(f.name, "%s holds a null byte", f.name)
@@ -193,8 +194,10 @@ func (c *call) prepare(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		return nil, juncture.Errorf(juncture.CodeTargetingKeyMissing, "shopperId or anonymousId is needed").
 			WithHint("send the id that the storefront knows the shopper by").WithField("shopperId")
 	}
-	if len(r.Candidates) > MaxCandidates || len(r.ExcludedActions) > MaxCandidates {
-		return nil, invalid("candidates", "at most %d candidates and %d excludedActions", MaxCandidates, MaxCandidates)
+	for name, list := range map[string][]string{"candidates": r.Candidates, "excludedActions": r.ExcludedActions} {
+		if len(list) > MaxCandidates {
+			return nil, invalid(name, "%s names %d actions; at most %d", name, len(list), MaxCandidates)
+		}
 	}
 	if err := c.checkContext(); err != nil {
 		return nil, err
@@ -334,7 +337,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 		d.Group, d.Share = group, share
 	} else {
-		d.Group = juncture.GroupPolicy // not an experiment's shopper: served by the policy at the broadest tier, never learnt
+		d.Group = juncture.GroupNone // nobody's trial: served by the policy, never learnt from
 	}
 	facts := pool.NewFacts(c.x, c.surface.Channel, c.now, c.context)
 	var refused func(pool.Refusal)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -400,6 +401,44 @@ func TestConcurrentAliasesAgreeWithTheStore(t *testing.T) {
 	s.Restart()
 	if after := groups(); !slices.Equal(before, after) {
 		t.Errorf("groups before a restart %v, after it %v", before, after)
+	}
+}
+
+// slow is a store whose next look for a shopper takes until it is told to go on.
+type slow struct {
+	engine.ShopperStore
+	next    atomic.Bool
+	reading chan struct{}
+	goOn    chan struct{}
+}
+
+func (s *slow) Shopper(ctx context.Context, id string) (string, error) {
+	found, err := s.ShopperStore.Shopper(ctx, id)
+	if s.next.CompareAndSwap(true, false) {
+		s.reading <- struct{}{}
+		<-s.goOn
+	}
+	return found, err
+}
+
+func TestALookFromBeforeAMergeIsNotKept(t *testing.T) {
+	look := &slow{reading: make(chan struct{}), goOn: make(chan struct{})}
+	s := &shop{testkit.Start(t, testkit.Declaration(testkit.Hero(func(e *juncture.Experiment) { e.Stickiness = juncture.StickyWindow })),
+		testkit.NodeOptions{Shoppers: func(store engine.ShopperStore) engine.ShopperStore { look.ShopperStore = store; return look }}), t}
+	look.next.Store(true)
+	done := make(chan error)
+	go func() { // asks for u, and finds no alias
+		_, err := s.Engine.Choose(context.Background(), s.Clock.Now(), caller(), ask("u"))
+		done <- err
+	}()
+	<-look.reading
+	merged := s.choose(ask("", ids("u", "a"))) // meanwhile u becomes a
+	close(look.goOn)
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if a := s.choose(ask("u")); a.DecisionID != merged.DecisionID {
+		t.Error("the engine still takes u for somebody else")
 	}
 }
 

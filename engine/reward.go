@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/pool"
@@ -17,8 +18,7 @@ const (
 	maxAhead  = 5 * time.Minute // occurredAt beyond the server's clock
 	believed  = 72 * time.Hour  // occurredAt decides lateness only this long before its arrival
 	maxTouch  = 200             // of a shopper's latest decisions, looked through to credit an outcome
-	maxEvent  = 64              // bytes of an event
-	maxOutID  = 256             // bytes of an outcomeId
+	maxEvent  = 64              // characters of an event
 	statusNew = "activated"
 )
 
@@ -150,10 +150,17 @@ func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *junct
 		return nil, invalid("decisionId", "decisionId or shopperId is needed")
 	case r.DecisionID != "" && r.ShopperID != "":
 		return nil, invalid("shopperId", "send decisionId or shopperId, not both")
-	case len(r.Event) > maxEvent || len(r.OutcomeID) > maxOutID || len(r.ShopperID) > MaxID:
-		return nil, invalid("event", "event, outcomeId or shopperId is too long")
-	case strings.ContainsRune(r.OutcomeID, 0) || strings.ContainsRune(r.ShopperID, 0):
-		return nil, invalid("outcomeId", "outcomeId or shopperId holds a null byte")
+	}
+	for _, f := range []struct {
+		name, v string
+		most    int
+	}{{"event", r.Event, maxEvent}, {"outcomeId", r.OutcomeID, MaxID}, {"shopperId", r.ShopperID, MaxID}} {
+		if n := utf8.RuneCountInString(f.v); n > f.most {
+			return nil, invalid(f.name, "%s has %d characters; at most %d", f.name, n, f.most)
+		}
+		if strings.ContainsRune(f.v, 0) {
+			return nil, invalid(f.name, "%s holds a null byte", f.name)
+		}
 	}
 	kind, ok := st.pool.Outcomes[r.Event]
 	if !ok {

@@ -154,6 +154,16 @@ func (db *DB) Path() string { return db.path }
 
 // Ping checks that the database answers and that its file is still the one that was opened.
 func (db *DB) Ping(ctx context.Context) error {
+	if err := db.intact(); err != nil {
+		return err
+	}
+	_, err := db.ConfigVersion(ctx)
+	return err
+}
+
+// intact says that the file under the connections is no longer the one that others see: SQLite would go on writing to
+// a file that nobody finds again.
+func (db *DB) intact() error {
 	now, err := os.Stat(db.path)
 	if err != nil {
 		return fmt.Errorf("database file: %w", err)
@@ -161,8 +171,7 @@ func (db *DB) Ping(ctx context.Context) error {
 	if !os.SameFile(now, db.file) {
 		return fmt.Errorf("database file %s was replaced", db.path)
 	}
-	_, err = db.ConfigVersion(ctx)
-	return err
+	return nil
 }
 
 // inTx runs f in one immediate transaction of the write connection.

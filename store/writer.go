@@ -47,6 +47,7 @@ type WriterStats struct {
 // deltas into memory and then releases the waiters.
 type Writer struct {
 	db     *sqlx.DB
+	intact func() error // of the file, before each transaction
 	folder Folder
 	o      WriterOptions
 	seq    int64 // of the last commit that had deltas; only the goroutine touches it
@@ -81,7 +82,7 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 	if o.Batch <= 0 {
 		o.Batch = 1000
 	}
-	w := &Writer{db: db.ledger, folder: folder, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
+	w := &Writer{db: db.ledger, intact: db.intact, folder: folder, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
 	if err := w.db.GetContext(ctx, &w.seq, `SELECT coalesce(max(seq), 0) FROM deltas WHERE node = ?`, o.Node); err != nil {
 		return nil, fmt.Errorf("start writer: %w", err)
 	}
@@ -302,6 +303,9 @@ func (t *turn) add(d juncture.Delta) {
 }
 
 func (t *turn) run(batch []*request) (err error) {
+	if err := t.w.intact(); err != nil {
+		return err
+	}
 	if t.tx, err = t.w.db.Beginx(); err != nil {
 		return err
 	}

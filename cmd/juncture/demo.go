@@ -71,6 +71,7 @@ func (a *app) demo(ctx context.Context, o demoFlags) error {
 	if err := a.demoStore(ctx, &o); err != nil {
 		return err
 	}
+	a.Drain = 0 // nobody balances load over a demo
 	s, err := a.startServer(ctx, log)
 	if err != nil {
 		return err

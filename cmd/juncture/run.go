@@ -33,6 +33,7 @@ type settings struct {
 	Log        string        `env:"LOG" yaml:"log"`
 	Deadline   time.Duration `env:"DEADLINE" yaml:"deadline"`
 	Checkpoint time.Duration `env:"CHECKPOINT" yaml:"checkpoint"`
+	Drain      time.Duration `env:"DRAIN" yaml:"drain"`
 	Queue      int           `env:"QUEUE" yaml:"queue"`
 	Cells      int           `env:"CELLS" yaml:"cells"`
 	Vectors    int           `env:"VECTORS" yaml:"vectors"`
@@ -45,7 +46,7 @@ type settings struct {
 
 func defaults() settings {
 	return settings{Addr: "127.0.0.1:8080", DB: "juncture-data/juncture.db", Node: 1, Log: "info", Deadline: 10 * time.Second,
-		Checkpoint: 30 * time.Second, Queue: 8192, Cells: 200_000, Vectors: 50_000, Rate: 20}
+		Checkpoint: 30 * time.Second, Drain: time.Second, Queue: 8192, Cells: 200_000, Vectors: 50_000, Rate: 20}
 }
 
 // app is one run of the program.
@@ -99,7 +100,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 	for name, set := range map[string]func(){
 		"addr": func() { s.Addr = flagged.Addr }, "db": func() { s.DB = flagged.DB }, "node": func() { s.Node = flagged.Node },
 		"log": func() { s.Log = flagged.Log }, "deadline": func() { s.Deadline = flagged.Deadline },
-		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "queue": func() { s.Queue = flagged.Queue },
+		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "drain": func() { s.Drain = flagged.Drain }, "queue": func() { s.Queue = flagged.Queue },
 		"cells": func() { s.Cells = flagged.Cells }, "vectors": func() { s.Vectors = flagged.Vectors },
 		"rate": func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
 		"test-clock": func() { s.TestClock = flagged.TestClock }, "seed": func() { s.Seed = flagged.Seed },

@@ -24,6 +24,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.StringVar(&a.Addr, "addr", a.Addr, "address to listen on (JUNCTURE_ADDR)")
 	f.DurationVar(&a.Deadline, "deadline", a.Deadline, "longest time for one request (JUNCTURE_DEADLINE)")
 	f.DurationVar(&a.Checkpoint, "checkpoint", a.Checkpoint, "time between checkpoints of the tallies (JUNCTURE_CHECKPOINT)")
+	f.DurationVar(&a.Drain, "drain", a.Drain, "time between saying not ready and closing the listener (JUNCTURE_DRAIN)")
 	f.IntVar(&a.Queue, "queue", a.Queue, "writes that may wait before requests are refused (JUNCTURE_QUEUE)")
 	f.IntVar(&a.Cells, "cells", a.Cells, "tallies kept in memory (JUNCTURE_CELLS)")
 	f.IntVar(&a.Vectors, "vectors", a.Vectors, "probability vectors kept in memory (JUNCTURE_VECTORS)")
@@ -86,6 +87,7 @@ type running struct {
 	http   *http.Server
 	server *server.Server
 	failed chan error
+	drain  time.Duration
 }
 
 // startServer wires the HTTP side onto a node and listens.
@@ -93,7 +95,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if a.TestClock {
 		log.Warn("the test clock is on: callers set the time of their calls")
 	}
-	r := &running{failed: make(chan error, 1)}
+	r := &running{failed: make(chan error, 1), drain: a.Drain}
 	clock := func() time.Time {
 		if r.server != nil {
 			if t := r.server.Latest(); !t.IsZero() {
@@ -151,6 +153,7 @@ func (r *running) wait(ctx context.Context) error {
 func (r *running) close() error {
 	r.server.Leave()
 	r.log.Info("stopping")
+	time.Sleep(r.drain) // a load balancer sees that it is not ready, and sends no more
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	return errors.Join(r.http.Shutdown(ctx), r.node.close())

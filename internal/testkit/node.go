@@ -20,6 +20,7 @@ type Node struct {
 	t       testing.TB
 	path    string
 	options store.Options
+	between func(engine.ShopperStore) engine.ShopperStore
 
 	DB      *store.DB
 	Tallies *engine.Tallies
@@ -32,6 +33,8 @@ type Node struct {
 type NodeOptions struct {
 	Durable bool          // sync every commit to disk, as a server does; without it only speed differs, unless the machine stops
 	Busy    time.Duration // how long a write waits for another process's; 0 means the store's default
+
+	Shoppers func(engine.ShopperStore) engine.ShopperStore // put between the engine and the store; nil means nothing
 }
 
 // Start starts a node on a new database that holds the declaration, everything approved. It is stopped when the test ends.
@@ -39,7 +42,7 @@ func Start(t testing.TB, d *juncture.Declaration, o ...NodeOptions) *Node {
 	t.Helper()
 	n := &Node{t: t, path: filepath.Join(t.TempDir(), "juncture.db"), options: store.Options{Unsafe: true}, Clock: NewClock()}
 	for _, o := range o {
-		n.options.Unsafe, n.options.Busy = !o.Durable, o.Busy
+		n.options.Unsafe, n.options.Busy, n.between = !o.Durable, o.Busy, o.Shoppers
 	}
 	n.open()
 	t.Cleanup(n.Stop)
@@ -66,7 +69,11 @@ func (n *Node) open() {
 	check()
 	n.Writer, err = store.NewWriter(ctx, n.DB, n.Tallies, store.WriterOptions{Now: n.Clock.Now})
 	check()
-	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: n.DB, Tallies: n.Tallies,
+	var shoppers engine.ShopperStore = n.DB
+	if n.between != nil {
+		shoppers = n.between(n.DB)
+	}
+	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Tallies: n.Tallies,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())
 			if err != nil {

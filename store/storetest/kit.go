@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -193,7 +194,7 @@ func (d *desk) resume() { close(d.memory.release) }
 // waiting waits until so many requests are in the queue.
 func (d *desk) waiting(n int) {
 	for d.Stats().Waiting < n {
-		time.Sleep(time.Millisecond) // there is nothing to wait on: a request says nothing while it queues
+		runtime.Gosched() // a request says nothing while it queues
 	}
 }
 
@@ -319,12 +320,9 @@ func code(t testing.TB, what string, err error, want juncture.Code) {
 	}
 }
 
-func must[T any](v T, err error) func(t testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
 	}
 }

@@ -1,0 +1,309 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/engine"
+	"github.com/juncture/juncture/internal/testkit"
+	"github.com/juncture/juncture/store"
+)
+
+func openAt(t *testing.T, path string, o store.Options) *store.DB {
+	t.Helper()
+	db, err := store.Open(context.Background(), path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func raw(t *testing.T, path string) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+path+"?_busy_timeout=10000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db.SetMaxOpenConns(1)
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return db
+}
+
+func exec(t *testing.T, db *sql.DB, text string) {
+	t.Helper()
+	res, err := db.Exec(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 && !strings.HasPrefix(text, "BEGIN") && !strings.HasPrefix(text, "ROLLBACK") {
+		t.Fatalf("%s changed nothing; %v", text, err)
+	}
+}
+
+// ignore is memory that follows nothing.
+type ignore struct{}
+
+func (ignore) Fold(uint16, int64, []juncture.Delta)    {}
+func (ignore) Dirty() []juncture.CellID                { return nil }
+func (ignore) Cells([]juncture.CellID) []juncture.Cell { return nil }
+func (ignore) Crowded() bool                           { return false }
+func (ignore) Clean([]juncture.CellID)                 {}
+
+// shop fills a node's database with 6 decisions at two intersections, each with a purchase.
+func shop(t *testing.T) *testkit.Node {
+	t.Helper()
+	n := testkit.Start(t, testkit.Declaration())
+	for i := range 6 {
+		a, err := n.Engine.Choose(context.Background(), n.Clock.Now(), engine.Caller{KeyID: "k"}, &juncture.ChooseRequest{Surface: "home_hero", ShopperID: fmt.Sprint("s", i),
+			Candidates: []string{"news"}, Layers: &juncture.LayerValues{Moment: []string{"loyal", "prospect"}[i%2]}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		value := 10.0
+		if _, err := n.Engine.Reward(context.Background(), n.Clock.Now(), &juncture.RewardRequest{DecisionID: a.DecisionID, Event: "purchase", Value: &value, Currency: "GBP"}); err != nil {
+			t.Fatal(err)
+		}
+		if i == 2 {
+			n.Checkpoint()
+		}
+	}
+	return n
+}
+
+func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
+	for what, c := range map[string]struct {
+		tamper string
+		says   []string // each in some difference
+		fails  string   // in the error, when it cannot even be compared
+	}{
+		"nothing":               {"", nil, ""},
+		"an outcome's value":    {`UPDATE outcomes SET minor = minor + 1 WHERE serial = (SELECT max(serial) FROM outcomes)`, []string{"v1/prospect/_/_/_", `"purchase"`, "Value:3001", "Value:3000"}, ""},
+		"an outcome's status":   {`UPDATE outcomes SET status = 'late' WHERE serial = (SELECT min(serial) FROM outcomes)`, []string{"v1/loyal/_/_/_", "Successes:2", "Successes:3"}, ""},
+		"an outcome taken out":  {`DELETE FROM outcomes WHERE serial = (SELECT min(serial) FROM outcomes)`, []string{"v1/loyal/_/_/_", "Outcomes:2", "Outcomes:3"}, ""},
+		"an outcome put in":     {`INSERT INTO outcomes SELECT serial, event, 'more', adjusts, value, minor, currency, at, received, status FROM outcomes WHERE serial = (SELECT min(serial) FROM outcomes)`, []string{"Outcomes:4", "Value:4000"}, ""},
+		"a decision's arm":      {`UPDATE decisions SET arm = 99 WHERE serial = (SELECT max(serial) FROM decisions)`, []string{"arm 99", "Trials:2", "Trials:3"}, ""},
+		"a decision's key":      {`UPDATE decisions SET intersection = 'v1/moved/_/_/_' WHERE serial = (SELECT max(serial) FROM decisions)`, []string{"v1/moved/_/_/_"}, ""},
+		"a decision's flags":    {`UPDATE decisions SET flags = 1 WHERE serial = (SELECT max(serial) FROM decisions)`, []string{"Trials:2"}, ""},
+		"a delta taken out":     {`DELETE FROM deltas WHERE seq = (SELECT max(seq) FROM deltas)`, []string{"v1/prospect/_/_/_", "Value:2000"}, ""},
+		"a delta written again": {`INSERT INTO deltas SELECT node, seq + 1, at, body FROM deltas WHERE seq = (SELECT max(seq) FROM deltas)`, []string{"Value:4000"}, ""},
+		"a tally": {`UPDATE cells SET body = (SELECT body FROM cells WHERE key = 'v1/prospect/_/_/_' AND rung = 0) WHERE key = 'v1/loyal/_/_/_' AND rung = 0`,
+			[]string{"intersection v1/loyal/_/_/_"}, ""},
+		"a rung's tally":               {`DELETE FROM cells WHERE key = 'v1/_/_/_/_' AND rung = 1`, []string{"rung v1/_/_/_/_"}, ""},
+		"a watermark":                  {`UPDATE watermarks SET seq = (SELECT max(seq) FROM deltas)`, []string{"v1/prospect/_/_/_", "v1/loyal/_/_/_"}, ""},
+		"a decision taken out":         {`DELETE FROM decisions WHERE serial = (SELECT min(serial) FROM decisions)`, nil, "not in the ledger"},
+		"the last decision taken out":  {`DELETE FROM decisions WHERE serial = (SELECT max(serial) FROM decisions)`, nil, "not in the ledger"},
+		"a damaged delta":              {`UPDATE deltas SET body = substr(body, 1, length(body) - 1) WHERE seq = (SELECT max(seq) FROM deltas)`, nil, "damaged"},
+		"a delta with more at its end": {`UPDATE deltas SET body = body || x'00' WHERE seq = (SELECT max(seq) FROM deltas)`, nil, "damaged"},
+		"a damaged tally":              {`UPDATE cells SET body = x'01ff' WHERE key = 'v1/loyal/_/_/_' AND rung = 0`, nil, "damaged"},
+		"a tally of another version":   {`UPDATE cells SET body = x'02' WHERE key = 'v1/loyal/_/_/_' AND rung = 0`, nil, "damaged"},
+		"a damaged ranking":            {`UPDATE decisions SET ranking = x'0105' WHERE serial = (SELECT max(serial) FROM decisions)`, nil, "damaged"},
+		"a damaged key":                {`UPDATE decisions SET intersection = 'v1/x' WHERE serial = (SELECT max(serial) FROM decisions)`, nil, "intersection key"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			n := shop(t)
+			before := n.Verify()
+			if c.tamper != "" {
+				exec(t, raw(t, n.Path()), c.tamper)
+			}
+			v, err := n.DB.Verify(context.Background())
+			if c.fails != "" {
+				if err == nil || !strings.Contains(err.Error(), c.fails) {
+					t.Errorf("%v, want it to say %q", err, c.fails)
+				}
+				return
+			}
+			if err != nil || (len(v.Differences) == 0) != (c.says == nil) {
+				t.Fatalf("%+v, %v", v, err)
+			}
+			ledgerMoved := !strings.Contains(c.tamper, "deltas") && !strings.Contains(c.tamper, "cells") && !strings.Contains(c.tamper, "watermarks") && c.tamper != ""
+			if (v.Digest != before.Digest) != ledgerMoved {
+				t.Errorf("the digest of the ledger moved: %v, want %v", v.Digest != before.Digest, ledgerMoved)
+			}
+			all := fmt.Sprint(v.Differences)
+			for _, s := range c.says {
+				if !strings.Contains(all, s) {
+					t.Errorf("%s\ndoes not say %q", all, s)
+				}
+			}
+		})
+	}
+}
+
+func TestAMissingSaltIsRefused(t *testing.T) {
+	for _, name := range []string{"pick-salt", "group-salt"} {
+		for how, text := range map[string]string{"missing": `DELETE FROM secrets WHERE name = '%s'`, "empty": `UPDATE secrets SET value = x'' WHERE name = '%s'`} {
+			n := testkit.Start(t, testkit.Declaration())
+			exec(t, raw(t, n.Path()), fmt.Sprintf(text, name))
+			s, err := n.DB.Secrets(context.Background(), testkit.Random(2), n.Clock.Now())
+			if juncture.ErrorCode(err) != juncture.CodeInternal {
+				t.Errorf("%s %s: %+v, %v", how, name, s, err)
+			}
+		}
+	}
+}
+
+func TestALockedFileFailsTheCommitAndTheWriterGoesOn(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "juncture.db")
+	db := openAt(t, path, store.Options{Busy: 10 * time.Millisecond})
+	w, err := store.NewWriter(ctx, db, ignore{}, store.WriterOptions{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer w.Close()
+	decision := &juncture.Entry{Decisions: []*juncture.DecisionWrite{{Decision: juncture.Decision{Claims: juncture.Claims{Serial: 7, Until: time.Now()}}}}}
+	other := raw(t, path)
+	exec(t, other, `BEGIN IMMEDIATE`)
+	for range 3 {
+		if err := w.Commit(ctx, decision); juncture.ErrorCode(err) != juncture.CodeUnavailable {
+			t.Errorf("%v", err)
+		}
+	}
+	exec(t, other, `ROLLBACK`)
+	if err := w.Commit(ctx, decision); err != nil {
+		t.Errorf("after the lock: %v", err)
+	}
+	if d, err := db.Decision(ctx, 7); d == nil || err != nil {
+		t.Errorf("%+v, %v", d, err)
+	}
+	// A reader beside it never keeps it waiting.
+	exec(t, other, `BEGIN`)
+	rows, err := other.Query(`SELECT * FROM decisions`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows.Next()
+	decision.Decisions[0].Decision.Serial = 8
+	if err := w.Commit(ctx, decision); err != nil {
+		t.Errorf("beside a reader: %v", err)
+	}
+	if err := rows.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestOpenMakesPrivateFiles(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new dir", "with #odd ?name% and ü")
+	path := filepath.Join(dir, "a&b=c.db")
+	openAt(t, "sqlite://"+path, store.Options{})
+	for p, want := range map[string]os.FileMode{dir: 0o700, path: 0o600, path + "-wal": 0o600} {
+		info, err := os.Stat(p)
+		if err != nil || info.Mode().Perm() != want {
+			t.Errorf("%s: %v, %v; want %v", p, info.Mode().Perm(), err, want)
+		}
+	}
+	if _, err := store.Open(context.Background(), "mysql://host/db", store.Options{}); juncture.ErrorCode(err) != juncture.CodeInvalidRequest {
+		t.Errorf("another database: %v", err)
+	}
+	if _, err := store.Open(context.Background(), dir, store.Options{}); err == nil {
+		t.Error("a directory was opened")
+	}
+	junk := filepath.Join(t.TempDir(), "junk.db")
+	if err := os.WriteFile(junk, []byte(strings.Repeat("this is no database ", 100)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.Open(context.Background(), junk, store.Options{}); err == nil {
+		t.Error("junk was opened")
+	}
+}
+
+func TestConcurrentFirstStartsAgree(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "juncture.db")
+	errs := make(chan error)
+	for range 4 {
+		go func() {
+			db, err := store.Open(context.Background(), path, store.Options{})
+			if err == nil {
+				_, err = db.Catalog(context.Background())
+				if e := db.Close(); err == nil {
+					err = e
+				}
+			}
+			errs <- err
+		}()
+	}
+	for range 4 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestPingMindsTheFile(t *testing.T) {
+	for what, harm := range map[string]func(path string) error{
+		"deleted": os.Remove,
+		"moved":   func(path string) error { return os.Rename(path, path+".old") },
+		"replaced": func(path string) error {
+			if err := os.WriteFile(path+".new", nil, 0o600); err != nil {
+				return err
+			}
+			return os.Rename(path+".new", path)
+		},
+	} {
+		path := filepath.Join(t.TempDir(), "juncture.db")
+		db := openAt(t, path, store.Options{})
+		if err := db.Ping(context.Background()); err != nil {
+			t.Errorf("before: %v", err)
+		}
+		if err := harm(path); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Ping(context.Background()); err == nil {
+			t.Errorf("%s, and all is well", what)
+		}
+	}
+}
+
+func TestAFewReadersAreEnoughToStart(t *testing.T) {
+	n := shop(t) // deltas after a checkpoint: restoring reads cells beside them
+	path := n.Path()
+	n.Stop()
+	db := openAt(t, path, store.Options{Readers: 1})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	seen := 0
+	err := db.Restore(ctx, func(_ uint16, _ int64, deltas []juncture.Delta) error {
+		seen++
+		_, err := db.Cell(ctx, juncture.CellID{Experiment: deltas[0].Experiment, Intersection: deltas[0].Intersection})
+		return err
+	})
+	if err != nil || seen == 0 {
+		t.Errorf("%d commits, %v", seen, err)
+	}
+}
+
+func TestNothingIsLeftRunning(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	db, err := store.Open(context.Background(), filepath.Join(t.TempDir(), "juncture.db"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := store.NewWriter(context.Background(), db, ignore{}, store.WriterOptions{Now: time.Now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
