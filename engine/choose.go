@@ -340,10 +340,16 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		d.Group = juncture.GroupNone // nobody's trial: served by the policy, never learnt from
 	}
 	facts := pool.NewFacts(c.x, c.surface.Channel, c.now, c.context)
-	var refused func(pool.Refusal)
+	refused := func(f pool.Refusal) {
+		if f.Broken {
+			c.e.stats.RuleFailures.Add(1)
+		}
+	}
 	if r.Explain {
 		c.explain = &juncture.ExplanationView{Filtered: []juncture.FilteredView{}, Floor: x.FloorMass(), Policy: c.st.policies[x.ID].Name(), Share: d.Share}
+		count := refused
 		refused = func(f pool.Refusal) {
+			count(f)
 			c.explain.Filtered = append(c.explain.Filtered, juncture.FilteredView{ActionID: f.Arm.Arm.Action, CopyID: f.Arm.Arm.Copy, Why: f.Why})
 		}
 	}

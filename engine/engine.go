@@ -93,7 +93,8 @@ type Engine struct {
 	stats    Stats
 }
 
-// Stats count what the engine answered, for metrics.
+// Stats count what the engine answered, for metrics. RuleFailures counts arms left out because their rule could not be
+// evaluated, ConfigFailures calls served by the last good configuration.
 type Stats struct {
 	Vectors, VectorHits, PolicyFailures, RuleFailures, ConfigFailures atomic.Uint64
 }

@@ -144,21 +144,23 @@ func (s *Surface) Live(action, copy string) *Arm {
 
 // Refusal says why an arm was not eligible.
 type Refusal struct {
-	Arm *Arm
-	Why string
+	Arm    *Arm
+	Why    string
+	Broken bool // its rule could not be evaluated
 }
 
 // Eligible appends to dst the surface's arms that may compete for this call: their rule holds and their voice fits.
 // refused, when not nil, is told of every other.
 func (s *Surface) Eligible(dst []*Arm, f Facts, x juncture.Intersection, refused func(Refusal)) []*Arm {
 	tier := x.Tier().String()
-	lastAction, lastOK, lastWhy := "", false, ""
+	lastAction, lastOK, lastWhy, broken := "", false, "", false
 	for _, a := range s.Arms {
 		if a.Arm.Action != lastAction { // arms stand by action: its rule is asked once
 			lastAction, lastWhy = a.Arm.Action, "its rule does not hold"
 			var err error
-			if lastOK, err = a.rule.Holds(f); err != nil {
-				lastOK, lastWhy = false, err.Error()
+			lastOK, err = a.rule.Holds(f)
+			if broken = err != nil; broken {
+				lastWhy = err.Error()
 			}
 		}
 		why := ""
@@ -171,7 +173,7 @@ func (s *Surface) Eligible(dst []*Arm, f Facts, x juncture.Intersection, refused
 		if why == "" {
 			dst = append(dst, a)
 		} else if refused != nil {
-			refused(Refusal{a, why})
+			refused(Refusal{a, why, broken})
 		}
 	}
 	return dst

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -305,5 +306,38 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	}
 	if err := db.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Two processes that wrote as one node would give the same numbers twice: the second is refused, and may write once the
+// first has closed.
+func TestOneWriterPerNode(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "j.db")
+	writer := func() (*store.Writer, *store.DB, error) {
+		db, err := store.Open(ctx, path, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = db.Close() })
+		w, err := store.NewWriter(ctx, db, ignore{}, store.WriterOptions{Node: 3, Now: time.Now})
+		return w, db, err
+	}
+	first, _, err := writer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := writer(); juncture.ErrorCode(err) != juncture.CodeUnavailable {
+		t.Errorf("a second writer of node 3: %v", err)
+	}
+	if err := errors.Join(first.Close(), first.Close()); err != nil {
+		t.Fatal(err)
+	}
+	again, _, err := writer()
+	if err != nil {
+		t.Fatalf("after the first closed: %v", err)
+	}
+	if err := again.Close(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"time"
@@ -46,6 +47,7 @@ type WriterStats struct {
 // Writer is a node's one writer of the ledger: it takes whatever is waiting into one transaction, commits, folds the
 // deltas into memory and then releases the waiters.
 type Writer struct {
+	lock   io.Closer // no other process writes as this node
 	db     *sqlx.DB
 	intact func() error // of the file, before each transaction
 	folder Folder
@@ -82,12 +84,16 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 	if o.Batch <= 0 {
 		o.Batch = 1000
 	}
-	w := &Writer{db: db.ledger, intact: db.intact, folder: folder, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
+	lock, err := lockNode(db.path, o.Node)
+	if err != nil {
+		return nil, err
+	}
+	w := &Writer{lock: lock, db: db.ledger, intact: db.intact, folder: folder, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
 	if err := w.db.GetContext(ctx, &w.seq, `SELECT coalesce(max(seq), 0) FROM deltas WHERE node = ?`, o.Node); err != nil {
-		return nil, fmt.Errorf("start writer: %w", err)
+		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
 	}
 	if err := w.stmts.prepare(ctx, w.db); err != nil {
-		return nil, fmt.Errorf("start writer: %w", err)
+		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
 	}
 	go w.run()
 	return w, nil
@@ -129,13 +135,17 @@ func unavailable(message string, err error) error {
 // Close refuses what comes from now on, commits all that waits, and stops.
 func (w *Writer) Close() error {
 	w.mu.Lock()
-	if !w.closed {
+	first := !w.closed
+	if first {
 		w.closed = true
 		close(w.queue)
 	}
 	w.mu.Unlock()
 	<-w.done
-	return w.stmts.close()
+	if !first {
+		return nil
+	}
+	return errors.Join(w.stmts.close(), w.lock.Close())
 }
 
 // Stats returns the counts so far.
