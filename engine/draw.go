@@ -1,0 +1,225 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/layers"
+	"github.com/juncture/juncture/policy"
+	"github.com/juncture/juncture/pool"
+)
+
+// decide chooses, fills c.write and builds the answer. A sticky answer leaves c.write nil.
+func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
+	r := c.r
+	if c.personal {
+		if err := c.identify(ctx); err != nil {
+			return nil, err
+		}
+		c.described = layers.Compose(c.st.pool.Declaration.Layers, r.Layers, c.e.values)
+	} else {
+		c.described = layers.Compose(nil, nil, c.e.values)
+		for i := range c.described.Views {
+			c.described.Views[i].Reason = "the shopper denied personalisation"
+		}
+	}
+	c.warnings = append(c.warnings, c.described.Warnings...)
+	c.x = c.described.Intersection.Ceiling(c.surface.CeilingTier())
+	experiment := c.surface.Experiment(c.now)
+	if experiment != nil {
+		if a, err := c.recallSticky(ctx, experiment); a != nil || err != nil {
+			return a, err
+		}
+	}
+	d := juncture.Decision{
+		Claims:  juncture.Claims{At: c.now, Intersection: c.x, Probability: 1, Deferred: r.DeferActivation, Ignored: !c.logged},
+		Surface: r.Surface, Shopper: c.shopper, Session: r.SessionID,
+	}
+	if !c.logged {
+		d.Shopper, d.Session, d.Detail = "", "", juncture.DetailConsentDenied
+	}
+	window := defaultWindow
+	if experiment != nil {
+		window = time.Duration(experiment.Goal.Window)
+	}
+	d.Until = c.now.Add(window)
+	served, v, err := c.draw(ctx, &d, experiment)
+	if err != nil {
+		return nil, err
+	}
+	if served != nil {
+		d.Arm = served.ID
+	}
+	if d.Serial == 0 {
+		d.Serial = c.e.nextSerial(c.now)
+	}
+	c.write = &juncture.DecisionWrite{Decision: d, SigningKey: c.st.keyring.SignerID()}
+	return c.answer(&d, served, v), nil
+}
+
+// draw fills the decision's group, probability and ranking and returns the arm to serve, nil for none.
+func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Experiment) (*pool.Arm, *vector, error) {
+	r := c.r
+	if r.Preview != nil {
+		d.Ignored, d.Reason, d.Detail = true, juncture.ReasonStatic, juncture.DetailPreview
+		if a := c.surface.Live(r.Preview.ActionID, ""); a != nil {
+			return certain(d, a), nil, nil
+		}
+		c.warn("preview.actionId: %.80q is not live at this surface", r.Preview.ActionID)
+		d.Reason = juncture.ReasonDefault
+		return certain(d, c.surface.Default), nil, nil
+	}
+	if x == nil {
+		d.Reason = juncture.ReasonStatic
+		if c.surface.Default == nil {
+			d.Reason = juncture.ReasonDefault
+		}
+		return certain(d, c.surface.Default), nil, nil
+	}
+	if c.logged {
+		group, share, in := experiments.Assign(c.st.group, *x, c.shopper)
+		if !in {
+			d.Reason = juncture.ReasonDisabled
+			return certain(d, c.surface.Default), nil, nil
+		}
+		d.Group, d.Share = group, share
+	} else {
+		d.Group = juncture.GroupNone // nobody's trial: served by the policy, never learnt from
+	}
+	facts := pool.NewFacts(c.x, c.surface.Channel, c.now, c.context)
+	refused := func(f pool.Refusal) {
+		if f.Broken {
+			c.e.stats.RuleFailures.Add(1)
+		}
+	}
+	if r.Explain {
+		c.explain = &juncture.ExplanationView{Filtered: []juncture.FilteredView{}, Floor: x.FloorMass(), Policy: c.st.policies[x.ID].Name(), Share: d.Share}
+		count := refused
+		refused = func(f pool.Refusal) {
+			count(f)
+			c.explain.Filtered = append(c.explain.Filtered, juncture.FilteredView{ActionID: f.Arm.Arm.Action, CopyID: f.Arm.Arm.Copy, Why: f.Why})
+		}
+	}
+	arms := c.narrow(c.surface.Eligible(nil, facts, c.x, refused), refused)
+	if len(arms) == 0 {
+		// Randomised only with something to randomise over: not in the experiment this time.
+		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, juncture.DetailEmptyPool
+		return certain(d, c.surface.Default), nil, nil
+	}
+	d.Experiment = x.ID
+	switch d.Group {
+	case juncture.GroupHoldout:
+		d.Reason, d.Detail = juncture.ReasonSplit, juncture.DetailHoldout
+		return nil, nil, nil
+	case juncture.GroupBAU:
+		d.Reason = juncture.ReasonSplit
+		if c.surface.Default == nil {
+			d.Reason = juncture.ReasonDefault
+		}
+		return certain(d, c.surface.Default), nil, nil
+	}
+	v, err := c.e.vector(ctx, c.st, x, c.x, arms)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := v.p
+	if d.Group == juncture.GroupRandom {
+		p = make([]float64, len(arms))
+		for i := range p {
+			p[i] = 1 / float64(len(p))
+		}
+	}
+	d.Serial = c.e.nextSerial(c.now)
+	i := policy.Pick(p, c.e.uniform(d.Serial))
+	d.Reason, d.Probability, d.Version = juncture.ReasonSplit, p[i], v.version
+	if len(arms) == 1 {
+		d.Reason = juncture.ReasonTargeting
+	}
+	for k, a := range arms {
+		d.Ranking = append(d.Ranking, juncture.Ranked{Arm: a.ID, Probability: p[k]})
+	}
+	return arms[i], v, nil
+}
+
+// certain ranks the one arm that is served without a draw, nil for none.
+func certain(d *juncture.Decision, a *pool.Arm) *pool.Arm {
+	if a != nil {
+		d.Ranking = []juncture.Ranked{{Arm: a.ID, Probability: 1}}
+	}
+	return a
+}
+
+// narrow keeps the arms that candidates and excludedActions allow; it never adds one.
+func (c *call) narrow(arms []*pool.Arm, refused func(pool.Refusal)) []*pool.Arm {
+	r := c.r
+	if len(r.Candidates) == 0 && len(r.ExcludedActions) == 0 {
+		return arms
+	}
+	for _, id := range r.Candidates {
+		if c.surface.Live(id, "") == nil {
+			c.warn("candidates: %.80q is not live at this surface; never served", id)
+		}
+	}
+	kept := arms[:0]
+	for _, a := range arms {
+		switch {
+		case len(r.Candidates) > 0 && !slices.Contains(r.Candidates, a.Arm.Action):
+			if refused != nil {
+				refused(pool.Refusal{Arm: a, Why: "not among the candidates"})
+			}
+		case slices.Contains(r.ExcludedActions, a.Arm.Action):
+			if refused != nil {
+				refused(pool.Refusal{Arm: a, Why: "excluded by the call"})
+			}
+		default:
+			kept = append(kept, a)
+		}
+	}
+	return kept
+}
+
+// answer words a decision for the caller.
+func (c *call) answer(d *juncture.Decision, served *pool.Arm, v *vector) *juncture.ChooseAnswer {
+	a := &juncture.ChooseAnswer{
+		DecisionID: c.st.keyring.Sign(d.Claims), Products: []string{}, Probability: d.Probability, Ranking: []juncture.RankedView{},
+		Group: d.Group, Reason: d.Reason, ReasonDetail: d.Detail, PolicyVersion: d.Version, Active: !d.Deferred && !d.Ignored,
+		RewardUntil: d.Until, Warnings: c.warnings, Explanation: c.explain,
+		Intersection: juncture.IntersectionView{Key: d.Intersection.Key(), Tier: d.Intersection.Tier().String(),
+			Layers: make(map[string]juncture.LayerView, juncture.LayerCount)},
+	}
+	if a.Warnings == nil {
+		a.Warnings = []string{}
+	}
+	for i, view := range c.described.Views {
+		a.Intersection.Layers[juncture.Layer(i).String()] = view
+	}
+	if served != nil {
+		a.ActionID = &served.Arm.Action
+		a.Action = &juncture.ActionView{ID: served.Arm.Action, Version: served.Arm.ActionVersion, Type: served.Action.Type, Payload: served.Action.Payload}
+		if a.Action.Payload == nil {
+			a.Action.Payload = map[string]any{}
+		}
+		w := served.Copy
+		a.Copy = &juncture.CopyView{ID: w.ID, Version: served.Arm.CopyVersion, Headline: w.Headline, Body: w.Body, CTA: w.CTA}
+	}
+	for _, k := range d.Ranking {
+		arm := c.st.pool.Arms[k.Arm]
+		a.Ranking = append(a.Ranking, juncture.RankedView{ActionID: arm.Arm.Action, CopyID: arm.Arm.Copy, Probability: k.Probability})
+	}
+	slices.SortStableFunc(a.Ranking, func(p, q juncture.RankedView) int { return cmp.Compare(q.Probability, p.Probability) })
+	if v != nil && served != nil {
+		if i := slices.Index(v.arms, served.ID); i >= 0 {
+			a.Intersection.OwnEvidence, a.Intersection.Borrowed = v.own[i], v.borrow[i]
+		}
+		if rungs := d.Intersection.Rungs(); len(rungs) > 1 {
+			a.Intersection.BorrowedFrom = rungs[len(rungs)-2].Key()
+		} else {
+			a.Intersection.BorrowedFrom = "prior"
+		}
+	}
+	return a
+}

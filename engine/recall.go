@@ -1,0 +1,253 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/pool"
+)
+
+// identify finds the profile's first-seen id. Both ids together are an alias of the one that is known already, else of
+// the one that a decision was logged for first, else of the anonymous one.
+func (c *call) identify(ctx context.Context) error {
+	r := c.r
+	first := func(id string) (string, error) {
+		if id == "" {
+			return "", nil
+		}
+		if s, ok := c.e.shoppers.Get(id); ok {
+			return s, nil
+		}
+		merges := c.e.merges.Load()
+		s, err := c.e.d.Shoppers.Shopper(ctx, id)
+		if err != nil {
+			return "", fmt.Errorf("find shopper: %w", err)
+		}
+		c.e.shoppers.Add(id, s)
+		if c.e.merges.Load() != merges { // it may be an alias by now
+			c.e.shoppers.Remove(id)
+		}
+		return s, nil
+	}
+	known, err := first(r.ShopperID)
+	if err != nil {
+		return err
+	}
+	anonymous, err := first(r.AnonymousID)
+	if err != nil {
+		return err
+	}
+	switch {
+	case r.AnonymousID == "":
+		c.shopper = or(known, r.ShopperID)
+	case r.ShopperID == "":
+		c.shopper = or(anonymous, r.AnonymousID)
+	default:
+		if c.shopper = or(known, anonymous); c.shopper == "" {
+			if c.shopper, err = c.e.d.Shoppers.FirstSeen(ctx, r.ShopperID, r.AnonymousID); err != nil {
+				return fmt.Errorf("find shopper: %w", err)
+			}
+			c.shopper = or(c.shopper, r.AnonymousID)
+		}
+		if !c.logged {
+			return nil
+		}
+		for id, was := range map[string]string{r.ShopperID: known, r.AnonymousID: anonymous} {
+			if was == "" && id != "" {
+				c.aliases = append(c.aliases, juncture.Alias{ID: id, Shopper: c.shopper})
+			}
+		}
+	}
+	return nil
+}
+
+// forgetShoppers makes the next call read committed aliases from the store: of several for one id the first stands.
+func (e *Engine) forgetShoppers(aliases []juncture.Alias) {
+	if len(aliases) == 0 {
+		return
+	}
+	e.merges.Add(1) // before the removal: whoever read the store earlier sees it, and takes back what they added
+	for _, a := range aliases {
+		e.shoppers.Remove(a.ID)
+	}
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// hash16 hashes length-prefixed parts.
+func hash16(parts ...string) (out [16]byte) {
+	h := sha256.New()
+	for _, p := range parts {
+		fmt.Fprintf(h, "%d:", len(p))
+		h.Write([]byte(p))
+	}
+	copy(out[:], h.Sum(nil))
+	return out
+}
+
+// recallRequest returns the answer given before to the same requestId.
+func (c *call) recallRequest(ctx context.Context) (*juncture.ChooseAnswer, error) {
+	if c.r.RequestID == "" {
+		return nil, nil
+	}
+	body, err := json.Marshal(c.r)
+	if err != nil {
+		return nil, invalid("", "request cannot be hashed: %w", err)
+	}
+	c.requestID = &juncture.Memo{ID: hash16("request", c.who.KeyID, c.r.RequestID), Body: hash16(string(body)),
+		Expires: c.now.AddDate(0, 0, memoDays).UnixMilli()}
+	m, err := c.e.memo(ctx, c.requestID.ID, c.now)
+	if m == nil || err != nil {
+		return nil, err
+	}
+	return c.replayed(m)
+}
+
+func (c *call) replayed(m *juncture.Memo) (*juncture.ChooseAnswer, error) {
+	if m.Body != c.requestID.Body {
+		return nil, juncture.Errorf(juncture.CodeDecisionConflict, "requestId %.80q was used for another request", c.r.RequestID).
+			WithHint("a requestId names one request for 7 days").WithField("requestId")
+	}
+	return recalled(m, juncture.DetailReplay)
+}
+
+func recalled(m *juncture.Memo, detail juncture.Detail) (*juncture.ChooseAnswer, error) {
+	var a juncture.ChooseAnswer
+	if err := json.Unmarshal(m.Answer, &a); err != nil {
+		return nil, fmt.Errorf("stored answer: %w", err)
+	}
+	a.ReasonDetail = detail
+	return &a, nil
+}
+
+// memo finds a memo that has not expired, in memory or the store.
+func (e *Engine) memo(ctx context.Context, id [16]byte, now time.Time) (*juncture.Memo, error) {
+	m, ok := e.memos.Get(id)
+	if !ok {
+		var err error
+		if m, err = e.d.Shoppers.Memo(ctx, id); err != nil {
+			return nil, fmt.Errorf("find earlier answer: %w", err)
+		}
+		if m != nil {
+			e.memos.Add(id, m)
+		}
+	}
+	if m == nil || m.Expires <= now.UnixMilli() {
+		return nil, nil
+	}
+	return m, nil
+}
+
+// recallSticky returns the answer given before to this shopper in this session (or window), while its arm may still
+// be served.
+func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*juncture.ChooseAnswer, error) {
+	mode := x.Stickiness
+	if mode == "" && (c.surface.Channel == "onsite" || c.surface.Channel == "app") {
+		mode = juncture.StickySession
+	}
+	scope := c.r.SessionID
+	switch {
+	case !c.logged || c.alone || c.r.Preview != nil:
+		return nil, nil
+	case mode == juncture.StickySession && scope != "":
+	case mode == juncture.StickyWindow:
+		scope = ""
+	default:
+		return nil, nil
+	}
+	start := "shown" // what waits for its activation is no trial yet: it does not stand in for what is shown at once
+	if c.r.DeferActivation {
+		start = "deferred"
+	}
+	c.sticky = &juncture.Memo{ID: hash16("sticky", x.ID, c.shopper, mode, scope, start), Expires: c.now.Add(time.Duration(x.Goal.Window)).UnixMilli()}
+	m, err := c.e.memo(ctx, c.sticky.ID, c.now)
+	if m == nil || err != nil {
+		return nil, err
+	}
+	a, err := recalled(m, juncture.DetailSticky)
+	if err != nil {
+		return nil, err
+	}
+	if !c.stillServed(a, x) {
+		c.sticky.Replaces = m.Answer
+		return nil, nil
+	}
+	if c.requestID != nil {
+		c.requestID.Answer = m.Answer
+	}
+	return a, nil
+}
+
+// stillServed reports whether a sticky answer's arm is still the live version and eligible for this call.
+func (c *call) stillServed(a *juncture.ChooseAnswer, x *juncture.Experiment) bool {
+	if a.ActionID == nil {
+		return a.Group == juncture.GroupHoldout
+	}
+	arm := c.surface.Live(a.Action.ID, a.Copy.ID)
+	if arm == nil || arm.Arm.ActionVersion != a.Action.Version || arm.Arm.CopyVersion != a.Copy.Version {
+		return false
+	}
+	if a.Group == juncture.GroupBAU {
+		return c.surface.Default == arm
+	}
+	arms := c.narrow(c.surface.Eligible(nil, pool.NewFacts(c.x, c.surface.Channel, c.now, c.context), c.x, nil), nil)
+	return slices.Contains(arms, arm)
+}
+
+// memorize attaches the answer's memos to the write.
+func (c *call) memorize(a *juncture.ChooseAnswer) error {
+	if c.requestID == nil && (c.sticky == nil || a.Group == juncture.GroupNone) {
+		return nil
+	}
+	b, err := json.Marshal(a)
+	if err != nil {
+		return fmt.Errorf("keep answer: %w", err)
+	}
+	if c.requestID != nil {
+		c.requestID.Answer = b
+		c.write.Memos = append(c.write.Memos, *c.requestID)
+	}
+	if c.sticky != nil && a.Group != juncture.GroupNone {
+		c.sticky.Answer = b
+		c.write.Memos = append(c.write.Memos, *c.sticky)
+	}
+	return nil
+}
+
+// committed returns what the shopper is told after the commit: the answer, or the earlier one of the same request. retry
+// means that an earlier answer of the session was in the way and nothing was written: with that answer known, the call is
+// to be decided again.
+func (c *call) committed(a *juncture.ChooseAnswer) (_ *juncture.ChooseAnswer, retry bool, _ error) {
+	var m *juncture.Memo
+	switch {
+	case c.write != nil:
+		m = c.write.Recalled
+	case c.repeat != nil:
+		m = c.repeat.Recalled
+	}
+	if m == nil {
+		if c.write != nil {
+			for _, memo := range c.write.Memos {
+				memo.Replaces = nil // an answer is enough to keep
+				c.e.memos.Add(memo.ID, &memo)
+			}
+		}
+		return a, false, nil
+	}
+	c.e.memos.Add(m.ID, m)
+	if c.requestID != nil && m.ID == c.requestID.ID {
+		a, err := c.replayed(m)
+		return a, false, err
+	}
+	return nil, true, nil
+}
