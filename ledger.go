@@ -12,6 +12,8 @@ type Entry struct {
 	Outcomes    []*OutcomeWrite
 	Values      []LayerValue // request-layer values seen for the first time
 	Aliases     []Alias
+	Events      []*EventWrite
+	Quarantined []Quarantined
 	Memos       []*MemoWrite
 }
 
@@ -87,4 +89,41 @@ type LayerValue struct {
 type Alias struct {
 	ID      string
 	Shopper string
+}
+
+// EventWrite appends an event. The ledger finds whose it is: of ids that belong to two profiles it makes one, and the
+// profile that was seen first stands.
+type EventWrite struct {
+	Event       Event  // without Shopper
+	UserID      string // one of UserID and AnonymousID at least
+	AnonymousID string
+	PreviousID  string // of an alias: an id that is the same shopper
+	Received    time.Time
+	Raw         []byte
+
+	Duplicate bool // result: its message was in the log already; nothing was written
+	// Result: Event.Shopper.
+}
+
+// Quarantined is something that could not be taken.
+type Quarantined struct {
+	Reason  string // a short code: there are few
+	Message string
+	Example string // the beginning of what was sent
+	Count   int64
+	Latest  time.Time
+}
+
+// ProfileChange is one step of the events' log: an event of a shopper, or two profiles becoming one.
+type ProfileChange struct {
+	Serial     uint64
+	Event      *Event
+	From, Into string // of a merge
+}
+
+// ProfileRow is a profile as the store keeps it.
+type ProfileRow struct {
+	Shopper string
+	Body    []byte // nil: there is none
+	Marks   []Mark // how much of each node's events it holds; Seq is a serial
 }

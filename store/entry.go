@@ -14,7 +14,7 @@ import (
 // statements of the writer, prepared once.
 type statements struct {
 	decision, memo, memoForget, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
-	value, alias *sqlx.Stmt
+	value, alias, message, event, aliasRead, aliasSeen, firstDecision *sqlx.Stmt
 }
 
 const outcomeColumns = `serial, event, outcome_id, adjusts, value, minor, currency, at, received, status`
@@ -39,6 +39,11 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		{&s.outcomesAll, `SELECT ` + outcomeColumns + ` FROM outcomes WHERE serial = ?`},
 		{&s.outcomeStatus, `UPDATE outcomes SET status = ? WHERE serial = ? AND event = ? AND outcome_id = ?`},
 		{&s.value, `INSERT INTO layer_values (layer, value) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+		{&s.message, `INSERT INTO messages (hash, received) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+		{&s.event, `INSERT INTO events (serial, at, received, kind, name, shopper, body, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.aliasRead, `SELECT shopper, first_seen FROM aliases WHERE id = ?`},
+		{&s.aliasSeen, `INSERT INTO aliases (id, shopper, first_seen) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&s.firstDecision, `SELECT at FROM decisions WHERE shopper = ? ORDER BY serial LIMIT 1`},
 		{&s.alias, `INSERT INTO aliases (id, shopper) VALUES (?, ?) ON CONFLICT DO NOTHING`},
 	} {
 		stmt, err := db.PreparexContext(ctx, p.sql)
@@ -53,7 +58,8 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 func (s *statements) close() error {
 	var errs []error
 	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoForget, s.memoRead, s.activation, s.activationRead, s.outcome,
-		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value, s.alias} {
+		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value, s.alias,
+		s.message, s.event, s.aliasRead, s.aliasSeen, s.firstDecision} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
@@ -72,6 +78,16 @@ func (t *turn) entry(e *juncture.Entry) error {
 	}
 	for _, a := range e.Aliases {
 		if _, err := t.tx.Stmtx(s.alias).Exec(a.ID, a.Shopper); err != nil {
+			return err
+		}
+	}
+	for _, w := range e.Events {
+		if err := t.event(w); err != nil {
+			return err
+		}
+	}
+	for _, q := range e.Quarantined {
+		if err := t.quarantine(q); err != nil {
 			return err
 		}
 	}

@@ -196,7 +196,7 @@ func (db *DB) decisions(ctx context.Context, where string, args ...any) ([]Store
 
 // Touches returns a shopper's latest decisions, the last written first, at most limit.
 func (db *DB) Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error) {
-	return db.touches(ctx, `WHERE d.shopper = ? ORDER BY d.serial DESC LIMIT ?`, shopper, limit)
+	return db.touches(ctx, `WHERE d.shopper IN (`+sameShopper+`) ORDER BY d.serial DESC LIMIT ?`, shopper, shopper, limit)
 }
 
 func (db *DB) touches(ctx context.Context, where string, args ...any) ([]juncture.Touch, error) {
@@ -291,6 +291,6 @@ func (db *DB) OutcomesOf(ctx context.Context, serials []uint64) (map[uint64][]ju
 
 // Credited returns the decisions of a shopper that hold an outcome of this event and id.
 func (db *DB) Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error) {
-	return db.touches(ctx, `WHERE d.shopper = ? AND EXISTS (SELECT 1 FROM outcomes o WHERE o.serial = d.serial
-		AND o.event = ? AND o.outcome_id = ?) ORDER BY d.serial DESC`, shopper, event, outcomeID)
+	return db.touches(ctx, `WHERE d.shopper IN (`+sameShopper+`) AND EXISTS (SELECT 1 FROM outcomes o WHERE o.serial = d.serial
+		AND o.event = ? AND o.outcome_id = ?) ORDER BY d.serial DESC`, shopper, shopper, event, outcomeID)
 }

@@ -35,6 +35,8 @@ type WriterOptions struct {
 	Queue int    // entries that may wait; 0 means 8192. One more is refused with CodeUnavailable
 	Batch int    // entries in one transaction; 0 means 1000
 	Now   func() time.Time
+	// Profiles follows the events; nil means that nobody does.
+	Profiles ProfileFolder
 }
 
 // WriterStats count what a writer did since it started.
@@ -47,13 +49,15 @@ type WriterStats struct {
 // Writer is a node's one writer of the ledger: it takes whatever is waiting into one transaction, commits, folds the
 // deltas into memory and then releases the waiters.
 type Writer struct {
-	lock   io.Closer // no other process writes as this node
-	db     *sqlx.DB
-	intact func() error // of the file, before each transaction
-	folder Folder
-	o      WriterOptions
-	seq    int64 // of the last commit that had deltas; only the goroutine touches it
-	stmts  statements
+	lock      io.Closer // no other process writes as this node
+	db        *sqlx.DB
+	intact    func() error // of the file, before each transaction
+	folder    Folder
+	profiles  ProfileFolder // nil: nobody follows the events
+	lastEvent uint64        // serial of the last event or merge; only the goroutine touches it
+	o         WriterOptions
+	seq       int64 // of the last commit that had deltas; only the goroutine touches it
+	stmts     statements
 
 	queue chan *request
 	done  chan struct{}
@@ -88,8 +92,11 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 	if err != nil {
 		return nil, err
 	}
-	w := &Writer{lock: lock, db: db.ledger, intact: db.intact, folder: folder, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
+	w := &Writer{lock: lock, db: db.ledger, intact: db.intact, folder: folder, profiles: o.Profiles, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
 	if err := w.db.GetContext(ctx, &w.seq, `SELECT coalesce(max(seq), 0) FROM deltas WHERE node = ?`, o.Node); err != nil {
+		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
+	}
+	if w.lastEvent, err = lastEvent(ctx, w.db, o.Node); err != nil {
 		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
 	}
 	if err := w.stmts.prepare(ctx, w.db); err != nil {
@@ -192,6 +199,9 @@ func (w *Writer) run() {
 		if w.folder.Crowded() {
 			w.relieve()
 		}
+		if w.profiles != nil && w.profiles.CrowdedProfiles() {
+			w.relieveProfiles()
+		}
 	}
 }
 
@@ -221,7 +231,7 @@ func (w *Writer) commit(batch []*request) {
 		return
 	}
 	start := time.Now()
-	t := turn{w: w, index: map[juncture.TallyKey]int{}}
+	t := turn{w: w, events: w.lastEvent, index: map[juncture.TallyKey]int{}}
 	err := t.run(live)
 	took := time.Since(start)
 	if err != nil {
@@ -230,6 +240,10 @@ func (w *Writer) commit(batch []*request) {
 		if len(t.deltas) > 0 {
 			w.seq++
 			w.folder.Fold(w.o.Node, w.seq, t.deltas)
+		}
+		w.lastEvent = t.events
+		if len(t.changes) > 0 && w.profiles != nil {
+			w.profiles.FoldProfiles(t.changes)
 		}
 		for _, r := range live {
 			if r.after != nil {
@@ -298,6 +312,9 @@ type turn struct {
 	tx     *sqlx.Tx
 	deltas []juncture.Delta
 	index  map[juncture.TallyKey]int
+
+	events  uint64 // serial of the last event or merge
+	changes []juncture.ProfileChange
 }
 
 func (t *turn) add(d juncture.Delta) {

@@ -13,7 +13,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		run  func(t *testing.T, open func(t *testing.T) *store.DB)
 	}{
 		{"Catalog", catalog}, {"Secrets", secrets}, {"People", people}, {"Ledger", ledger}, {"Memos", memos}, {"Shoppers", shoppers},
-		{"Writer", writer}, {"Outcomes", outcomes}, {"Checkpoint", checkpoint}, {"Export", export},
+		{"Writer", writer}, {"Outcomes", outcomes}, {"Checkpoint", checkpoint}, {"Export", export}, {"Events", events},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open) })
 	}

@@ -1,0 +1,332 @@
+package store
+
+import (
+	"context"
+	"crypto/sha256"
+	"database/sql"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/juncture/juncture"
+)
+
+// ProfileFolder is memory that follows the events. Its methods are called on the writer's goroutine, between commits.
+type ProfileFolder interface {
+	// FoldProfiles takes what one commit added, in order. It must not fail: the commit is done.
+	FoldProfiles(changes []juncture.ProfileChange)
+	// DirtyProfiles names the profiles that changed since they were last clean.
+	DirtyProfiles() []string
+	// ProfileRows returns those of them that are still dirty, as they are now.
+	ProfileRows(shoppers []string) []juncture.ProfileRow
+	// CleanProfiles says that the store holds these as ProfileRows gave them.
+	CleanProfiles(shoppers []string)
+	// CrowdedProfiles reports whether more are dirty than memory is meant to hold.
+	CrowdedProfiles() bool
+}
+
+// event writes one event, with the merge that its ids may call for.
+func (t *turn) event(w *juncture.EventWrite) error {
+	w.Duplicate = false
+	res, err := t.tx.Stmtx(t.w.stmts.message).Exec(messageHash(w.Event.ID), ms(w.Received))
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		w.Duplicate = true
+		return err
+	}
+	ids := make([]string, 0, 3)
+	for _, id := range []string{w.AnonymousID, w.UserID, w.PreviousID} {
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return fmt.Errorf("event %.80q has no id of a shopper", w.Event.ID)
+	}
+	if w.Event.Shopper, err = t.unite(ids, w.Event.At); err != nil {
+		return err
+	}
+	body, err := json.Marshal(w.Event)
+	if err != nil {
+		return err
+	}
+	serial := t.nextEvent()
+	if _, err := t.tx.Stmtx(t.w.stmts.event).Exec(int64(serial), ms(w.Event.At), ms(w.Received), w.Event.Kind, w.Event.Name,
+		w.Event.Shopper, body, w.Raw); err != nil {
+		return err
+	}
+	e := w.Event
+	t.changes = append(t.changes, juncture.ProfileChange{Serial: serial, Event: &e})
+	return nil
+}
+
+func messageHash(id string) int64 {
+	sum := sha256.Sum256([]byte(id))
+	return int64(binary.BigEndian.Uint64(sum[:]))
+}
+
+func (t *turn) nextEvent() uint64 {
+	t.events++
+	return t.events
+}
+
+// unite returns the one profile behind all the ids, the one seen first. Ids that are new become its aliases; other
+// profiles become part of it.
+func (t *turn) unite(ids []string, seen time.Time) (string, error) {
+	type found struct {
+		shopper string
+		first   int64
+	}
+	known := map[string]found{}
+	stands := found{}
+	for _, id := range ids {
+		var f found
+		err := t.tx.Stmtx(t.w.stmts.aliasRead).QueryRow(id).Scan(&f.shopper, &f.first)
+		if errors.Is(err, sql.ErrNoRows) {
+			if len(ids) == 1 {
+				continue
+			}
+			// An id that decisions were made for is somebody too.
+			err = t.tx.Stmtx(t.w.stmts.firstDecision).QueryRow(id).Scan(&f.first)
+			if errors.Is(err, sql.ErrNoRows) {
+				continue
+			}
+			if err == nil {
+				f.shopper = id
+				_, err = t.tx.Stmtx(t.w.stmts.aliasSeen).Exec(id, id, f.first)
+			}
+		}
+		if err != nil {
+			return "", err
+		}
+		known[id] = f
+		if stands.shopper == "" || f.first < stands.first || f.first == stands.first && f.shopper < stands.shopper {
+			stands = f
+		}
+	}
+	if stands.shopper == "" {
+		stands = found{ids[0], ms(seen)}
+	}
+	for _, id := range ids {
+		f, ok := known[id]
+		switch {
+		case !ok:
+			if _, err := t.tx.Stmtx(t.w.stmts.aliasSeen).Exec(id, stands.shopper, stands.first); err != nil {
+				return "", err
+			}
+		case f.shopper != stands.shopper:
+			if err := t.merge(f.shopper, stands.shopper, stands.first, seen); err != nil {
+				return "", err
+			}
+			for other, o := range known {
+				if o.shopper == f.shopper {
+					known[other] = stands
+				}
+			}
+		}
+	}
+	return stands.shopper, nil
+}
+
+func (t *turn) merge(from, into string, first int64, at time.Time) error {
+	serial := t.nextEvent()
+	for _, q := range []struct {
+		sql  string
+		args []any
+	}{
+		{`UPDATE aliases SET shopper = ?, first_seen = ? WHERE shopper = ?`, []any{into, first, from}},
+		{`INSERT INTO merges (serial, at, from_shopper, into_shopper) VALUES (?, ?, ?, ?)`, []any{int64(serial), ms(at), from, into}},
+	} {
+		if _, err := t.tx.Exec(q.sql, q.args...); err != nil {
+			return err
+		}
+	}
+	t.changes = append(t.changes, juncture.ProfileChange{Serial: serial, From: from, Into: into})
+	return nil
+}
+
+func (t *turn) quarantine(q juncture.Quarantined) error {
+	_, err := t.tx.Exec(`INSERT INTO quarantine (reason, count, latest, message, example) VALUES (?, 1, ?, ?, ?)
+		ON CONFLICT (reason) DO UPDATE SET count = quarantine.count + 1, latest = excluded.latest, message = excluded.message,
+		example = excluded.example`, q.Reason, ms(q.Latest), q.Message, q.Example)
+	return err
+}
+
+// Quarantine returns what could not be taken, by reason.
+func (db *DB) Quarantine(ctx context.Context) ([]juncture.Quarantined, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT reason, count, latest, message, example FROM quarantine ORDER BY count DESC, reason`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []juncture.Quarantined
+	for rows.Next() {
+		var q juncture.Quarantined
+		var latest int64
+		if err := rows.Scan(&q.Reason, &q.Count, &latest, &q.Message, &q.Example); err != nil {
+			return nil, err
+		}
+		q.Latest = fromMS(latest)
+		out = append(out, q)
+	}
+	return out, rows.Err()
+}
+
+// Profile reads a shopper's profile; an empty row where there is none.
+func (db *DB) Profile(ctx context.Context, shopper string) (juncture.ProfileRow, error) {
+	r := juncture.ProfileRow{Shopper: shopper}
+	var marks []byte
+	err := db.read.QueryRowContext(ctx, `SELECT body, marks FROM profiles WHERE shopper = ?`, shopper).Scan(&r.Body, &marks)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	_, r.Marks, err = decodeCell(marks)
+	return r, err
+}
+
+// RestoreProfiles calls f for every event and merge after the profiles' watermarks, in each node's order.
+func (db *DB) RestoreProfiles(ctx context.Context, f func(juncture.ProfileChange) error) error {
+	rows, err := db.read.QueryContext(ctx, `SELECT serial, body, '', '' FROM events
+		WHERE serial > coalesce((SELECT w.serial FROM profile_watermarks w WHERE w.node = events.serial >> 53), 0)
+		UNION ALL SELECT serial, NULL, from_shopper, into_shopper FROM merges
+		WHERE serial > coalesce((SELECT w.serial FROM profile_watermarks w WHERE w.node = merges.serial >> 53), 0)
+		ORDER BY 1`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c juncture.ProfileChange
+		var serial int64
+		var body []byte
+		if err := rows.Scan(&serial, &body, &c.From, &c.Into); err != nil {
+			return err
+		}
+		c.Serial = uint64(serial)
+		if body != nil {
+			c.Event = &juncture.Event{}
+			if err := json.Unmarshal(body, c.Event); err != nil {
+				return fmt.Errorf("event %d: %w", serial, err)
+			}
+		}
+		if err := f(c); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// EventsOf returns a shopper's latest events, newest first, at most limit, from all profiles that became theirs.
+func (db *DB) EventsOf(ctx context.Context, shopper string, limit int) ([]juncture.Event, error) {
+	rows, err := db.read.QueryContext(ctx, `SELECT body FROM events WHERE shopper IN (`+sameShopper+`) ORDER BY serial DESC LIMIT ?`, shopper, shopper, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var out []juncture.Event
+	for rows.Next() {
+		var body []byte
+		var e juncture.Event
+		if err := rows.Scan(&body); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(body, &e); err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+	}
+	return out, rows.Err()
+}
+
+// sameShopper are all ids that rows of a shopper may bear: their own, and of those that became part of them, directly
+// or through others. Its two arguments are the shopper.
+const sameShopper = `WITH RECURSIVE same (id) AS (SELECT ? UNION SELECT m.from_shopper FROM merges m JOIN same ON m.into_shopper = same.id)
+	SELECT id FROM same WHERE id <> '' AND ? <> ''`
+
+// profileChunk bounds how long one turn of a checkpoint keeps requests waiting.
+const profileChunk = 500
+
+// CheckpointProfiles writes every profile that is dirty when it begins, in turns between commits, and then the
+// watermark before which start-up need not look. It returns how many it wrote.
+func (w *Writer) CheckpointProfiles(ctx context.Context) (int, error) {
+	if w.profiles == nil {
+		return 0, nil
+	}
+	var start uint64
+	var dirty []string
+	begin := &request{ctx: ctx, err: make(chan error, 1), do: func(*sqlx.Tx) error {
+		start, dirty = w.lastEvent, w.profiles.DirtyProfiles()
+		return nil
+	}}
+	if err := w.send(begin); err != nil {
+		return 0, err
+	}
+	for i := 0; i < len(dirty); i += profileChunk {
+		if err := w.send(w.writeProfiles(ctx, dirty[i:min(i+profileChunk, len(dirty))])); err != nil {
+			return 0, err
+		}
+	}
+	if len(dirty) == 0 {
+		return 0, nil
+	}
+	return len(dirty), w.send(&request{ctx: ctx, err: make(chan error, 1), do: func(tx *sqlx.Tx) error {
+		// Profiles that became part of others are not needed once no merge can have to be folded again.
+		if _, err := tx.Exec(`DELETE FROM profiles WHERE shopper IN (SELECT from_shopper FROM merges WHERE serial <= ? AND
+			serial > coalesce((SELECT serial FROM profile_watermarks WHERE node = ?), 0))`, int64(start), w.o.Node); err != nil {
+			return err
+		}
+		_, err := tx.Exec(`INSERT INTO profile_watermarks (node, serial) VALUES (?, ?)
+			ON CONFLICT (node) DO UPDATE SET serial = excluded.serial`, w.o.Node, int64(start))
+		return err
+	}})
+}
+
+// writeProfiles is a request that writes profiles as they are on its turn.
+func (w *Writer) writeProfiles(ctx context.Context, shoppers []string) *request {
+	return &request{ctx: ctx, err: make(chan error, 1), after: func() { w.profiles.CleanProfiles(shoppers) }, do: func(tx *sqlx.Tx) error {
+		for _, r := range w.profiles.ProfileRows(shoppers) {
+			if _, err := tx.Exec(`INSERT INTO profiles (shopper, body, marks) VALUES (?, ?, ?)
+				ON CONFLICT (shopper) DO UPDATE SET body = excluded.body, marks = excluded.marks`, r.Shopper, r.Body, encodeCell(nil, r.Marks)); err != nil {
+				return err
+			}
+		}
+		return nil
+	}}
+}
+
+// relieveProfiles writes profiles, between two commits, until memory is no longer crowded.
+func (w *Writer) relieveProfiles() {
+	dirty := w.profiles.DirtyProfiles()
+	for i := 0; i < len(dirty) && w.profiles.CrowdedProfiles(); i += profileChunk {
+		r := w.writeProfiles(context.Background(), dirty[i:min(i+profileChunk, len(dirty))])
+		w.commit([]*request{r})
+		if err := <-r.err; err != nil {
+			return // requests are refused for the same reason soon enough
+		}
+	}
+}
+
+// lastEvent is the highest serial of a node's events and merges; before the first, the number that they count from.
+func lastEvent(ctx context.Context, db *sqlx.DB, node uint16) (uint64, error) {
+	low := int64(node) << juncture.NodeShift
+	high := low | (1<<juncture.NodeShift - 1)
+	last := low
+	for _, q := range []string{`SELECT coalesce(max(serial), 0) FROM events WHERE serial BETWEEN ? AND ?`,
+		`SELECT coalesce(max(serial), 0) FROM merges WHERE serial BETWEEN ? AND ?`} {
+		var n int64
+		if err := db.GetContext(ctx, &n, q, low, high); err != nil {
+			return 0, err
+		}
+		last = max(last, n)
+	}
+	return uint64(last), nil
+}
