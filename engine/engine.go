@@ -44,6 +44,7 @@ type ShopperStore interface {
 type Limits struct {
 	Cells    int // tallies kept beside those not yet checkpointed; 0 means 200,000
 	Vectors  int // cached probability vectors; 0 means 50,000
+	Profiles int // shoppers whose profile is kept beside those not yet written; 0 means 50,000
 	Memos    int // answers kept for repeats; 0 means 4,096
 	Shoppers int // ids whose first-seen id is kept; 0 means 100,000
 }
@@ -52,7 +53,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		v *int
 		n int
-	}{{&l.Cells, 200_000}, {&l.Vectors, 50_000}, {&l.Memos, 4_096}, {&l.Shoppers, 100_000}} {
+	}{{&l.Cells, 200_000}, {&l.Vectors, 50_000}, {&l.Profiles, 50_000}, {&l.Memos, 4_096}, {&l.Shoppers, 100_000}} {
 		if *d.v <= 0 {
 			*d.v = d.n
 		}

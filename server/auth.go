@@ -76,25 +76,40 @@ func (k *keyring) find(ctx context.Context, secret string) (access.Key, error) {
 // auth lets a request through whose key has the scope.
 func (s *Server) auth(scope access.Scope) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		scheme, secret, _ := strings.Cut(c.GetHeader("Authorization"), " ")
-		if !strings.EqualFold(scheme, "Bearer") {
-			secret = ""
-		}
-		key, err := s.keys.find(c.Request.Context(), strings.TrimSpace(secret))
-		if err == nil {
-			err = key.Allows(scope, c.GetHeader("Origin"))
-		}
-		if err == nil && key.Publishable {
-			allowOrigin(c)
-			err = s.limits.allow(key.ID, c.ClientIP(), s.o.Now())
-		}
-		if err != nil {
+		if err := s.authorise(c, bearer(c), scope); err != nil {
 			s.fail(c, err)
 			return
 		}
-		c.Set(callerKey, engine.Caller{KeyID: key.ID, Admin: !key.Publishable && key.Allows(access.ScopeAdmin, "") == nil})
 		c.Next()
 	}
+}
+
+// bearer is the secret of the Authorization header, "" for none.
+func bearer(c *gin.Context) string {
+	scheme, secret, _ := strings.Cut(c.GetHeader("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return ""
+	}
+	return strings.TrimSpace(secret)
+}
+
+// authorise checks that a key has the scope, and notes the caller.
+func (s *Server) authorise(c *gin.Context, secret string, scope access.Scope) error {
+	key, err := s.keys.find(c.Request.Context(), secret)
+	if err != nil {
+		return err
+	}
+	if err := key.Allows(scope, c.GetHeader("Origin")); err != nil {
+		return err
+	}
+	if key.Publishable {
+		allowOrigin(c)
+		if err := s.limits.allow(key.ID, c.ClientIP(), s.o.Now()); err != nil {
+			return err
+		}
+	}
+	c.Set(callerKey, engine.Caller{KeyID: key.ID, Admin: !key.Publishable && key.Allows(access.ScopeAdmin, "") == nil})
+	return nil
 }
 
 func allowOrigin(c *gin.Context) {

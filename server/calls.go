@@ -19,12 +19,16 @@ func body(c *gin.Context, limit int) ([]byte, error) {
 	if c.Request.ContentLength > int64(limit) {
 		return nil, juncture.Errorf(juncture.CodeTooLarge, "the body is larger than %d bytes", limit)
 	}
+	readBy(c)
+	return intake.ReadBody(c.Request.Body, limit)
+}
+
+// readBy makes a sender that stops in the middle of its body be answered within the request's deadline. What has no
+// connection, such as a test's recorder, cannot stop there.
+func readBy(c *gin.Context) {
 	if until, ok := c.Request.Context().Deadline(); ok {
-		// A sender that stops in the middle of its body is answered within the request's deadline. What has no connection,
-		// such as a test's recorder, cannot stop there.
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(until)
 	}
-	return intake.ReadBody(c.Request.Body, limit)
 }
 
 func (s *Server) postChoose(c *gin.Context) {

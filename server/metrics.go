@@ -13,6 +13,8 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 
+	events, quarantined prometheus.Counter
+
 	mu     sync.RWMutex
 	routes map[routeStatus]child // children are kept: looking one up by labels costs more than counting
 }
@@ -35,7 +37,9 @@ func newMetrics(r *prometheus.Registry) *metrics {
 			Help: "Time to answer an HTTP request.", Buckets: prometheus.ExponentialBuckets(0.00025, 2, 16)}, []string{"route"}),
 		routes: map[routeStatus]child{},
 	}
-	r.MustRegister(m.requests, m.seconds)
+	m.events = prometheus.NewCounter(prometheus.CounterOpts{Name: "juncture_events_total", Help: "Events taken, repeats included."})
+	m.quarantined = prometheus.NewCounter(prometheus.CounterOpts{Name: "juncture_events_quarantined_total", Help: "Events that could not be taken."})
+	r.MustRegister(m.requests, m.seconds, m.events, m.quarantined)
 	return m
 }
 

@@ -29,6 +29,7 @@ type Engine interface {
 	ChooseBatch(ctx context.Context, now time.Time, who engine.Caller, rs []*juncture.ChooseRequest) []engine.Result[juncture.ChooseAnswer]
 	Activate(ctx context.Context, now time.Time, r *juncture.ActivateRequest) (*juncture.ActivateAnswer, error)
 	RewardBatch(ctx context.Context, now time.Time, rs []*juncture.RewardRequest) []engine.Result[juncture.RewardAnswer]
+	Ingest(ctx context.Context, now time.Time, in []engine.Incoming, broken []juncture.Quarantined) (engine.Taken, error)
 }
 
 // Reports answers what the control plane reads.
@@ -156,6 +157,10 @@ func (s *Server) routes() {
 	} {
 		r.POST(path, s.auth(h.scope), h.f)
 		r.OPTIONS(path, s.preflight)
+	}
+	for _, call := range trackingCalls() {
+		r.POST("/v1/"+call, s.postTracking(call))
+		r.OPTIONS("/v1/"+call, s.preflight)
 	}
 	api := r.Group("/api/v1", s.auth(access.ScopeRead))
 	api.GET("/store", s.getStore)

@@ -44,6 +44,10 @@ func (f failing) ChooseBatch(_ context.Context, _ time.Time, _ engine.Caller, rs
 	return out
 }
 
+func (f failing) Ingest(context.Context, time.Time, []engine.Incoming, []juncture.Quarantined) (engine.Taken, error) {
+	return engine.Taken{}, f.err
+}
+
 func (f failing) Activate(context.Context, time.Time, *juncture.ActivateRequest) (*juncture.ActivateAnswer, error) {
 	return nil, f.err
 }

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"context"
+	"time"
+
+	"github.com/juncture/juncture"
+)
+
+// Incoming is one event to take, with the ids of its shopper.
+type Incoming struct {
+	Event       juncture.Event // without Shopper
+	UserID      string
+	AnonymousID string
+	PreviousID  string // of an alias
+	Raw         []byte // as sent, less personal data
+}
+
+// Taken says what became of a batch of events.
+type Taken struct {
+	Accepted, Duplicates int
+}
+
+// Ingest appends events, and counts what could not be taken, in one commit; it returns once all is durable and folded
+// into the profiles. A message that is in the log already changes nothing. The error is CodeUnavailable.
+func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broken []juncture.Quarantined) (Taken, error) {
+	entry := &juncture.Entry{Quarantined: broken}
+	for _, i := range in {
+		entry.Events = append(entry.Events, &juncture.EventWrite{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID,
+			PreviousID: i.PreviousID, Raw: i.Raw, Received: now})
+	}
+	var t Taken
+	if len(entry.Events)+len(broken) == 0 {
+		return t, nil
+	}
+	if err := e.d.Ledger.Commit(ctx, entry); err != nil {
+		return t, err
+	}
+	for _, w := range entry.Events {
+		if w.Duplicate {
+			t.Duplicates++
+			continue
+		}
+		t.Accepted++
+		e.identified(w)
+	}
+	return t, nil
+}
+
+// identified makes later calls find the shopper that an event's ids turned out to be.
+func (e *Engine) identified(w *juncture.EventWrite) {
+	for _, id := range []string{w.UserID, w.AnonymousID, w.PreviousID} {
+		known, ok := e.shoppers.Peek(id)
+		if id == "" || !ok || known == w.Event.Shopper {
+			continue
+		}
+		e.merges.Add(1) // before the removal, as in forgetShoppers
+		if known == "" {
+			e.shoppers.Remove(id)
+			continue
+		}
+		e.shoppers.Purge() // profiles became one: other ids of the one that is gone may be cached too
+		return
+	}
+}

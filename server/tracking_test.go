@@ -1,0 +1,127 @@
+package server_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/internal/testkit"
+)
+
+func zipped(t *testing.T, s string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	if _, err := z.Write([]byte(s)); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func basic(user string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":")) }
+
+func TestTrackingTakesWhatTrackersSend(t *testing.T) {
+	t.Parallel()
+	s := open(t, testkit.Declaration())
+	s.newKey("events", "events")
+	s.newKey("events page", "events", shop)
+	key := s.keys["events"]
+	one := func(id, rest string) string {
+		return fmt.Sprintf(`{"type":"track","event":"Product Viewed","anonymousId":"ann","messageId":%q,"properties":{"product_id":"p1","category":"Dresses"}%s}`, id, rest)
+	}
+	for _, x := range []struct {
+		name, path, body string
+		header           []string
+		status, events   int // events of ann in the log afterwards
+	}{
+		{"Bearer, a batch", "/v1/batch", `{"batch":[` + one("m1", "") + `,` + one("m2", "") + `]}`, []string{"Authorization", "Bearer " + key}, 200, 2},
+		{"the same again", "/v1/b", `{"batch":[` + one("m1", "") + `,` + one("m2", "") + `]}`, []string{"Authorization", basic(key)}, 200, 2},
+		{"Basic, as plain text", "/v1/track", one("m3", ""), []string{"Authorization", basic(key), "Content-Type", "text/plain"}, 200, 3},
+		{"the key in the body, as a form", "/v1/t", one("m4", `,"writeKey":"`+key+`"`), []string{"Authorization", "", "Content-Type", "application/x-www-form-urlencoded"}, 200, 4},
+		{"gzip", "/v1/t", zipped(t, one("m5", "")), []string{"Authorization", basic(key), "Content-Encoding", "gzip"}, 200, 5},
+		{"a browser", "/v1/t", one("m6", ""), []string{"Authorization", basic(s.keys["events page"]), "Origin", shop}, 200, 6},
+		{"one bad among good", "/v1/batch", `{"batch":[{"type":"dance"},` + one("m7", "") + `,5]}`, []string{"Authorization", basic(key)}, 200, 7},
+		{"consent denied", "/v1/t", one("m8", `,"context":{"consent":{"categoryPreferences":{"advertising":false,"analytics":false,"functional":false}}}`), []string{"Authorization", basic(key)}, 200, 7},
+		{"no key", "/v1/t", one("m9", ""), []string{"Authorization", ""}, 401, 7},
+		{"a key without the scope", "/v1/t", one("m9", ""), []string{"Authorization", basic(s.keys["choose,reward"])}, 403, 7},
+		{"another page", "/v1/t", one("m9", ""), []string{"Authorization", basic(s.keys["events page"]), "Origin", "https://evil.example"}, 403, 7},
+		{"not JSON", "/v1/t", `{"type":`, []string{"Authorization", basic(key)}, 400, 7},
+		{"not gzip", "/v1/t", `{}`, []string{"Authorization", basic(key), "Content-Encoding", "gzip"}, 400, 7},
+		{"another encoding", "/v1/t", `{}`, []string{"Authorization", basic(key), "Content-Encoding", "br"}, 400, 7},
+		{"too large", "/v1/batch", strings.Repeat(" ", 501<<10), []string{"Authorization", basic(key)}, 413, 7},
+		{"a bomb", "/v1/batch", zipped(t, strings.Repeat(" ", 50<<20)), []string{"Authorization", basic(key), "Content-Encoding", "gzip"}, 413, 7},
+	} {
+		r := s.call("POST", x.path, x.body, headers(x.header...))
+		if r.status != x.status || x.status == 200 && string(r.body) != `{"success":true}` {
+			t.Errorf("%s: %d %s", x.name, r.status, r.body)
+		}
+		found, err := s.DB.EventsOf(t.Context(), "ann", 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) != x.events {
+			t.Errorf("%s: %d events are in the log, want %d", x.name, len(found), x.events)
+		}
+	}
+	broken, err := s.DB.Quarantine(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[string]int64{}
+	for _, q := range broken {
+		count[q.Reason] = q.Count
+	}
+	if len(count) != 2 || count["unknown_type"] != 1 || count["not_an_object"] != 1 {
+		t.Errorf("quarantined: %v", count)
+	}
+}
+
+func TestIdentifyMakesOneShopperOfTwoIds(t *testing.T) {
+	t.Parallel()
+	s := open(t, testkit.Declaration())
+	s.newKey("events", "events")
+	track := func(body string) {
+		t.Helper()
+		if r := s.call("POST", "/v1/batch", `{"batch":[`+body+`]}`, headers("Authorization", basic(s.keys["events"]))); r.status != 200 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+	}
+	track(`{"type":"page","anonymousId":"phone","messageId":"1"}`)
+	s.Clock.Advance(time.Minute)
+	track(`{"type":"page","anonymousId":"laptop","messageId":"2"}`)
+	before := s.choose(juncture.ChooseRequest{AnonymousID: "laptop"})
+	track(`{"type":"identify","userId":"ada","anonymousId":"phone","messageId":"3"}`)
+	track(`{"type":"identify","userId":"ada","anonymousId":"laptop","messageId":"4"}`)
+	for _, id := range []string{"phone", "ada", "laptop"} {
+		if got, err := s.DB.Shopper(t.Context(), id); err != nil || got != "phone" {
+			t.Errorf("%s is %q, %v", id, got, err)
+		}
+	}
+	groups := map[juncture.Group]bool{}
+	for _, r := range []juncture.ChooseRequest{{ShopperID: "ada"}, {AnonymousID: "phone"}, {AnonymousID: "laptop"}, {ShopperID: "ada", AnonymousID: "laptop"}} {
+		groups[s.choose(r).Group] = true
+	}
+	if len(groups) != 1 {
+		t.Errorf("one shopper is in the groups %v", groups)
+	}
+	// An order told by the shopper's id is credited to what was shown on the laptop, too, before it was known whose it is.
+	a, code := s.reward(juncture.RewardRequest{ShopperID: "ada", OutcomeID: "o"})
+	if code != "" || len(a.AttributedTo) != 1 {
+		t.Fatalf("%+v, %s", a, code)
+	}
+	found, err := s.DB.Touches(t.Context(), "phone", 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) != 5 {
+		t.Errorf("%d decisions are theirs, want 5 with %s", len(found), before.DecisionID)
+	}
+}
