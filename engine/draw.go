@@ -20,9 +20,13 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		if err := c.identify(ctx); err != nil {
 			return nil, err
 		}
-		c.described = layers.Compose(c.st.pool.Declaration.Layers, r.Layers, c.e.values)
+		derived, err := c.derive(ctx)
+		if err != nil {
+			return nil, err
+		}
+		c.described = layers.Compose(c.st.pool.Declaration.Layers, r.Layers, derived, c.e.values)
 	} else {
-		c.described = layers.Compose(nil, nil, c.e.values)
+		c.described = layers.Compose(nil, nil, nil, c.e.values)
 		for i := range c.described.Views {
 			c.described.Views[i].Reason = "the shopper denied personalisation"
 		}
@@ -59,6 +63,19 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	}
 	c.write = &juncture.DecisionWrite{Decision: d, SigningKey: c.st.keyring.SignerID()}
 	return c.answer(&d, served, v), nil
+}
+
+// derive describes the shopper from what they did, nil where no layer of the store is derived.
+func (c *call) derive(ctx context.Context) (*layers.Described, error) {
+	if c.e.d.Profiles == nil || !c.st.derives {
+		return nil, nil
+	}
+	p, _, err := c.e.d.Profiles.Profile(ctx, c.shopper)
+	if err != nil {
+		return nil, err
+	}
+	d := layers.Describe(&p, c.now, layers.Settings{})
+	return &d, nil
 }
 
 // draw fills the decision's group, probability and ranking and returns the arm to serve, nil for none.

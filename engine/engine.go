@@ -44,7 +44,7 @@ type ShopperStore interface {
 type Limits struct {
 	Cells    int // tallies kept beside those not yet checkpointed; 0 means 200,000
 	Vectors  int // cached probability vectors; 0 means 50,000
-	Profiles int // shoppers whose profile is kept beside those not yet written; 0 means 50,000
+	Profiles int // shoppers whose profile is kept beside those not yet written; 0 means 20,000
 	Memos    int // answers kept for repeats; 0 means 4,096
 	Shoppers int // ids whose first-seen id is kept; 0 means 100,000
 }
@@ -53,7 +53,7 @@ func (l Limits) withDefaults() Limits {
 	for _, d := range []struct {
 		v *int
 		n int
-	}{{&l.Cells, 200_000}, {&l.Vectors, 50_000}, {&l.Profiles, 50_000}, {&l.Memos, 4_096}, {&l.Shoppers, 100_000}} {
+	}{{&l.Cells, 200_000}, {&l.Vectors, 50_000}, {&l.Profiles, 20_000}, {&l.Memos, 4_096}, {&l.Shoppers, 100_000}} {
 		if *d.v <= 0 {
 			*d.v = d.n
 		}
@@ -73,6 +73,7 @@ type Deps struct {
 	Config   ConfigStore
 	Shoppers ShopperStore
 	Tallies  *Tallies
+	Profiles *Profiles                                  // nil: derived layers are unknown
 	Secrets  func(ctx context.Context) (Secrets, error) // read again when the configuration changes
 	Node     uint16                                     // 0 means 1
 	Limits   Limits
@@ -105,6 +106,7 @@ type state struct {
 	pool     *pool.Snapshot
 	keyring  *juncture.Keyring
 	group    []byte
+	derives  bool                     // some layer is derived from events
 	policies map[string]policy.Policy // by experiment
 }
 
@@ -188,6 +190,9 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 		return nil, fmt.Errorf("read secrets: %w", err)
 	}
 	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, policies: map[string]policy.Policy{}}
+	for _, l := range juncture.Layers() {
+		s.derives = s.derives || snapshot.Declaration.Layers[l.String()].Source != juncture.SourceRequest
+	}
 	for id, x := range snapshot.Experiments {
 		if s.policies[id], err = policy.New(x.Policy); err != nil {
 			return nil, err

@@ -64,10 +64,10 @@ type Described struct {
 	Warnings     []string
 }
 
-// Compose makes the intersection of a call from the layers that the caller sent, as the store's settings allow. A
-// derived layer is unknown: nothing is known of the shopper. A value that is malformed, or one too many, makes its layer
-// unknown with a warning; it is never an error.
-func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValues, values *Values) Described {
+// Compose makes the intersection of a call from the layers that the caller sent and those derived from the shopper's
+// events, as the store's settings say; without derived ones (nil) they are unknown. A value that is malformed, or one too
+// many, makes its layer unknown with a warning; it is never an error.
+func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValues, derived *Described, values *Values) Described {
 	var d Described
 	for i, value := range sent.Values() {
 		l := juncture.Layer(i)
@@ -76,6 +76,9 @@ func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValu
 		switch {
 		case s.Source != juncture.SourceRequest:
 			view.Reason = "nothing observed of this shopper"
+			if derived != nil {
+				view = derived.Views[l]
+			}
 			if value != "" {
 				d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: this store derives the layer; the value sent was not used", l))
 			}

@@ -20,13 +20,14 @@ import (
 
 // node is one running Juncture without its HTTP side: database, writer, memory and engine, and the jobs that keep them.
 type node struct {
-	db      *store.DB
-	tallies *engine.Tallies
-	writer  *store.Writer
-	engine  *engine.Engine
-	log     *slog.Logger
-	stop    context.CancelFunc
-	jobs    sync.WaitGroup
+	db       *store.DB
+	tallies  *engine.Tallies
+	profiles *engine.Profiles
+	writer   *store.Writer
+	engine   *engine.Engine
+	log      *slog.Logger
+	stop     context.CancelFunc
+	jobs     sync.WaitGroup
 }
 
 // startNode opens and wires everything; close undoes it. clock is what background jobs take for now.
@@ -51,12 +52,16 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	if err != nil {
 		return nil, err
 	}
-	writer, err := store.NewWriter(ctx, db, tallies, store.WriterOptions{Node: a.Node, Queue: a.Queue, Now: clock})
+	profiles, err := engine.NewProfiles(ctx, db, a.Profiles)
+	if err != nil {
+		return nil, err
+	}
+	writer, err := store.NewWriter(ctx, db, tallies, store.WriterOptions{Node: a.Node, Queue: a.Queue, Now: clock, Profiles: profiles})
 	if err != nil {
 		return nil, err
 	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -69,7 +74,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	n := &node{db: db, tallies: tallies, writer: writer, engine: e, log: log}
+	n := &node{db: db, tallies: tallies, profiles: profiles, writer: writer, engine: e, log: log}
 	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stop = stop
 	n.jobs.Go(func() { n.keep(jobs, a.Checkpoint, clock) })
@@ -89,12 +94,16 @@ func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.
 		case <-t.C:
 		}
 		dirty, _ := n.tallies.Size()
-		if dirty == 0 || dirty < mostDirty && time.Since(last) < every {
+		waiting, _ := n.profiles.Size()
+		if dirty += waiting; dirty == 0 || dirty < mostDirty && time.Since(last) < every {
 			continue
 		}
 		last = time.Now()
 		if _, err := n.writer.Checkpoint(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("checkpoint", "error", err)
+		}
+		if _, err := n.writer.CheckpointProfiles(ctx); err != nil && ctx.Err() == nil {
+			n.log.Error("write profiles", "error", err)
 		}
 		if _, err := n.db.PurgeMemos(ctx, clock().UnixMilli(), 10_000); err != nil && ctx.Err() == nil {
 			n.log.Error("purge expired answers", "error", err)
@@ -110,6 +119,9 @@ func (n *node) ready(ctx context.Context) error {
 	if err := n.tallies.Err(); err != nil {
 		return fmt.Errorf("memory no longer follows the ledger: %w", err)
 	}
+	if err := n.profiles.Err(); err != nil {
+		return fmt.Errorf("profiles no longer follow the events: %w", err)
+	}
 	return n.db.Ping(ctx)
 }
 
@@ -118,7 +130,8 @@ func (n *node) close() error {
 	n.stop()
 	n.jobs.Wait()
 	_, err := n.writer.Checkpoint(context.Background())
-	return errors.Join(err, n.writer.Close(), n.db.Close())
+	_, wrote := n.writer.CheckpointProfiles(context.Background())
+	return errors.Join(err, wrote, n.writer.Close(), n.db.Close())
 }
 
 // collect registers the node's figures.
@@ -138,6 +151,8 @@ func (n *node) collect(r *prometheus.Registry) {
 	gauge("ledger_commit_seconds", "Duration of the last commit.", func() float64 { return stats().LastCommit.Seconds() })
 	gauge("cells_dirty", "Cells that wait for the checkpoint.", func() float64 { d, _ := n.tallies.Size(); return float64(d) })
 	gauge("cells_cached", "Cells kept from the checkpoint.", func() float64 { _, c := n.tallies.Size(); return float64(c) })
+	gauge("profiles_dirty", "Profiles that wait to be written.", func() float64 { d, _ := n.profiles.Size(); return float64(d) })
+	gauge("profiles_cached", "Profiles kept beside those.", func() float64 { _, c := n.profiles.Size(); return float64(c) })
 	counter("vectors_computed_total", "Probability vectors computed.", func() float64 { return float64(n.engine.Stats().Vectors.Load()) })
 	counter("vectors_cached_total", "Probability vectors taken from the cache.", func() float64 { return float64(n.engine.Stats().VectorHits.Load()) })
 	counter("policy_failures_total", "Choices made uniformly because the policy failed.", func() float64 { return float64(n.engine.Stats().PolicyFailures.Load()) })

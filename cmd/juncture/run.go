@@ -37,6 +37,7 @@ type settings struct {
 	Queue      int           `env:"QUEUE" yaml:"queue"`
 	Cells      int           `env:"CELLS" yaml:"cells"`
 	Vectors    int           `env:"VECTORS" yaml:"vectors"`
+	Profiles   int           `env:"PROFILES" yaml:"profiles"`
 	Rate       int           `env:"RATE" yaml:"rate"`
 	TLS        bool          `env:"TLS" yaml:"tls"`
 	Dev        bool          `env:"DEV" yaml:"dev"`
@@ -46,7 +47,7 @@ type settings struct {
 
 func defaults() settings {
 	return settings{Addr: "127.0.0.1:8080", DB: "juncture-data/juncture.db", Node: 1, Log: "info", Deadline: 10 * time.Second,
-		Checkpoint: 30 * time.Second, Drain: time.Second, Queue: 8192, Cells: 200_000, Vectors: 50_000, Rate: 20}
+		Checkpoint: 30 * time.Second, Drain: time.Second, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Rate: 20}
 }
 
 // app is one run of the program.
@@ -102,7 +103,8 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"log": func() { s.Log = flagged.Log }, "deadline": func() { s.Deadline = flagged.Deadline },
 		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "drain": func() { s.Drain = flagged.Drain }, "queue": func() { s.Queue = flagged.Queue },
 		"cells": func() { s.Cells = flagged.Cells }, "vectors": func() { s.Vectors = flagged.Vectors },
-		"rate": func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
+		"profiles": func() { s.Profiles = flagged.Profiles },
+		"rate":     func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
 		"test-clock": func() { s.TestClock = flagged.TestClock }, "seed": func() { s.Seed = flagged.Seed },
 	} {
 		if fl := cmd.Flags().Lookup(name); fl != nil && fl.Changed {

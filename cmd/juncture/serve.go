@@ -28,6 +28,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.IntVar(&a.Queue, "queue", a.Queue, "writes that may wait before requests are refused (JUNCTURE_QUEUE)")
 	f.IntVar(&a.Cells, "cells", a.Cells, "tallies kept in memory (JUNCTURE_CELLS)")
 	f.IntVar(&a.Vectors, "vectors", a.Vectors, "probability vectors kept in memory (JUNCTURE_VECTORS)")
+	f.IntVar(&a.Profiles, "profiles", a.Profiles, "profiles kept in memory, and as many more that wait to be written (JUNCTURE_PROFILES)")
 	f.IntVar(&a.Rate, "rate", a.Rate, "requests a second that one address may make with a publishable key (JUNCTURE_RATE)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
 	f.BoolVar(&a.Dev, "dev", a.Dev, "allow what only tests may do (JUNCTURE_DEV)")

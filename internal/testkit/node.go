@@ -22,11 +22,12 @@ type Node struct {
 	options store.Options
 	between func(engine.ShopperStore) engine.ShopperStore
 
-	DB      *store.DB
-	Tallies *engine.Tallies
-	Writer  *store.Writer
-	Engine  *engine.Engine
-	Clock   *Clock
+	DB       *store.DB
+	Tallies  *engine.Tallies
+	Profiles *engine.Profiles
+	Writer   *store.Writer
+	Engine   *engine.Engine
+	Clock    *Clock
 }
 
 // NodeOptions of Start. The zero value is what most tests want.
@@ -67,13 +68,15 @@ func (n *Node) open() {
 	check()
 	n.Tallies, err = engine.NewTallies(ctx, n.DB, 1000)
 	check()
-	n.Writer, err = store.NewWriter(ctx, n.DB, n.Tallies, store.WriterOptions{Now: n.Clock.Now})
+	n.Profiles, err = engine.NewProfiles(ctx, n.DB, 1000)
+	check()
+	n.Writer, err = store.NewWriter(ctx, n.DB, n.Tallies, store.WriterOptions{Now: n.Clock.Now, Profiles: n.Profiles})
 	check()
 	var shoppers engine.ShopperStore = n.DB
 	if n.between != nil {
 		shoppers = n.between(n.DB)
 	}
-	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Tallies: n.Tallies,
+	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Tallies: n.Tallies, Profiles: n.Profiles,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())
 			if err != nil {

@@ -1,0 +1,173 @@
+package layers_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers"
+)
+
+func TestCodecRoundTrip(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		p := folded(anyEvents(t, rapid.IntRange(0, 150).Draw(t, "events"), allKinds(), anySpan(t)))
+		var q layers.Profile
+		if err := q.UnmarshalBinary(encoded(p)); err != nil {
+			t.Fatal(err)
+		}
+		same(t, "read back", p, &q)
+		if q.Shopper != p.Shopper || q.Counts != p.Counts || !q.FirstSeen().Equal(p.FirstSeen()) || !q.LastSeen().Equal(p.LastSeen()) {
+			t.Fatalf("%+v became %+v", p, q)
+		}
+		e := juncture.Event{ID: "next", Kind: juncture.EventProductViewed, At: p.LastSeen().Add(time.Minute)}
+		p.Fold(e)
+		q.Fold(e)
+		same(t, "read back and folded on", p, &q)
+	})
+}
+
+func TestCodecRefuses(t *testing.T) {
+	p := folded(ordinary(100))
+	good := encoded(p)
+	for n := range good {
+		var q layers.Profile
+		if err := q.UnmarshalBinary(good[:n]); err == nil {
+			t.Fatalf("%d of %d bytes are taken for a profile", n, len(good))
+		}
+	}
+	for what, b := range map[string][]byte{"one byte too many": append(slices.Clone(good), 0), "another version": append([]byte{9}, good[1:]...)} {
+		var q layers.Profile
+		if err := q.UnmarshalBinary(b); err == nil {
+			t.Errorf("%s is taken for a profile", what)
+		}
+	}
+}
+
+// What is decoded is a profile: it can be read, folded on and encoded again, and is no larger than one may be.
+func FuzzProfile(f *testing.F) {
+	f.Add([]byte{})
+	for _, n := range []int{0, 1, 10, 64, 200} {
+		f.Add(encoded(folded(ordinary(n))))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var p layers.Profile
+		if err := p.UnmarshalBinary(b); err != nil {
+			return
+		}
+		for _, at := range []time.Time{{}, day0(), p.LastSeen().AddDate(1, 0, 0)} {
+			for _, v := range layers.Describe(&p, at, layers.Settings{}).Views {
+				if !juncture.ValidLayerValue(v.Value) || !(v.Confidence >= 0 && v.Confidence <= 1) {
+					t.Fatalf("%+v", v)
+				}
+			}
+		}
+		again := encoded(&p)
+		var q layers.Profile
+		if err := q.UnmarshalBinary(again); err != nil {
+			t.Fatalf("what was encoded is not read: %v", err)
+		}
+		if !bytes.Equal(encoded(&q), again) || p.Size() > layers.MaxProfileBytes {
+			t.Fatalf("%d bytes; encoded twice: equal %v", p.Size(), bytes.Equal(encoded(&q), again))
+		}
+		for i := range 3 {
+			q.Fold(juncture.Event{ID: fmt.Sprint("f", i), Kind: juncture.EventKind(4 + 5*i), At: day0(), Order: "o"})
+		}
+		m := layers.Merge(p, q)
+		if m.Size() > layers.MaxProfileBytes {
+			t.Fatalf("merged: %d bytes", m.Size())
+		}
+	})
+}
+
+// ordinary is a shopper who comes every other day, looks at some products and now and then buys one.
+func ordinary(n int) []juncture.Event {
+	out := make([]juncture.Event, n)
+	for i := range out {
+		visit := i / 8
+		e := juncture.Event{ID: fmt.Sprintf("0192f3a1-7c5e-7000-8000-%012d", i), Shopper: "shopper-17", Session: fmt.Sprintf("session-%d", visit),
+			At: day0().AddDate(0, 0, 2*visit).Add(time.Duration(i%8) * time.Minute), Kind: juncture.EventProductViewed}
+		switch i % 8 {
+		case 0:
+			e.Kind = juncture.EventListViewed
+		case 5:
+			e.Kind = juncture.EventProductAdded
+		case 6:
+			e.Kind = juncture.EventCheckoutStarted
+		case 7:
+			e.Kind, e.Order, e.Value = juncture.EventOrderCompleted, fmt.Sprint("order-", visit), 4900
+		}
+		product := fmt.Sprint("product-", i*31%97)
+		e.Category = fmt.Sprint("category-", i*31%97%7)
+		e.Lines = []juncture.Line{{Product: product, Category: e.Category, Quantity: 1, Price: 4900}}
+		out[i] = e
+	}
+	return out
+}
+
+func BenchmarkProfile(b *testing.B) {
+	for _, n := range []int{8, 64, 500} {
+		events := ordinary(n)
+		p := folded(events)
+		now := p.LastSeen().Add(2 * time.Hour)
+		b.Run(fmt.Sprintf("fold-in-order/after-%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			more := ordinary(n + 4096)[n:]
+			q := p.Clone()
+			for i := 0; b.Loop(); i++ {
+				if i%len(more) == 0 {
+					b.StopTimer()
+					q = p.Clone()
+					b.StartTimer()
+				}
+				q.Fold(more[i%len(more)])
+			}
+		})
+		b.Run(fmt.Sprintf("describe/after-%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				layers.Describe(p, now, layers.Settings{})
+			}
+		})
+		b.Run(fmt.Sprintf("encode/after-%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				encoded(p)
+			}
+			b.ReportMetric(float64(len(encoded(p))), "encoded-B")
+			b.ReportMetric(float64(p.Size()), "memory-B")
+		})
+		b.Run(fmt.Sprintf("decode/after-%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			data := encoded(p)
+			for b.Loop() {
+				var q layers.Profile
+				if err := q.UnmarshalBinary(data); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+	events := ordinary(200)
+	b.Run("fold-late", func(b *testing.B) { // the worst: the oldest of a full ring
+		b.ReportAllocs()
+		p := folded(events)
+		q := p.Clone()
+		for i := 0; b.Loop(); i++ {
+			e := events[140]
+			e.ID = fmt.Sprint("late-", i)
+			q.Fold(e)
+		}
+	})
+	b.Run("merge", func(b *testing.B) {
+		b.ReportAllocs()
+		x, y := folded(events[:100]), folded(events[100:])
+		for b.Loop() {
+			layers.Merge(*x, *y)
+		}
+	})
+}
