@@ -188,3 +188,30 @@ type ProblemView struct {
 	Hint      string `json:"hint,omitempty"`
 	Field     string `json:"field,omitempty"`
 }
+
+// ProfileView is a shopper as GET /api/v1/profiles/{id} tells. Its names are those that customer data platforms use.
+type ProfileView struct {
+	CustomerID         string               `json:"customer_id"` // the first-seen id
+	Currency           string               `json:"currency"`
+	LifetimeValue      float64              `json:"lifetime_value"` // of the orders that count, less refunds
+	LastPurchase       *time.Time           `json:"last_purchase"`  // null: none
+	PurchaseCount      int64                `json:"purchase_count"`
+	AverageOrderValue  float64              `json:"average_order_value"`
+	ProductCategories  []string             `json:"product_categories"` // of the latest events, most seen first
+	Segment            string               `json:"segment"`            // the intersection's key
+	Layers             map[string]LayerView `json:"layers"`
+	Posture            string               `json:"posture"`
+	PredictedChurnRisk *float64             `json:"predicted_churn_risk"` // of no order in 90 days; null without an order
+	NextBestAction     *string              `json:"next_best_action"`     // at the first surface with a running experiment
+	NextBestActions    []NextBestAction     `json:"next_best_actions"`
+	FirstSeen          time.Time            `json:"first_seen"`
+	LastEngagement     time.Time            `json:"last_engagement"`
+	Consent            string               `json:"consent"` // granted, denied or unknown
+}
+
+// NextBestAction is what the policy would most probably show at a surface now.
+type NextBestAction struct {
+	Surface     string  `json:"surface"`
+	ActionID    string  `json:"actionId"`
+	Probability float64 `json:"probability"`
+}

@@ -55,6 +55,20 @@ func (s *Server) getStore(c *gin.Context) {
 	s.json(c, v)
 }
 
+func (s *Server) getProfile(c *gin.Context) {
+	now, err := s.now(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	p, err := s.reports.Profile(c.Request.Context(), c.Param("id"), now)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, p)
+}
+
 func (s *Server) getExperiments(c *gin.Context) {
 	p, err := s.reports.Declared(c.Request.Context())
 	if err != nil {

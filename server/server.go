@@ -36,6 +36,7 @@ type Engine interface {
 type Reports interface {
 	Declared(ctx context.Context) (*pool.Snapshot, error)
 	Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error)
+	Profile(ctx context.Context, id string, now time.Time) (*juncture.ProfileView, error)
 }
 
 // Keys finds API keys.
@@ -164,6 +165,7 @@ func (s *Server) routes() {
 	}
 	api := r.Group("/api/v1", s.auth(access.ScopeRead))
 	api.GET("/store", s.getStore)
+	api.GET("/profiles/:id", s.getProfile)
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -123,5 +124,44 @@ func TestIdentifyMakesOneShopperOfTwoIds(t *testing.T) {
 	}
 	if len(found) != 5 {
 		t.Errorf("%d decisions are theirs, want 5 with %s", len(found), before.DecisionID)
+	}
+}
+
+func TestAProfileReadsWhatEventsSay(t *testing.T) {
+	t.Parallel()
+	d := testkit.Declaration()
+	d.Layers["moment"] = juncture.LayerSetting{Source: juncture.SourceDerived}
+	s := open(t, d)
+	s.newKey("events", "events")
+	if r := s.call("GET", "/api/v1/profiles/ann", "", headers("Authorization", "Bearer "+s.keys["read"])); r.status != 404 || r.problem.ErrorCode != juncture.CodeNotFound {
+		t.Errorf("nobody is %d %s", r.status, r.body)
+	}
+	track := func(body string) {
+		t.Helper()
+		if r := s.call("POST", "/v1/batch", `{"batch":[`+body+`]}`, headers("Authorization", basic(s.keys["events"]))); r.status != 200 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+		s.Clock.Advance(time.Minute)
+	}
+	order := func(id string, total int) string {
+		return fmt.Sprintf(`{"type":"track","event":"Order Completed","userId":"ann","messageId":%q,"properties":{"order_id":%q,"total":%d,"currency":"GBP","products":[{"product_id":"p","category":"Dresses"}]}}`, id, id, total)
+	}
+	track(order("o1", 50) + "," + order("o2", 70))
+	track(`{"type":"track","event":"Order Refunded","userId":"ann","messageId":"r","properties":{"order_id":"o1","total":20,"currency":"GBP"}}`)
+	r := s.call("GET", "/api/v1/profiles/ann", "", headers("Authorization", "Bearer "+s.keys["read"]))
+	var p juncture.ProfileView
+	if err := json.Unmarshal(r.body, &p); err != nil {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	// 50 + 70 - 20 = 100 over two orders.
+	if p.CustomerID != "ann" || p.PurchaseCount != 2 || p.LifetimeValue != 100 || p.AverageOrderValue != 50 || p.LastPurchase == nil ||
+		p.PredictedChurnRisk == nil || len(p.ProductCategories) != 1 || p.ProductCategories[0] != "dresses" {
+		t.Errorf("%s", r.body)
+	}
+	if x, err := juncture.ParseIntersection(p.Segment); err != nil || x.Axis(juncture.Moment, 0) != "returning" || x.Axis(juncture.Moment, 1) != "freshly-converted" {
+		t.Errorf("segment %s, %v", p.Segment, err)
+	}
+	if a := s.choose(juncture.ChooseRequest{ShopperID: "ann"}); a.Intersection.Key != p.Segment || p.NextBestAction == nil {
+		t.Errorf("chosen at %s, profile says %s and %v", a.Intersection.Key, p.Segment, p.NextBestAction)
 	}
 }

@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers"
+	"github.com/juncture/juncture/pool"
+)
+
+// mostCategories bounds the categories of a profile's view.
+const mostCategories = 20
+
+// Profile describes a shopper to people and programs. id is any of the shopper's. The error is CodeNotFound where
+// nothing was ever observed of them.
+func (e *Engine) Profile(ctx context.Context, id string, now time.Time) (*juncture.ProfileView, error) {
+	st, err := e.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	shopper, err := e.d.Shoppers.Shopper(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("find shopper: %w", err)
+	}
+	p, ok, err := e.d.Profiles.Profile(ctx, or(shopper, id))
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, juncture.Errorf(juncture.CodeNotFound, "nothing was observed of %.80q", id).WithHint("events come in at /v1/batch")
+	}
+	described := layers.Describe(&p, now, layers.Settings{})
+	d := layers.Compose(st.pool.Declaration.Layers, nil, &described, e.values)
+	m := &p.Head.Moment
+	count := m.Orders()
+	currency := st.pool.Declaration.Store.Currency
+	unit := math.Pow10(juncture.MinorDigits(currency))
+	v := &juncture.ProfileView{CustomerID: p.Shopper, Currency: currency, LifetimeValue: float64(m.LifetimeValue()) / unit, PurchaseCount: int64(count),
+		FirstSeen: p.FirstSeen(), LastEngagement: p.LastSeen(), ProductCategories: categories(&p), Segment: d.Intersection.Key(),
+		Layers: make(map[string]juncture.LayerView, juncture.LayerCount), Posture: string(layers.Posture(&p, now)),
+		NextBestActions: []juncture.NextBestAction{}, Consent: "unknown"}
+	if last, ok := m.LastOrder(); ok {
+		v.LastPurchase = &last
+	}
+	if count > 0 {
+		v.AverageOrderValue = v.LifetimeValue / float64(count)
+	}
+	if risk, ok := layers.ChurnRisk(&p, now, layers.Settings{}); ok {
+		v.PredictedChurnRisk = &risk
+	}
+	for i, view := range d.Views {
+		v.Layers[juncture.Layer(i).String()] = view
+	}
+	return v, e.nextBest(ctx, st, v, d.Intersection, now)
+}
+
+// categories of the latest events, most often seen first.
+func categories(p *layers.Profile) []string {
+	seen := map[string]int{}
+	out := []string{}
+	for i := range p.Ring {
+		r := &p.Ring[i]
+		named := []string{r.Category}
+		for _, l := range r.Lines {
+			if !slices.Contains(named, l.Category) {
+				named = append(named, l.Category)
+			}
+		}
+		for _, c := range named {
+			if c == "" {
+				continue
+			}
+			if seen[c]++; seen[c] == 1 {
+				out = append(out, c)
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b string) int { return seen[b] - seen[a] })
+	return out[:min(len(out), mostCategories)]
+}
+
+// nextBest names, for each running experiment, the action that the policy would most probably show the shopper now.
+func (e *Engine) nextBest(ctx context.Context, st *state, v *juncture.ProfileView, x juncture.Intersection, now time.Time) error {
+	for _, declared := range st.pool.Declaration.Surfaces {
+		at := st.pool.Surfaces[declared.ID]
+		experiment := at.Experiment(now)
+		if experiment == nil {
+			continue
+		}
+		here := x.Ceiling(at.CeilingTier())
+		arms := at.Eligible(nil, pool.NewFacts(here, at.Channel, now, nil), here, func(pool.Refusal) {})
+		if len(arms) == 0 {
+			continue
+		}
+		vector, err := e.vector(ctx, st, experiment, here, arms)
+		if err != nil {
+			return err
+		}
+		byAction, best := map[string]float64{}, ""
+		for i, a := range arms {
+			byAction[a.Arm.Action] += vector.p[i]
+			if best == "" || byAction[a.Arm.Action] > byAction[best] {
+				best = a.Arm.Action
+			}
+		}
+		v.NextBestActions = append(v.NextBestActions, juncture.NextBestAction{Surface: declared.ID, ActionID: best, Probability: min(1, byAction[best])})
+	}
+	if len(v.NextBestActions) > 0 {
+		v.NextBestAction = &v.NextBestActions[0].ActionID
+	}
+	return nil
+}
