@@ -160,9 +160,7 @@ func (c *catalogue) object(b []byte, line int) bool {
 			if key == "attributes" || key == "attrs" {
 				for a := range t.each(m) {
 					inner := string(t.b[t.nodes[a].key:t.nodes[a].keyEnd])
-					if columnOf(plain(inner)) != colIgnored {
-						g.attr(attrName(inner), t.text(a))
-					}
+					g.describe(inner, t.text(a))
 				}
 			}
 		case '[':

@@ -156,7 +156,8 @@ func (g *goods) set(key, head, cell string) {
 		g.tags = append(g.tags, cell)
 	case colAttr:
 		if name, _, ok := strings.Cut(head, "(product.metafields."); ok {
-			head, cell = name, strings.ReplaceAll(cell, "; ", ", ")
+			g.describe(name, strings.ReplaceAll(cell, "; ", ", "))
+			return
 		}
 		if _, err := strconv.ParseFloat(cell, 64); err == nil && key != "size" || cell == "true" || cell == "false" {
 			return // counts, codes and switches
@@ -166,6 +167,19 @@ func (g *goods) set(key, head, cell string) {
 		if g.said[k] == "" {
 			g.said[k] = cell
 		}
+	}
+}
+
+// describe keeps what an attribute says under its usual name: Color is colour, and gender is department. Names that are
+// columns of another meaning, or denied, are left out.
+func (g *goods) describe(name, value string) {
+	switch k := columnOf(plain(name)); k {
+	case colColour:
+		g.attr("colour", value)
+	case colDepartment:
+		g.attr("department", value)
+	case colAttr, colYear:
+		g.attr(attrName(name), value)
 	}
 }
 

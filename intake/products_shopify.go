@@ -84,20 +84,10 @@ func (s *shopify) finish() (juncture.Product, error) {
 			}
 			joined += ", " + v
 		}
-		if key := plain(s.names[i]); key != "" && key != "title" && joined != "" {
-			name := attrName(s.names[i])
-			switch columnOf(key) {
-			case colColour:
-				name = "colour"
-			case colDepartment:
-				name = "department"
-			case colIgnored:
-				name = ""
-			}
-			s.attrs.attr(name, joined[2:])
+		if plain(s.names[i]) != "title" && joined != "" { // "Title: Default Title" is Shopify's word for no options
+			s.attrs.describe(s.names[i], joined[2:])
 		}
 	}
-	s.attrs.attr("colour", s.attrs.said[colColour])
 	s.attrs.attr("department", s.attrs.said[colDepartment])
 	s.attrs.category(&p)
 	p.Title = firstOf(s.title, p.Category, p.ID)

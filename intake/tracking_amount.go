@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -60,9 +61,11 @@ func parseAmount(s string, digits int) (minor int64, currency string, ok bool) {
 	if m, ok := minorOf(s, digits); ok {
 		return m, "", true
 	}
-	if f, err := strconv.ParseFloat(s, 64); err == nil && strings.ContainsAny(s, "eE") {
-		f = math.Round(f * math.Pow10(digits))
-		return int64(f), "", math.Abs(f) <= float64(maxAmount)
+	if f, err := strconv.ParseFloat(s, 64); (err == nil || errors.Is(err, strconv.ErrRange)) && strings.ContainsAny(s, "eE") {
+		if f = math.Round(f * math.Pow10(digits)); math.Abs(f) <= float64(maxAmount) {
+			return int64(f), "", true
+		}
+		return 0, "", false
 	}
 	var b, letters strings.Builder
 	for i, r := range s {

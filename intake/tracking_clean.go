@@ -134,15 +134,24 @@ func personal(key []byte) bool {
 
 // mailAt returns where the first e-mail address of a text begins to show: its @, or %40 in an address; -1 for none.
 func mailAt(s []byte) int {
+	if bytes.IndexByte(s, '@') < 0 && bytes.IndexByte(s, '%') < 0 {
+		return -1
+	}
+	plain, coded := -1, -1 // where the next ones are, looked for once
 	for from := 0; ; {
-		at, width := bytes.IndexByte(s[from:], '@'), 1
-		if coded := bytes.Index(s[from:], []byte("%40")); coded >= 0 && (at < 0 || coded < at) {
+		if plain < from {
+			plain = next(s, from, "@")
+		}
+		if coded < from {
+			coded = next(s, from, "%40")
+		}
+		at, width := plain, 1
+		if coded < at {
 			at, width = coded, 3
 		}
-		if at < 0 {
+		if at == len(s) {
 			return -1
 		}
-		at += from
 		if at > 0 && localPart(s[at-1]) {
 			host := s[at+width:]
 			end := 0
@@ -155,6 +164,14 @@ func mailAt(s []byte) int {
 		}
 		from = at + width
 	}
+}
+
+// next is where what begins in s at from or after, len(s) for nowhere.
+func next(s []byte, from int, what string) int {
+	if i := bytes.Index(s[from:], []byte(what)); i >= 0 {
+		return from + i
+	}
+	return len(s)
 }
 
 func localPart(c byte) bool { return alphanumeric(c) || strings.IndexByte("._%+-'", c) >= 0 }

@@ -216,6 +216,29 @@ not json
 	}
 }
 
+// Bodies made to be slow cost no more than others of their length.
+func TestHostileBodiesAreCheap(t *testing.T) {
+	for name, value := range map[string]string{
+		"ats":         `"` + strings.Repeat("a@", 240_000) + `"`,
+		"coded ats":   `"` + strings.Repeat("a%40", 120_000) + `"`,
+		"half a mail": `"` + strings.Repeat("a@b-", 120_000) + `"`,
+		"escapes":     `"` + strings.Repeat(`\\u`, 160_000) + `"`,
+		"numbers":     `[` + strings.Repeat("0,", 240_000) + `0]`,
+		"ranges":      `[` + strings.Repeat("1e999,", 80_000) + `0]`,
+		"keys":        `{` + strings.Repeat(`"email":1,`, 48_000) + `"a":1}`,
+		"deep":        strings.Repeat(`[`, 200) + strings.Repeat(`]`, 200),
+	} {
+		start := time.Now()
+		got, err := ParseTracking("batch", []byte(`{"batch":[{"type":"track","userId":"u","event":"x","properties":{"a":`+value+`}},{}]}`), live())
+		if err != nil || len(got.Items) != 2 || got.Items[0].Broken == nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if took := time.Since(start); took > 2*time.Second { // a few ms; seconds when a step goes over the rest each time
+			t.Errorf("%s took %v", name, took)
+		}
+	}
+}
+
 func benchBatch() []byte {
 	var b strings.Builder
 	b.WriteString(`{"writeKey":"k","sentAt":"2026-11-20T09:29:59Z","batch":[`)
