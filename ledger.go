@@ -14,6 +14,7 @@ type Entry struct {
 	Aliases     []Alias
 	Events      []*EventWrite
 	Quarantined []Quarantined
+	Committed   func() // run by the writer after the commit, also when its caller has gone; nil: nothing
 	Memos       []*MemoWrite
 }
 
@@ -61,6 +62,12 @@ type ActivationWrite struct {
 
 // OutcomeWrite appends an outcome.
 type OutcomeWrite struct {
+	// Shopper is set where the outcome came for a shopper, with an id of its own: should another decision of theirs hold
+	// it already, nothing is written and Elsewhere says so. Mine are the decisions that it is credited to together.
+	Shopper string
+	Mine    []uint64
+
+	Elsewhere bool // result
 	Claims   Claims
 	Outcome  Outcome
 	Whole    bool // an adjustment of all that is left

@@ -186,11 +186,16 @@ func (s Settlement) Until() time.Time {
 	return s.Claims.At.Add(window)
 }
 
+// MaxPerDecision bounds the outcomes, adjustments included, of one event on one decision: each new one is settled against
+// all of them.
+const MaxPerDecision = 100
+
 // Settle decides what becomes of a new outcome: its status, and the delta that it adds. in carries everything but its
 // Status; an adjustment without Whole carries the change in Minor. The returned outcome is to be appended unless its
 // status is StatusDuplicate.
 //
-// Errors: CodeOutcomeConflict (same id, other value), CodeUnprocessable (adjusts nothing known, or below zero).
+// Errors: CodeOutcomeConflict (same id, other value), CodeUnprocessable (adjusts nothing known, nothing that is left, or
+// below zero; too many).
 func (s Settlement) Settle(in Outcome, whole bool) (Outcome, Delta, error) {
 	delta := Delta{TallyKey: s.Claims.tallyKey(s.Arm(), in.Event)}
 	if in.Adjust {
@@ -206,6 +211,9 @@ func (s Settlement) Settle(in Outcome, whole bool) (Outcome, Delta, error) {
 		if dup, err := s.duplicate(in, whole); dup || err != nil {
 			in.Status = StatusDuplicate
 			return in, delta, err
+		}
+		if whole && left == 0 {
+			return in, delta, Errorf(CodeUnprocessable, "nothing is left of outcome %.80q", in.Adjusts).WithField("adjusts")
 		}
 		if left+in.Minor < 0 {
 			return in, delta, Errorf(CodeUnprocessable, "the adjustment takes outcome %.80q below zero", in.Adjusts).
@@ -227,6 +235,9 @@ func (s Settlement) Settle(in Outcome, whole bool) (Outcome, Delta, error) {
 		default:
 			in.Status = StatusRecorded
 		}
+	}
+	if len(s.Earlier) >= MaxPerDecision {
+		return in, delta, Errorf(CodeUnprocessable, "the decision has %d outcomes of %q already", MaxPerDecision, in.Event).WithField("event")
 	}
 	before := s.Type.Aggregate(s.Earlier, s.Currency)
 	after := s.Type.Aggregate(append(slices.Clone(s.Earlier), in), s.Currency)

@@ -18,6 +18,8 @@ import (
 type Caller struct {
 	KeyID string
 	Admin bool // may preview
+	// Public: the key stands in web pages, where everybody can read it.
+	Public bool
 }
 
 // Result is one item's answer, or what is wrong with it.
@@ -105,6 +107,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 	if !writing {
 		return nil
 	}
+	entry.Committed = func() { e.forgetShoppers(entry.Aliases) }
 	if err := e.d.Ledger.Commit(ctx, entry); err != nil {
 		e.values.Forget(entry.Values)
 		for i, c := range writes {
@@ -114,7 +117,6 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 		}
 		return nil
 	}
-	e.forgetShoppers(entry.Aliases)
 	for i, c := range writes {
 		if c == nil {
 			continue
@@ -189,19 +191,20 @@ func (c *call) prepare(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		return nil, juncture.Errorf(juncture.CodeTargetingKeyMissing, "shopperId or anonymousId is needed").
 			WithHint("send the id that the storefront knows the shopper by").WithField("shopperId")
 	}
-	for name, list := range map[string][]string{"candidates": r.Candidates, "excludedActions": r.ExcludedActions} {
-		if len(list) > MaxCandidates {
-			return nil, invalid(name, "%s names %d actions; at most %d", name, len(list), MaxCandidates)
-		}
+	if n := len(r.Candidates); n > MaxCandidates {
+		return nil, invalid("candidates", "candidates names %d actions; at most %d", n, MaxCandidates)
+	}
+	if n := len(r.ExcludedActions); n > MaxCandidates {
+		return nil, invalid("excludedActions", "excludedActions names %d actions; at most %d", n, MaxCandidates)
 	}
 	if err := c.checkContext(); err != nil {
 		return nil, err
 	}
 	c.personal, c.logged = true, true
 	if r.Consent != nil {
-		for name, v := range map[string]string{"consent.personalization": r.Consent.Personalization, "consent.analytics": r.Consent.Analytics} {
-			if !slices.Contains([]string{"", "granted", "denied", "unknown"}, v) {
-				return nil, invalid(name, "%s is granted, denied or unknown, not %.40q", name, v)
+		for _, f := range [][2]string{{"consent.personalization", r.Consent.Personalization}, {"consent.analytics", r.Consent.Analytics}} {
+			if !slices.Contains([]string{"", "granted", "denied", "unknown"}, f[1]) {
+				return nil, invalid(f[0], "%s is granted, denied or unknown, not %.40q", f[0], f[1])
 			}
 		}
 		c.personal = r.Consent.Personalization != "denied"

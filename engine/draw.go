@@ -24,9 +24,9 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.described = layers.Compose(c.st.pool.Declaration.Layers, r.Layers, derived, c.e.values)
+		c.described = layers.Compose(c.st.pool.Declaration.Layers, r.Layers, derived, c.e.values, c.trust())
 	} else {
-		c.described = layers.Compose(nil, nil, nil, c.e.values)
+		c.described = layers.Compose(nil, nil, nil, c.e.values, layers.TrustNone)
 		for i := range c.described.Views {
 			c.described.Views[i].Reason = "the shopper denied personalisation"
 		}
@@ -63,6 +63,17 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	}
 	c.write = &juncture.DecisionWrite{Decision: d, SigningKey: c.st.keyring.SignerID()}
 	return c.answer(&d, served, v), nil
+}
+
+// trust is how far the call may add values to the request layers.
+func (c *call) trust() layers.Trust {
+	switch {
+	case !c.logged || c.r.Preview != nil:
+		return layers.TrustNone
+	case c.who.Public:
+		return layers.TrustHalf
+	}
+	return layers.TrustAll
 }
 
 // derive describes the shopper from what they did, nil where no layer of the store is derived.

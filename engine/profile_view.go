@@ -34,7 +34,7 @@ func (e *Engine) Profile(ctx context.Context, id string, now time.Time) (*junctu
 		return nil, juncture.Errorf(juncture.CodeNotFound, "nothing was observed of %.80q", id).WithHint("events come in at /v1/batch")
 	}
 	described := layers.Describe(&p, now, layers.Settings{})
-	d := layers.Compose(st.pool.Declaration.Layers, nil, &described, e.values)
+	d := layers.Compose(st.pool.Declaration.Layers, nil, &described, e.values, layers.TrustNone)
 	m := &p.Head.Moment
 	count := m.Orders()
 	currency := st.pool.Declaration.Store.Currency

@@ -185,6 +185,9 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 	if c.requestID != nil {
 		c.requestID.Answer = m.Answer
 	}
+	if len(c.warnings) > 0 {
+		a.Warnings = c.warnings
+	}
 	return a, nil
 }
 
@@ -218,7 +221,11 @@ func (c *call) memorize(a *juncture.ChooseAnswer) error {
 		c.write.Memos = append(c.write.Memos, *c.requestID)
 	}
 	if c.sticky != nil && a.Group != juncture.GroupNone {
-		c.sticky.Answer = b
+		lasting := *a // warnings and explanation are of this call alone
+		lasting.Warnings, lasting.Explanation = []string{}, nil
+		if c.sticky.Answer, err = json.Marshal(lasting); err != nil {
+			return fmt.Errorf("keep answer: %w", err)
+		}
 		c.write.Memos = append(c.write.Memos, *c.sticky)
 	}
 	return nil

@@ -101,13 +101,28 @@ func (e *Engine) RewardBatch(ctx context.Context, now time.Time, rs []*juncture.
 	if err != nil {
 		return failAll(out, err)
 	}
+	pending := make([]int, 0, len(rs))
+	for i, r := range rs {
+		if r != nil {
+			pending = append(pending, i)
+		}
+	}
+	for round := 0; len(pending) > 0 && round < maxRounds; round++ {
+		pending = e.rewardRound(ctx, st, now, rs, out, pending)
+	}
+	for _, i := range pending { // the shopper's decisions come faster than this can be settled
+		out[i].Err = &juncture.Error{Code: juncture.CodeUnavailable, Message: "the shopper is busy elsewhere", RetryAfter: time.Second}
+	}
+	return out
+}
+
+// rewardRound settles the pending rewards, in one commit, and returns those to be credited again: the same outcome came
+// for the same shopper meanwhile, and another decision holds it.
+func (e *Engine) rewardRound(ctx context.Context, st *state, now time.Time, rs []*juncture.RewardRequest, out []Result[juncture.RewardAnswer], pending []int) (again []int) {
 	entry := &juncture.Entry{}
 	writes := make([][]write, len(rs))
-	for i, r := range rs {
-		if r == nil {
-			continue
-		}
-		if writes[i], out[i].Err = e.outcome(ctx, st, now, r); out[i].Err != nil {
+	for _, i := range pending {
+		if writes[i], out[i].Err = e.outcome(ctx, st, now, rs[i]); out[i].Err != nil {
 			continue
 		}
 		if len(writes[i]) == 0 {
@@ -119,19 +134,22 @@ func (e *Engine) RewardBatch(ctx context.Context, now time.Time, rs []*juncture.
 		}
 	}
 	if len(entry.Outcomes) == 0 {
-		return out
+		return nil
 	}
-	err = e.d.Ledger.Commit(ctx, entry)
-	for i, w := range writes {
+	err := e.d.Ledger.Commit(ctx, entry)
+	for _, i := range pending {
+		w := writes[i]
 		switch {
 		case len(w) == 0:
 		case err != nil:
 			out[i].Err = err
+		case slices.ContainsFunc(w, func(w write) bool { return w.Elsewhere }):
+			again = append(again, i)
 		default:
 			out[i].Answer, out[i].Err = rewarded(st, w)
 		}
 	}
-	return out
+	return again
 }
 
 // write is an outcome to be written for a decision, with the id that /choose gave it.
@@ -188,6 +206,16 @@ func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *junct
 	if err != nil {
 		return nil, err
 	}
+	shopper, serials := "", make([]uint64, len(decisions))
+	if r.ShopperID != "" && r.OutcomeID != "" {
+		if shopper, err = e.d.Shoppers.Shopper(ctx, r.ShopperID); err != nil {
+			return nil, fmt.Errorf("find shopper: %w", err)
+		}
+		shopper = or(shopper, r.ShopperID)
+	}
+	for i, d := range decisions {
+		serials[i] = d.claims.Serial
+	}
 	var writes []write
 	for _, d := range decisions {
 		c := d.claims
@@ -197,7 +225,7 @@ func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *junct
 		}
 		mine := o
 		mine.Serial = c.Serial
-		writes = append(writes, write{&juncture.OutcomeWrite{Claims: c, Outcome: mine, Whole: whole, Type: kind, Currency: st.pool.Declaration.Store.Currency}, d.id})
+		writes = append(writes, write{&juncture.OutcomeWrite{Shopper: shopper, Mine: serials, Claims: c, Outcome: mine, Whole: whole, Type: kind, Currency: st.pool.Declaration.Store.Currency}, d.id})
 	}
 	return writes, nil
 }

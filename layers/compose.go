@@ -64,10 +64,20 @@ type Described struct {
 	Warnings     []string
 }
 
+// Trust says what a caller's new values may take of a layer's room. Values that the store knows may always be used.
+type Trust int
+
+// The trusts.
+const (
+	TrustAll  Trust = iota // up to the layer's bound
+	TrustHalf              // up to half of it: a key that everybody can read must not fill a layer for good
+	TrustNone              // nothing: what is not learnt from is described by any value, and adds none
+)
+
 // Compose makes the intersection of a call from the layers that the caller sent and those derived from the shopper's
 // events, as the store's settings say; without derived ones (nil) they are unknown. A value that is malformed, or one too
 // many, makes its layer unknown with a warning; it is never an error.
-func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValues, derived *Described, values *Values) Described {
+func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValues, derived *Described, values *Values, trust Trust) Described {
 	var d Described
 	for i, value := range sent.Values() {
 		l := juncture.Layer(i)
@@ -94,10 +104,17 @@ func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValu
 			if most == 0 {
 				most = juncture.DefaultMaxValues
 			}
-			ok, fresh := values.admit(l, value, most)
+			ok, fresh := true, false
+			switch trust {
+			case TrustAll:
+				ok, fresh = values.admit(l, value, most)
+			case TrustHalf:
+				most = (most + 1) / 2
+				ok, fresh = values.admit(l, value, most)
+			}
 			if !ok {
 				view.Reason = "the store has its fill of distinct values"
-				d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: more than %d distinct values; taken as unknown", l, most))
+				d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: more than the %d distinct values that this call may use; taken as unknown", l, most))
 				break
 			}
 			if fresh {

@@ -32,7 +32,7 @@ func TestCompose(t *testing.T) {
 		{"malformed", &juncture.LayerValues{Moment: "Loyal", Meaning: "a/b"}, juncture.Intersection{"_", "_", "_", "_"}, "moment meaning", 0},
 	} {
 		values := layers.NewValues([]juncture.LayerValue{{Layer: juncture.Meaning, Value: "c1"}})
-		d := layers.Compose(sent(3), c.sent, nil, values)
+		d := layers.Compose(sent(3), c.sent, nil, values, layers.TrustAll)
 		var about []string
 		for _, w := range d.Warnings {
 			about = append(about, strings.TrimSuffix(strings.TrimPrefix(strings.Fields(w)[0], "layers."), ":"))
@@ -51,7 +51,7 @@ func TestCompose(t *testing.T) {
 func TestValuesAreBounded(t *testing.T) {
 	values := layers.NewValues(nil)
 	ask := func(v string) layers.Described {
-		return layers.Compose(sent(2), &juncture.LayerValues{Meaning: v}, nil, values)
+		return layers.Compose(sent(2), &juncture.LayerValues{Meaning: v}, nil, values, layers.TrustAll)
 	}
 	a, b, c := ask("a"), ask("b"), ask("c")
 	if a.Intersection[1] != "a" || b.Intersection[1] != "b" || c.Intersection[1] != "_" || len(c.Warnings) != 1 || len(c.Fresh) != 0 {
@@ -76,7 +76,7 @@ func TestConcurrentValuesStayWithinTheBound(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() {
-			d := layers.Compose(sent(10), &juncture.LayerValues{Meaning: fmt.Sprint("v", i%32)}, nil, values)
+			d := layers.Compose(sent(10), &juncture.LayerValues{Meaning: fmt.Sprint("v", i%32)}, nil, values, layers.TrustAll)
 			mu.Lock()
 			defer mu.Unlock()
 			fresh += len(d.Fresh)

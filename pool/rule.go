@@ -48,6 +48,9 @@ func NewFacts(x juncture.Intersection, channel string, now time.Time, context ma
 // Rule is a compiled eligibility rule. The nil Rule always holds.
 type Rule struct{ program *vm.Program }
 
+// maxRuleMemory bounds what a rule may make while it runs, in elements: a call is not the place to count to a million.
+const maxRuleMemory = 1000
+
 // maxRuleNodes bounds the size of a rule's syntax tree.
 const maxRuleNodes = 200
 
@@ -57,7 +60,8 @@ func CompileRule(text string) (*Rule, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
-	p, err := expr.Compile(text, expr.Env(Facts{}), expr.AsBool(), expr.MaxNodes(maxRuleNodes))
+	p, err := expr.Compile(text, expr.Env(Facts{}), expr.AsBool(), expr.MaxNodes(maxRuleNodes),
+		expr.DisableBuiltin("now"), expr.DisableBuiltin("date")) // they read a clock that is not the call's
 	if err != nil {
 		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "rule does not compile: %w", err).
 			WithHint(`such as lifecycle != "loyal" && hour >= 9`).WithField("rule")
@@ -70,7 +74,8 @@ func (r *Rule) Holds(f Facts) (bool, error) {
 	if r == nil {
 		return true, nil
 	}
-	out, err := expr.Run(r.program, f)
+	machine := vm.VM{MemoryBudget: maxRuleMemory}
+	out, err := machine.Run(r.program, f)
 	if err != nil {
 		return false, fmt.Errorf("rule: %w", err)
 	}

@@ -104,11 +104,11 @@ func (s *Server) authorise(c *gin.Context, secret string, scope access.Scope) er
 	}
 	if key.Publishable {
 		allowOrigin(c)
-		if err := s.limits.allow(key.ID, c.ClientIP(), s.o.Now()); err != nil {
+		if err := s.limits.allow(key.ID, c.ClientIP(), s.o.Now(), 1); err != nil {
 			return err
 		}
 	}
-	c.Set(callerKey, engine.Caller{KeyID: key.ID, Admin: !key.Publishable && key.Allows(access.ScopeAdmin, "") == nil})
+	c.Set(callerKey, engine.Caller{KeyID: key.ID, Public: key.Publishable, Admin: !key.Publishable && key.Allows(access.ScopeAdmin, "") == nil})
 	return nil
 }
 
@@ -149,7 +149,10 @@ type limiter struct {
 const limiterSize = 100_000
 
 func newLimiter(perSecond, burst int) (*limiter, error) {
-	if perSecond <= 0 {
+	if perSecond < 0 {
+		return nil, nil
+	}
+	if perSecond == 0 {
 		perSecond = 20
 	}
 	if burst <= 0 {
@@ -159,7 +162,11 @@ func newLimiter(perSecond, burst int) (*limiter, error) {
 	return &limiter{rate: rate.Limit(perSecond), burst: burst, buckets: buckets}, err
 }
 
-func (l *limiter) allow(key, address string, now time.Time) error {
+// allow takes n requests from an address's allowance.
+func (l *limiter) allow(key, address string, now time.Time, n int) error {
+	if l == nil {
+		return nil
+	}
 	l.mu.Lock()
 	b, ok := l.buckets.Get(key + " " + address)
 	if !ok {
@@ -167,7 +174,7 @@ func (l *limiter) allow(key, address string, now time.Time) error {
 		l.buckets.Add(key+" "+address, b)
 	}
 	l.mu.Unlock()
-	if b.AllowN(now, 1) {
+	if b.AllowN(now, n) {
 		return nil
 	}
 	return &juncture.Error{Code: juncture.CodeTooManyRequests, Message: "too many requests from this address", RetryAfter: time.Second,

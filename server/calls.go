@@ -140,6 +140,9 @@ func batch[Q, A any](s *Server, c *gin.Context, d *intake.Decoder[Q], answer fun
 		return
 	}
 	items, err := intake.SplitItems(b, intake.MaxItems)
+	if who := caller(c); err == nil && who.Public && len(items) > 1 { // the request itself is paid for
+		err = s.limits.allow(who.KeyID, c.ClientIP(), s.o.Now(), len(items)-1)
+	}
 	if err != nil {
 		s.fail(c, err)
 		return

@@ -53,7 +53,10 @@ type Options struct {
 	Now       func() time.Time
 	Log       *slog.Logger
 	Metrics   *prometheus.Registry
-	// Rate of publishable keys: requests a second from one address, and the burst. 0 means 20 and 60.
+	// TrustedProxies are the addresses (CIDR) whose X-Forwarded-For is believed; none: nobody's is.
+	TrustedProxies []string
+	// Rate of publishable keys: requests (or items of a batch) a second from one address, and the burst. 0 means 20 and
+	// three times the rate; a negative rate means no limit.
 	Rate, Burst int
 }
 
@@ -96,8 +99,8 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
-	if err := r.SetTrustedProxies(nil); err != nil {
-		return nil, err
+	if err := r.SetTrustedProxies(o.TrustedProxies); err != nil {
+		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "trusted proxies: %w", err).WithHint("addresses or CIDR ranges")
 	}
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
@@ -248,7 +251,7 @@ func (s *Server) now(c *gin.Context) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, h)
 	if err != nil || t.Year() < 1971 || t.Year() > 2200 {
-		return t, juncture.Errorf(juncture.CodeInvalidRequest, "Juncture-Now %.40q is not RFC 3339", h).WithField("Juncture-Now")
+		return t, juncture.Errorf(juncture.CodeInvalidRequest, "Juncture-Now %.40q is not RFC 3339 in the years 1971 to 2200", h).WithField("Juncture-Now")
 	}
 	for n := t.UnixMilli(); ; {
 		last := s.latest.Load()

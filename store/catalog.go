@@ -176,6 +176,11 @@ func appendAudit(ctx context.Context, tx *sqlx.Tx, notes []juncture.AuditNote) e
 	return nil
 }
 
+// Note appends to the audit log.
+func (db *DB) Note(ctx context.Context, notes ...juncture.AuditNote) error {
+	return db.inTx(ctx, func(tx *sqlx.Tx) error { return appendAudit(ctx, tx, notes) })
+}
+
 // Audit calls f for every audit entry in order.
 func (db *DB) Audit(ctx context.Context) func(yield func(audit.Entry, error) bool) {
 	return func(yield func(audit.Entry, error) bool) {
@@ -300,7 +305,7 @@ func (db *DB) RotateSigningKey(ctx context.Context, random io.Reader, now time.T
 			ids = append(ids, id)
 		}
 		if len(ids) == 0 || slices.Max(ids) >= 255 {
-			return juncture.Errorf(juncture.CodeInternal, "no number left for a signing key")
+			return juncture.Errorf(juncture.CodeUnprocessable, "no number left for a signing key")
 		}
 		next = uint8(slices.Max(ids) + 1)
 		if _, err := tx.ExecContext(ctx, `UPDATE secrets SET retired_at = ? WHERE name LIKE 'signing-%' AND retired_at = 0`, ms(now)); err != nil {

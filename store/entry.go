@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -216,6 +217,14 @@ func (t *turn) activation(w *juncture.ActivationWrite) error {
 }
 
 func (t *turn) outcome(w *juncture.OutcomeWrite) error {
+	w.Elsewhere = false
+	if w.Shopper != "" {
+		held, err := t.heldElsewhere(w)
+		if err != nil || held {
+			w.Elsewhere = held
+			return err
+		}
+	}
 	s := juncture.Settlement{Claims: w.Claims, Type: w.Type, Currency: w.Currency}
 	var err error
 	if s.Activation, err = t.activationOf(w.Claims.Serial); err != nil {
@@ -239,6 +248,25 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 	}
 	t.add(w.Delta)
 	return nil
+}
+
+// heldElsewhere reports whether a decision of the shopper that the outcome is not credited to holds it already.
+func (t *turn) heldElsewhere(w *juncture.OutcomeWrite) (bool, error) {
+	rows, err := t.tx.Query(`SELECT o.serial FROM decisions d JOIN outcomes o ON o.serial = d.serial AND o.event = ? AND o.outcome_id = ?
+		WHERE d.shopper IN (`+sameShopper+`)`, w.Outcome.Event, w.Outcome.ID, w.Shopper, w.Shopper)
+	if err != nil {
+		return false, err
+	}
+	defer rows.Close()
+	held := false
+	for rows.Next() {
+		var serial int64
+		if err := rows.Scan(&serial); err != nil {
+			return false, err
+		}
+		held = held || !slices.Contains(w.Mine, uint64(serial))
+	}
+	return held, rows.Err()
 }
 
 func scanOutcome(rows *sql.Rows) (juncture.Outcome, error) {

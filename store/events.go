@@ -247,10 +247,10 @@ func (db *DB) EventsOf(ctx context.Context, shopper string, limit int) ([]junctu
 	return out, rows.Err()
 }
 
-// sameShopper are all ids that rows of a shopper may bear: their own, and of those that became part of them, directly
-// or through others. Its two arguments are the shopper.
+// sameShopper are all ids that rows of a shopper may bear: their own, their aliases', and of those that became part of
+// them, directly or through others. Its two arguments are the shopper.
 const sameShopper = `WITH RECURSIVE same (id) AS (SELECT ? UNION SELECT m.from_shopper FROM merges m JOIN same ON m.into_shopper = same.id)
-	SELECT id FROM same WHERE id <> '' AND ? <> ''`
+	SELECT id FROM same UNION SELECT id FROM aliases WHERE shopper = ?`
 
 // profileChunk bounds how long one turn of a checkpoint keeps requests waiting.
 const profileChunk = 500

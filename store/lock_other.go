@@ -4,5 +4,5 @@ package store
 
 import "io"
 
-// lockNode does nothing here: the system has no advisory locks that end with the process.
-func lockNode(string, uint16) (io.Closer, error) { return io.NopCloser(nil), nil }
+// LockWriter does nothing here: the system has no advisory locks that end with the process.
+func LockWriter(string) (io.Closer, error) { return io.NopCloser(nil), nil }

@@ -43,13 +43,14 @@ type WriterOptions struct {
 type WriterStats struct {
 	Commits, Entries, Failed, Refused uint64
 	Waiting                           int
+	FailedInARow                      int           // transactions since the last that committed
 	LastCommit                        time.Duration // how long the last transaction took
 }
 
 // Writer is a node's one writer of the ledger: it takes whatever is waiting into one transaction, commits, folds the
 // deltas into memory and then releases the waiters.
 type Writer struct {
-	lock      io.Closer // no other process writes as this node
+	lock      io.Closer // no other process writes
 	db        *sqlx.DB
 	intact    func() error // of the file, before each transaction
 	folder    Folder
@@ -75,6 +76,7 @@ type request struct {
 	do    func(tx *sqlx.Tx) error // instead of an entry: other work on the writer's turn
 	after func()                  // after the commit of do
 	err   chan error
+	given bool // its caller had gone when its turn came: nothing of it was written
 }
 
 // NewWriter starts the writer of a node; Close stops it.
@@ -88,7 +90,7 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 	if o.Batch <= 0 {
 		o.Batch = 1000
 	}
-	lock, err := lockNode(db.path, o.Node)
+	lock, err := LockWriter(db.path)
 	if err != nil {
 		return nil, err
 	}
@@ -246,8 +248,11 @@ func (w *Writer) commit(batch []*request) {
 			w.profiles.FoldProfiles(t.changes)
 		}
 		for _, r := range live {
-			if r.after != nil {
+			if r.after != nil && !r.given {
 				r.after()
+			}
+			if r.entry != nil && r.entry.Committed != nil && !r.given {
+				r.entry.Committed()
 			}
 		}
 	}
@@ -255,12 +260,18 @@ func (w *Writer) commit(batch []*request) {
 		s.LastCommit = took
 		if err != nil {
 			s.Failed += uint64(len(live))
+			s.FailedInARow++
 		} else {
+			s.FailedInARow = 0
 			s.Commits++
 			s.Entries += uint64(len(live))
 		}
 	})
 	for _, r := range live {
+		if r.given && err == nil {
+			r.err <- unavailable("the write was given up", r.ctx.Err())
+			continue
+		}
 		r.err <- err
 	}
 }
@@ -337,6 +348,10 @@ func (t *turn) run(batch []*request) (err error) {
 		return err
 	}
 	for _, r := range batch {
+		if r.ctx.Err() != nil { // given up while others were written: nothing of it is
+			r.given = true
+			continue
+		}
 		if r.do != nil {
 			err = r.do(t.tx)
 		} else {

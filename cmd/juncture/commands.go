@@ -180,6 +180,9 @@ func (a *app) usersCommand() *cobra.Command {
 			}
 			return a.withDB(cmd.Context(), func(db *store.DB) error {
 				u, err := service(db).AddUser(cmd.Context(), name, access.Role(role), password, a.now())
+				if err == nil {
+					err = db.Note(cmd.Context(), a.note("create", "user "+u.Name, fmt.Appendf(nil, `{"role":%q}`, u.Role)))
+				}
 				if err != nil {
 					return err
 				}
@@ -222,6 +225,9 @@ func (a *app) usersCommand() *cobra.Command {
 				if err := service(db).SetPassword(cmd.Context(), args[0], p); err != nil {
 					return err
 				}
+				if err := db.Note(cmd.Context(), a.note("set password", "user "+strings.ToLower(args[0]), nil)); err != nil {
+					return err
+				}
 				fmt.Fprintf(a.out, "password, not shown again:\n%s\n", p)
 				return nil
 			})
@@ -230,6 +236,9 @@ func (a *app) usersCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDB(cmd.Context(), func(db *store.DB) error {
 				if err := service(db).DisableUser(cmd.Context(), args[0], a.now()); err != nil {
+					return err
+				}
+				if err := db.Note(cmd.Context(), a.note("disable", "user "+strings.ToLower(args[0]), nil)); err != nil {
 					return err
 				}
 				fmt.Fprintln(a.out, "disabled", args[0])
@@ -244,7 +253,7 @@ func (a *app) auditCommand() *cobra.Command {
 	c := &cobra.Command{Use: "audit", Short: "The log of who changed what: verify, export"}
 	c.AddCommand(&cobra.Command{Use: "verify", Args: cobra.NoArgs, Short: "Prove that no entry was changed or taken out",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDB(cmd.Context(), func(db *store.DB) error {
+			return a.withExisting(cmd.Context(), func(db *store.DB) error {
 				n, err := audit.Verify(db.Audit(cmd.Context()))
 				if err != nil {
 					return err
@@ -254,7 +263,7 @@ func (a *app) auditCommand() *cobra.Command {
 			})
 		}}, &cobra.Command{Use: "export", Args: cobra.NoArgs, Short: "Print the log as NDJSON",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDB(cmd.Context(), func(db *store.DB) error {
+			return a.withExisting(cmd.Context(), func(db *store.DB) error {
 				enc := json.NewEncoder(a.out)
 				for e, err := range db.Audit(cmd.Context()) {
 					if err != nil {
@@ -283,7 +292,7 @@ func (a *app) migrateCommand() *cobra.Command {
 func (a *app) verifyCommand() *cobra.Command {
 	return &cobra.Command{Use: "verify", Args: cobra.NoArgs, Short: "Recompute every tally from the ledger and compare; exit 1 when they differ",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDB(cmd.Context(), func(db *store.DB) error {
+			return a.withExisting(cmd.Context(), func(db *store.DB) error {
 				v, err := db.Verify(cmd.Context())
 				if err != nil {
 					return err
@@ -306,7 +315,7 @@ func (a *app) exportCommand() *cobra.Command {
 	c.AddCommand(&cobra.Command{Use: "ledger", Args: cobra.NoArgs,
 		Short: "Per decision D, its id, its outcomes; per arm A, its name, trials, outcomes; tab-separated",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.withDB(cmd.Context(), func(db *store.DB) error { return db.ExportLedger(cmd.Context(), a.out) })
+			return a.withExisting(cmd.Context(), func(db *store.DB) error { return db.ExportLedger(cmd.Context(), a.out) })
 		}})
 	return c
 }

@@ -113,6 +113,11 @@ func (a *app) demoStore(ctx context.Context, o *demoFlags) error {
 			o.burst = 0
 			return nil
 		}
+		lock, err := store.LockWriter(path) // another demo may be running on it, at another address
+		if err != nil {
+			return err
+		}
+		defer lock.Close()
 		for _, suffix := range []string{"", "-wal", "-shm"} {
 			if err := os.Remove(path + suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return fmt.Errorf("remove the earlier demo: %w", err)

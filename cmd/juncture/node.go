@@ -78,10 +78,11 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.stop = stop
 	n.jobs.Go(func() { n.keep(jobs, a.Checkpoint, clock) })
+	n.jobs.Go(func() { n.purge(jobs, clock) })
 	return n, nil
 }
 
-// keep writes checkpoints and purges what has expired, until ctx ends. A busy store is checkpointed before memory fills.
+// keep writes checkpoints, until ctx ends. A busy store is checkpointed before memory fills.
 func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.Time) {
 	const look, mostDirty = time.Second, 20_000
 	t := time.NewTicker(look)
@@ -95,7 +96,9 @@ func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.
 		}
 		dirty, _ := n.tallies.Size()
 		waiting, _ := n.profiles.Size()
-		if dirty += waiting; dirty == 0 || dirty < mostDirty && time.Since(last) < every {
+		// A checkpoint always writes something: where commits fail it finds out whether the database takes writes again.
+		failing := n.writer.Stats().FailedInARow > 0
+		if dirty += waiting; !failing && (dirty == 0 || dirty < mostDirty && time.Since(last) < every) {
 			continue
 		}
 		last = time.Now()
@@ -105,8 +108,25 @@ func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.
 		if _, err := n.writer.CheckpointProfiles(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("write profiles", "error", err)
 		}
-		if _, err := n.db.PurgeMemos(ctx, clock().UnixMilli(), 10_000); err != nil && ctx.Err() == nil {
-			n.log.Error("purge expired answers", "error", err)
+	}
+}
+
+// purge deletes what has expired, until ctx ends.
+func (n *node) purge(ctx context.Context, clock func() time.Time) {
+	const every, chunk = 30 * time.Second, 2000
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		for deleted := int64(chunk); deleted == chunk; {
+			var err error
+			if deleted, err = n.db.PurgeMemos(ctx, clock().UnixMilli(), chunk); err != nil && ctx.Err() == nil {
+				n.log.Error("purge expired answers", "error", err)
+			}
 		}
 		if err := n.db.PruneSessions(ctx, "", time.Now()); err != nil && ctx.Err() == nil {
 			n.log.Error("prune sessions", "error", err)
@@ -114,10 +134,16 @@ func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.
 	}
 }
 
+// mostFailed commits in a row make the node not ready, until one succeeds.
+const mostFailed = 3
+
 // ready says why the node should get no requests.
 func (n *node) ready(ctx context.Context) error {
 	if err := n.tallies.Err(); err != nil {
 		return fmt.Errorf("memory no longer follows the ledger: %w", err)
+	}
+	if failed := n.writer.Stats().FailedInARow; failed >= mostFailed {
+		return fmt.Errorf("the last %d commits failed", failed)
 	}
 	if err := n.profiles.Err(); err != nil {
 		return fmt.Errorf("profiles no longer follow the events: %w", err)

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"os/user"
+	"strings"
 	"time"
 
 	"github.com/caarlos0/env/v11"
@@ -33,6 +34,7 @@ type settings struct {
 	Log        string        `env:"LOG" yaml:"log"`
 	Deadline   time.Duration `env:"DEADLINE" yaml:"deadline"`
 	Checkpoint time.Duration `env:"CHECKPOINT" yaml:"checkpoint"`
+	Proxies    []string      `env:"TRUSTED_PROXIES" yaml:"trustedProxies"`
 	Drain      time.Duration `env:"DRAIN" yaml:"drain"`
 	Queue      int           `env:"QUEUE" yaml:"queue"`
 	Cells      int           `env:"CELLS" yaml:"cells"`
@@ -103,8 +105,9 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"log": func() { s.Log = flagged.Log }, "deadline": func() { s.Deadline = flagged.Deadline },
 		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "drain": func() { s.Drain = flagged.Drain }, "queue": func() { s.Queue = flagged.Queue },
 		"cells": func() { s.Cells = flagged.Cells }, "vectors": func() { s.Vectors = flagged.Vectors },
-		"profiles": func() { s.Profiles = flagged.Profiles },
-		"rate":     func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
+		"profiles":        func() { s.Profiles = flagged.Profiles },
+		"trusted-proxies": func() { s.Proxies = flagged.Proxies },
+		"rate":            func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
 		"test-clock": func() { s.TestClock = flagged.TestClock }, "seed": func() { s.Seed = flagged.Seed },
 	} {
 		if fl := cmd.Flags().Lookup(name); fl != nil && fl.Changed {
@@ -140,6 +143,14 @@ func (a *app) withDB(ctx context.Context, f func(*store.DB) error) error {
 		return err
 	}
 	return errors.Join(f(db), db.Close())
+}
+
+// withExisting is withDB for what only reads: a mistyped path is an error, not an empty store.
+func (a *app) withExisting(ctx context.Context, f func(*store.DB) error) error {
+	if _, err := os.Stat(strings.TrimPrefix(a.DB, "sqlite://")); err != nil {
+		return fmt.Errorf("no database: %w", err)
+	}
+	return a.withDB(ctx, f)
 }
 
 // actor is who the audit log names for what a command does.

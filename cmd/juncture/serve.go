@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,7 +30,8 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.IntVar(&a.Cells, "cells", a.Cells, "tallies kept in memory (JUNCTURE_CELLS)")
 	f.IntVar(&a.Vectors, "vectors", a.Vectors, "probability vectors kept in memory (JUNCTURE_VECTORS)")
 	f.IntVar(&a.Profiles, "profiles", a.Profiles, "profiles kept in memory, and as many more that wait to be written (JUNCTURE_PROFILES)")
-	f.IntVar(&a.Rate, "rate", a.Rate, "requests a second that one address may make with a publishable key (JUNCTURE_RATE)")
+	f.IntVar(&a.Rate, "rate", a.Rate, "requests a second that one address may make with a publishable key; 0: no limit (JUNCTURE_RATE)")
+	f.StringSliceVar(&a.Proxies, "trusted-proxies", a.Proxies, "addresses or CIDR ranges whose X-Forwarded-For is believed (JUNCTURE_TRUSTED_PROXIES)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
 	f.BoolVar(&a.Dev, "dev", a.Dev, "allow what only tests may do (JUNCTURE_DEV)")
 	f.BoolVar(&a.TestClock, "test-clock", a.TestClock, "with --dev: take the time of a call from its Juncture-Now header (JUNCTURE_TEST_CLOCK)")
@@ -71,7 +73,10 @@ func (a *app) firstUser(ctx context.Context, s *running) error {
 			return err
 		}
 	}
-	if _, err := s.people.AddUser(ctx, "admin", access.RoleAdmin, password, a.now()); err != nil {
+	if _, err = s.people.AddUser(ctx, "admin", access.RoleAdmin, password, a.now()); err == nil {
+		err = s.db.Note(ctx, a.note("create", "user admin", []byte(`{"role":"admin","firstStart":true}`)))
+	}
+	if err != nil {
 		return fmt.Errorf("make the first user: %w", err)
 	}
 	if made {
@@ -96,10 +101,11 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if a.TestClock {
 		log.Warn("the test clock is on: callers set the time of their calls")
 	}
+	var latest atomic.Pointer[server.Server] // jobs ask for the time before the server is made
 	r := &running{failed: make(chan error, 1), drain: a.Drain}
 	clock := func() time.Time {
-		if r.server != nil {
-			if t := r.server.Latest(); !t.IsZero() {
+		if s := latest.Load(); s != nil {
+			if t := s.Latest(); !t.IsZero() {
 				return t
 			}
 		}
@@ -113,10 +119,14 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	r.people = access.NewService(n.db, n.db, a.random(), access.Options{})
 	registry := prometheus.NewRegistry()
 	n.collect(registry)
+	if a.Rate == 0 {
+		a.Rate = -1
+	}
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Log: log, Metrics: registry, Rate: a.Rate}); err != nil {
+		Ready: n.ready, Now: a.now, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
+	latest.Store(r.server)
 	pages, err := console.New(console.Deps{Source: &source{n, clock}, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())

@@ -11,6 +11,10 @@ import (
 // maxSessions is how many of the last sessions are kept.
 const maxSessions = 8
 
+// toldEvents is how many product events make a session worth remembering when it falls off the list: the default of
+// Settings.ModeEvents.
+const toldEvents = 3
+
 // sessionBytes is the size of a session in memory.
 const sessionBytes = 56
 
@@ -112,7 +116,7 @@ func (s *State) addSession(x session) {
 	}
 	s.sessions = slices.Insert(s.sessions, i, x)
 	if len(s.sessions) > maxSessions {
-		if s.sessions[0].events >= 3 {
+		if s.sessions[0].events >= toldEvents {
 			s.told = later(s.told, s.sessions[0])
 		}
 		s.sessions = slices.Delete(s.sessions, 0, 1)

@@ -18,7 +18,8 @@ func (s *State) AppendBinary(b []byte) []byte {
 	b = binary.AppendVarint(b, s.first)
 	b = binary.AppendVarint(b, s.last)
 	b = binary.AppendUvarint(b, uint64(s.events))
-	b = append(b, byte(s.Latch), byte(len(s.visits)))
+	b = binary.AppendUvarint(b, uint64(s.Latch))
+	b = append(b, byte(len(s.visits)))
 	for _, v := range s.visits {
 		for _, x := range []int64{v.from, v.to, v.product, v.added, v.checkout, v.retreat, v.ordered} {
 			b = binary.AppendVarint(b, x)
@@ -66,7 +67,7 @@ func (s *State) ReadBinary(b []byte) (rest []byte, err error) {
 	}
 	s.first, s.last, s.events = i(), i(), uint32(min(u(), 1<<31))
 	latch, n := u(), u()
-	if bad || latch >= 27 || n > maxVisits {
+	if bad || latch >= latches || n > maxVisits {
 		*s = State{}
 		return nil, errMalformed
 	}

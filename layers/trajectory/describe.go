@@ -42,7 +42,7 @@ func (s *State) Describe(now time.Time) Description {
 	var why [3]string
 	d.Latent, why[0] = s.latent(x)
 	d.Live, why[1] = s.live(x, at)
-	d.Posture, why[2] = s.posture(x, at)
+	d.Posture, why[2] = s.posture(at)
 	if d.Posture == PostureFalling { // says more than the rates do
 		d.Live, why[1] = Falling, "less likely to order than a moment ago"
 	}
@@ -74,6 +74,9 @@ func (s *State) latent(x Scores) (value, reason string) {
 	return Building, amount + ", holding"
 }
 
+// patience is how long nothing must happen in a visit before the silence itself lowers live intent.
+const patience = 2 * time.Minute
+
 // liveLeast is the live score below which nothing is going on.
 const liveLeast = 0.3
 
@@ -87,16 +90,18 @@ func (s *State) live(x Scores, at int64) (value, reason string) {
 	case x.LiveSlow < liveLeast:
 		return None, "here, and not looking at products"
 	}
-	switch turn := x.liveTendency(); {
-	case s.Latch.live() == down || turn <= downEnter:
+	// The latch stands as the last event left it; only after some silence the scores of now may lower it.
+	turn, silent := x.liveTendency(), at-s.last >= patience.Milliseconds()
+	switch {
+	case s.Latch.live() == down || silent && turn <= liveDownEnter:
 		return Falling, "less in the last minutes than before in this visit"
-	case s.Latch.live() == up && turn >= upLeave:
+	case s.Latch.live() == up && !(silent && turn < liveUpLeave):
 		return Rising, "more in the last minutes than before in this visit"
 	}
 	return Steady, "keeping on in this visit"
 }
 
-func (s *State) posture(x Scores, at int64) (Posture, string) {
+func (s *State) posture(at int64) (Posture, string) {
 	v, on := s.current(at)
 	if !on {
 		return PostureNone, ""
@@ -107,7 +112,7 @@ func (s *State) posture(x Scores, at int64) (Posture, string) {
 			return PostureFalling, "turned back from a checkout"
 		case at-v.checkout >= pause.Milliseconds():
 			return PostureFalling, "stands still in a checkout"
-		case s.Latch.live() == down || x.liveTendency() <= downEnter:
+		case s.Latch.live() == down:
 			return PostureFalling, "slows down in a checkout"
 		}
 		return PostureNone, "in a checkout"

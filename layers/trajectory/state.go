@@ -15,7 +15,7 @@ const (
 	latentFast = int64(3 * 24 * time.Hour / time.Millisecond)
 	latentSlow = int64(21 * 24 * time.Hour / time.Millisecond)
 	liveFast   = int64(3 * time.Minute / time.Millisecond)
-	liveSlow   = int64(12 * time.Minute / time.Millisecond)
+	liveSlow   = int64(8 * time.Minute / time.Millisecond)
 )
 
 // State is what the trajectory of one shopper is read from. Its zero value is a shopper of whom nothing is known. All of
@@ -39,10 +39,10 @@ const MaxBytes = 1 << 10
 func (s *State) Fold(e juncture.Event) Zones {
 	switch e.Kind {
 	case juncture.EventOrderCancelled, juncture.EventOrderRefunded, juncture.EventIdentified:
-		z := Zones(0) // the store's doing, or no behaviour
-		return z
+		return 0 // the store's doing, or no behaviour
 	}
 	at := max(e.At.UnixMilli(), 0)
+	alone := s.events == 0 || at-s.last >= patience.Milliseconds()
 	if s.events == 0 || at < s.first {
 		s.first = at
 	}
@@ -62,7 +62,10 @@ func (s *State) Fold(e juncture.Event) Zones {
 	if e.Kind != juncture.EventCampaignEngaged && e.Kind != juncture.EventOther {
 		s.addVisit(visitOf(e, at))
 	}
-	z := s.zones(at)
+	z := s.zones(at, live)
+	if alone {
+		z += afterSilence
+	}
 	s.Latch = s.Latch.Next(z)
 	return z
 }
@@ -101,7 +104,7 @@ func (s *State) Bytes() int { return cap(s.visits) * visitBytes }
 // Scores are the decayed sums at a time, in product views.
 type Scores struct {
 	LatentFast, LatentSlow float64 // half-lives of 3 and 21 days
-	LiveFast, LiveSlow     float64 // half-lives of 3 and 12 minutes; 0 outside a visit
+	LiveFast, LiveSlow     float64 // half-lives of 3 and 8 minutes; 0 outside a visit
 }
 
 // Scores reads the sums at now.
@@ -116,7 +119,7 @@ func (s *State) scores(at int64) Scores {
 }
 
 // tendency compares the fast score's rate with the slow one's: 0.5 when a shopper keeps doing the same, towards
-// slow/(fast+slow) of the half-lives (7/8 and 4/5) when it has only begun, towards 0 when it has stopped.
+// slow/(fast+slow) of the half-lives (7/8 and 8/11) when it has only begun, towards 0 when it has stopped.
 func tendency(fast, slow float64, fastHalf, slowHalf int64) float64 {
 	f, g := fast/float64(fastHalf), slow/float64(slowHalf)
 	if f+g <= 0 {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"testing"
 
@@ -269,35 +268,5 @@ func writer(t *testing.T, open func(t *testing.T) *store.DB) {
 			t.Errorf("%+v", got)
 		}
 		d.agrees()
-	})
-	t.Run("TwoNodesWriteSideBySide", func(t *testing.T) {
-		db := open(t)
-		d := begin(t, db)
-		second := newMemory()
-		w, err := store.NewWriter(ctx, db, second, store.WriterOptions{Node: 2, Now: d.clock.Now})
-		check(t, err)
-		defer w.Close()
-		for i := range 10 {
-			d.decide()
-			check(t, w.Commit(ctx, decisions(d.claims(func(c *juncture.Claims) { c.Serial += 1 << juncture.NodeShift }))))
-			if i == 5 {
-				if _, err := d.Checkpoint(ctx); err != nil {
-					t.Fatal(err)
-				}
-			}
-		}
-		both := restored(t, db).tallies()
-		name := slices.Sorted(func(yield func(string) bool) {
-			for n := range both {
-				if !yield(n) {
-					return
-				}
-			}
-		})
-		for _, n := range name {
-			if both[n].Trials != 20 {
-				t.Errorf("%s: %+v, want 20 trials of both nodes", n, both[n])
-			}
-		}
 	})
 }
