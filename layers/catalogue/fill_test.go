@@ -1,0 +1,247 @@
+package catalogue_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers/catalogue"
+)
+
+// store is a small one: shirts go with ties, who views a dress views hats, and a cluster of its own likes hats.
+func store(t testing.TB, priorities ...catalogue.Priority) (*catalogue.Index, *catalogue.Shelf) {
+	t.Helper()
+	x := index(t, "s1", "s2", "s3", "t1", "t2", "d1", "d2", "h1", "h2", "h3")
+	c := catalogue.NewCounts(catalogue.Settings{Support: 3}, 0)
+	for i := range 60 {
+		at := t0.Add(time.Duration(i) * time.Minute)
+		var s catalogue.State
+		see := func(cluster string, e *juncture.Event) {
+			c.Observe(e, &s, catalogue.Share{Cluster: cluster, Weight: 1})
+			s.Fold(e, nowhere, catalogue.Settings{})
+		}
+		switch i % 4 {
+		case 0:
+			see("formal", event(juncture.EventOrderCompleted, at, "s1", "t1"))
+		case 1:
+			see("formal", event(juncture.EventOrderCompleted, at, "s2", "s3"))
+		case 2:
+			see("hatters", event(juncture.EventOrderCompleted, at, "h1"))
+			see("hatters", event(juncture.EventOrderCompleted, at, "h2"))
+		default:
+			see("hatters", event(juncture.EventProductViewed, at, "d1"))
+			see("hatters", event(juncture.EventProductViewed, at, "h3"))
+		}
+	}
+	return x, c.Shelf(x, t0.Add(time.Hour), priorities)
+}
+
+func first(picks []catalogue.Pick) string {
+	if len(picks) == 0 {
+		return ""
+	}
+	return picks[0].ID + " " + string(picks[0].Source)
+}
+
+func TestFillTakesFromWhatIsKnown(t *testing.T) {
+	now := t0.Add(time.Hour)
+	state := func(es ...*juncture.Event) *catalogue.State {
+		var s catalogue.State
+		for _, e := range es {
+			s.Fold(e, nowhere, catalogue.Settings{})
+		}
+		return &s
+	}
+	_, shelf := store(t)
+	for _, c := range []struct {
+		what string
+		r    catalogue.Request
+		want string
+	}{
+		{"a shirt in the bag", catalogue.Request{Shopper: state(event(juncture.EventProductAdded, t0, "s1"))}, "t1 complements"},
+		{"looking at a dress", catalogue.Request{Product: "d1"}, "h3 related"},
+		{"bought a hat", catalogue.Request{Shopper: state(event(juncture.EventOrderCompleted, t0, "h1")), Only: []catalogue.Source{catalogue.FromBought}}, "h2 similar"},
+		{"of the hatters", catalogue.Request{Clusters: []catalogue.Share{{Cluster: "hatters", Weight: 1}}}, "h1 cluster"},
+		{"after dresses", catalogue.Request{Category: "dresses", Within: true}, "d1 category"},
+		{"nobody known", catalogue.Request{Only: []catalogue.Source{catalogue.FromStore}}, "h2 trending"},
+	} {
+		c.r.Now = now
+		got := shelf.Fill(3, c.r)
+		if c.what == "nobody known" { // six are equal but for the minute
+			if len(got) != 3 || got[0].Source != catalogue.FromStore {
+				t.Errorf("%s: %+v", c.what, got)
+			}
+			continue
+		}
+		if first(got) != c.want {
+			t.Errorf("%s: %+v, want %s first", c.what, got, c.want)
+		}
+		for _, p := range got {
+			if p.Why == "" || p.Score <= 0 {
+				t.Errorf("%s: %+v", c.what, p)
+			}
+		}
+		if again := shelf.Fill(3, c.r); !cmp.Equal(got, again) {
+			t.Errorf("%s: not the same twice: %s", c.what, cmp.Diff(got, again))
+		}
+	}
+}
+
+func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
+	x, shelf := store(t, catalogue.Priority{ID: "p", Products: []string{"s2", "gone"}, Weight: 1, Expiry: t0.Add(24 * time.Hour)})
+	x.SetStock("h1", 0)
+	x.Remove("h2")
+	p, _ := x.Get("h3")
+	hidden := *p
+	hidden.Hidden = true
+	if err := x.Put(hidden); err != nil {
+		t.Fatal(err)
+	}
+	var s catalogue.State
+	s.Fold(event(juncture.EventOrderCompleted, t0, "s1"), nowhere, catalogue.Settings{})
+	s.Fold(event(juncture.EventProductAdded, t0.Add(time.Minute), "t1"), nowhere, catalogue.Settings{})
+	r := catalogue.Request{Now: t0.Add(time.Hour), Shopper: &s, Product: "d1", Exclude: []string{"s3"}, Clusters: []catalogue.Share{{Cluster: "hatters", Weight: 1}}}
+	seen := map[string]int{}
+	for _, p := range shelf.Fill(100, r) {
+		seen[p.ID]++
+	}
+	if d := cmp.Diff(map[string]int{"s2": 1, "t2": 1, "d2": 1}, seen); d != "" {
+		t.Error(d)
+	}
+	r.Again = true
+	if got := shelf.Fill(100, r); !slices.ContainsFunc(got, func(p catalogue.Pick) bool { return p.ID == "s1" }) {
+		t.Errorf("a consumable may come again: %+v", got)
+	}
+	if got := shelf.Fill(0, r); len(got) != 0 {
+		t.Errorf("no slots: %+v", got)
+	}
+}
+
+func TestPrioritiesNudgeWithinTheBound(t *testing.T) {
+	drop := catalogue.Priority{ID: "new-drop", Owner: "mia", Why: "new drop", Products: []string{"d2"}, Weight: 1, Start: t0, Expiry: t0.Add(48 * time.Hour)}
+	push := catalogue.Priority{ID: "hats", Owner: "mia", Why: "margin push", Category: "Hats & Caps", Weight: 5, Expiry: t0.Add(48 * time.Hour)}
+	late := catalogue.Priority{ID: "late", Products: []string{"d2"}, Weight: 1, Expiry: t0}
+	_, plain := store(t)
+	for _, c := range []struct {
+		what string
+		p    catalogue.Priority
+		now  time.Time
+		id   string
+		most float64 // times the score without it
+	}{
+		{"live", push, t0.Add(time.Hour), "h1", 1.5}, {"expired", late, t0.Add(time.Hour), "d2", 1}, {"not begun", drop, t0.Add(-time.Hour), "d2", 1}, {"over", drop, t0.Add(48 * time.Hour), "d2", 1},
+	} {
+		_, shelf := store(t, c.p)
+		score := func(s *catalogue.Shelf) (float64, string) {
+			for _, p := range s.Fill(20, catalogue.Request{Now: c.now}) {
+				if p.ID == c.id {
+					return p.Score, p.Priority
+				}
+			}
+			return 0, ""
+		}
+		was, _ := score(plain)
+		got, by := score(shelf)
+		if was <= 0 || got/was > c.most+1e-9 || (by != "") != (c.most > 1) || got < was {
+			t.Errorf("%s: %v after %v, by %q", c.what, got, was, by)
+		}
+	}
+}
+
+func TestCrossSells(t *testing.T) {
+	_, shelf := store(t)
+	var got []string
+	for _, c := range shelf.CrossSells(10) {
+		got = append(got, fmt.Sprintf("%s+%s %.1f", c.Product, c.With, c.Lift))
+	}
+	// Of 60 orders 15 have s1 and t1, 15 have s2 and s3: 15 * 60 / (15 * 15) = 4.
+	if strings.Join(got, ", ") != "s1+t1 4.0, s2+s3 4.0" && strings.Join(got, ", ") != "s2+s3 4.0, s1+t1 4.0" {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestCountsAreBounded(t *testing.T) {
+	set := catalogue.Settings{Neighbours: 4, Support: 1e-9, Lift: 1e-9}
+	c := catalogue.NewCounts(set, 300)
+	x := catalogue.NewIndex(0)
+	for i := range 400 {
+		if err := x.Put(juncture.Product{ID: fmt.Sprint("s", i), Stock: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 1000 { // three thousand days: the clocks are set on many times
+		e := event(juncture.EventOrderCompleted, t0.Add(time.Duration(i)*72*time.Hour), "s0")
+		for j := range 40 {
+			e.Lines = append(e.Lines, juncture.Line{Product: fmt.Sprint("s", (i*7+j)%400)})
+		}
+		c.Observe(e, &catalogue.State{}, catalogue.Share{Cluster: fmt.Sprint(i), Weight: 1})
+	}
+	shelf := c.Shelf(x, t0.Add(3000*24*time.Hour), nil)
+	per := map[string]int{}
+	for _, p := range shelf.CrossSells(1 << 20) {
+		if p.Lift < 0 || p.Lift > 1e6 {
+			t.Fatalf("%+v", p)
+		}
+		per[p.Product]++
+	}
+	if len(shelf.Fill(10, catalogue.Request{Now: t0.Add(3000 * 24 * time.Hour)})) != 10 || len(per) > 300 {
+		t.Errorf("%d products in pairs", len(per))
+	}
+}
+
+func BenchmarkFold(b *testing.B) {
+	var s catalogue.State
+	e := event(juncture.EventProductViewed, t0, "s1")
+	ids := make([]string, 50)
+	for i := range ids {
+		ids[i] = fmt.Sprint("s", i)
+	}
+	i := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		e.At, e.Lines[0].Product = e.At.Add(time.Minute), ids[i%50]
+		i++
+		s.Fold(e, nowhere, catalogue.Settings{})
+	}
+}
+
+// BenchmarkFill answers for a shopper with everything: a bag, views, 128 products bought, two clusters, a category.
+func BenchmarkFill(b *testing.B) {
+	var ids []string
+	for i := range 4000 {
+		ids = append(ids, fmt.Sprint([]string{"s", "t", "d", "h"}[i%4], i))
+	}
+	x := index(b, ids...)
+	c := catalogue.NewCounts(catalogue.Settings{}, 0)
+	var last catalogue.State
+	for i := range 3000 {
+		var s catalogue.State
+		at := t0.Add(time.Duration(i) * time.Minute)
+		for j := range 8 {
+			e := event(juncture.EventProductViewed, at, ids[(i*13+j*j)%4000])
+			c.Observe(e, &s, catalogue.Share{Cluster: fmt.Sprint(i % 100), Weight: 1})
+			s.Fold(e, nowhere, catalogue.Settings{})
+		}
+		for j := range 16 {
+			e := event(juncture.EventOrderCompleted, at, ids[(i*13+j)%4000], ids[(i*13+j*j)%4000], ids[(i+j)%4000])
+			c.Observe(e, &s, catalogue.Share{Cluster: fmt.Sprint(i % 100), Weight: 1})
+			s.Fold(e, nowhere, catalogue.Settings{})
+		}
+		s.Fold(event(juncture.EventProductAdded, at.Add(time.Second), ids[i%4000]), nowhere, catalogue.Settings{})
+		if len(s.Bought) > len(last.Bought) {
+			last = s
+		}
+	}
+	shelf := c.Shelf(x, t0.Add(3000*time.Minute), nil)
+	r := catalogue.Request{Now: t0.Add(3001 * time.Minute), Shopper: &last, Clusters: []catalogue.Share{{Cluster: "1", Weight: 0.6}, {Cluster: "2", Weight: 0.4}}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if len(shelf.Fill(6, r)) != 6 {
+			b.Fatal("too few")
+		}
+	}
+}

@@ -1,0 +1,238 @@
+package meaning_test
+
+import (
+	"compress/gzip"
+	"context"
+	"encoding/csv"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers/meaning"
+)
+
+// table reads a file of the measurement data as rows by column; the test is skipped where it is not wanted or not there.
+func table(t testing.TB, name string) []map[string]string {
+	t.Helper()
+	if os.Getenv("JUNCTURE_EVALUATE") != "1" {
+		t.Skip("an evaluation: set JUNCTURE_EVALUATE=1 to run it")
+	}
+	file, err := os.Open(filepath.Join("..", "..", "..", "shared", "data", filepath.FromSlash(name)))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skipf("the data of the evaluation is not here: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = file.Close() }()
+	var r io.Reader = file
+	if strings.HasSuffix(name, ".gz") {
+		if r, err = gzip.NewReader(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := csv.NewReader(r)
+	c.FieldsPerRecord, c.LazyQuotes = -1, true
+	all, err := c.ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []map[string]string
+	for _, row := range all[1:] {
+		m := map[string]string{}
+		for i, v := range row[:min(len(row), len(all[0]))] {
+			m[all[0][i]] = v
+		}
+		out = append(out, m)
+	}
+	return out
+}
+
+func cents(s string) int64 {
+	x, _ := strconv.ParseFloat(s, 64)
+	return int64(100*x + 0.5)
+}
+
+// fashion is the fashion catalogue: no titles and no prices; its gender column is dropped by the deny-list.
+func fashion(t testing.TB) []*juncture.Product {
+	var out []*juncture.Product
+	for _, r := range table(t, "catalogue/fashion_styles.csv.gz") {
+		out = append(out, &juncture.Product{ID: r["id"], Category: strings.ToLower(r["articleType"]), Stock: -1, Attrs: map[string]string{
+			"gender": r["gender"], "colour": r["baseColour"], "season": r["season"], "usage": r["usage"], "year": r["year"], "group": r["subCategory"]}})
+	}
+	return out
+}
+
+// shopify joins the variants of the three exports into products.
+func shopify(t testing.TB) []*juncture.Product {
+	byHandle := map[string]*juncture.Product{}
+	var out []*juncture.Product
+	for _, name := range []string{"apparel", "home", "jewelery"} {
+		for _, r := range table(t, "catalogue/shopify_"+name+".csv") {
+			if r["Title"] == "" || byHandle[r["Handle"]] != nil {
+				continue
+			}
+			p := &juncture.Product{ID: r["Handle"], Title: r["Title"], Category: strings.ToLower(r["Type"]), Brand: r["Vendor"], Price: cents(r["Variant Price"]), Stock: -1}
+			for tag := range strings.SplitSeq(strings.ToLower(r["Tags"]), ",") {
+				if tag = strings.TrimSpace(tag); tag != "" {
+					p.Tags = append(p.Tags, tag)
+				}
+			}
+			byHandle[r["Handle"]] = p
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+// sold gives each shopper of Online Retail one taste from the orders.
+func retail(t testing.TB) (*meaning.Space, []*meaning.State) {
+	var products []*juncture.Product
+	for _, r := range table(t, "catalogue/online_retail_products.csv.gz") {
+		products = append(products, &juncture.Product{ID: r["StockCode"], Title: strings.TrimSpace(r["description"]), Price: cents(r["median_price"]), Stock: -1})
+	}
+	space, lookup := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{}), find(products)
+	byShopper := map[string]*meaning.State{}
+	var order []string
+	for _, r := range table(t, "transactions/online_retail.csv.gz") {
+		if strings.HasPrefix(r["InvoiceNo"], "C") {
+			continue
+		}
+		at, err := time.Parse(time.RFC3339, r["InvoiceDate"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := byShopper[r["CustomerID"]]
+		if s == nil {
+			s = &meaning.State{}
+			byShopper[r["CustomerID"]] = s
+			order = append(order, r["CustomerID"])
+		}
+		s.Fold(event(juncture.EventOrderCompleted, at, r["StockCode"]), lookup, space, meaning.Settings{})
+	}
+	var out []*meaning.State
+	for _, id := range order {
+		out = append(out, byShopper[id])
+	}
+	return space, out
+}
+
+// browsers simulates shoppers of a catalogue without orders: each likes two categories, and of two attributes one value,
+// and views products four times as often when they fit. It stands in for events that the data does not have.
+func browsers(products []*juncture.Product, space *meaning.Space, n int) []*meaning.State {
+	rng := rand.New(rand.NewPCG(9, 9))
+	lookup := find(products)
+	byCategory := map[string][]*juncture.Product{}
+	for _, p := range products {
+		byCategory[p.Category] = append(byCategory[p.Category], p)
+	}
+	var out []*meaning.State
+	for range n {
+		s := &meaning.State{}
+		like := products[rng.IntN(len(products))]
+		other := products[rng.IntN(len(products))]
+		for j := range 12 {
+			from := byCategory[like.Category]
+			if rng.IntN(4) == 0 {
+				from = byCategory[other.Category]
+			}
+			p := from[rng.IntN(len(from))]
+			for tries := 0; tries < 4 && p.Attrs["colour"] != like.Attrs["colour"]; tries++ {
+				p = from[rng.IntN(len(from))]
+			}
+			s.Fold(event(juncture.EventProductViewed, t0.Add(time.Duration(j)*time.Hour), p.ID), lookup, space, meaning.Settings{})
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func TestClustersOnRealData(t *testing.T) {
+	styles, exports := fashion(t), shopify(t)
+	sets := []struct {
+		name  string
+		space *meaning.Space
+		crowd []*meaning.State
+		o     meaning.Options
+	}{
+		{name: "Online Retail, shoppers by their orders", o: meaning.Options{Seed: 1, Workers: 2}},
+		{name: "fashion catalogue, simulated shoppers", space: meaning.NewSpace(slices.Values(styles), meaning.SpaceOptions{}), o: meaning.Options{Seed: 1, Workers: 2}},
+		{name: "three Shopify exports, simulated shoppers", space: meaning.NewSpace(slices.Values(exports), meaning.SpaceOptions{}), o: meaning.Options{Seed: 1, Workers: 2}},
+	}
+	sets[0].space, sets[0].crowd = retail(t)
+	sets[1].crowd = browsers(styles, sets[1].space, 6000)
+	sets[2].crowd = browsers(exports, sets[2].space, 600)
+	for _, set := range sets {
+		vs := vectors(set.space, set.crowd)
+		began := time.Now()
+		m, err := meaning.Fit(context.Background(), set.space, vs, set.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("%s: %d shoppers, %d attributes of %d products; %d clusters in %v", set.name, len(vs), set.space.Dim(), set.space.Products, len(m.Clusters), time.Since(began).Round(time.Millisecond))
+		for _, tr := range m.Trials {
+			t.Logf("    k %3d: foretells %.4f ± %.4f, silhouette %.3f", tr.K, tr.Foretold, tr.Error, tr.Silhouette)
+		}
+		lo, mid, hi := stability(t, m, set.space, vs, nil)
+		slo, smid, shi := stability(t, m, set.space, vs, m)
+		t.Logf("    silhouette %.3f, cohesion %.3f; adjusted Rand index with refits on ten random four fifths of the shoppers: from nothing %.2f (%.2f to %.2f), from the model in use, as the schedule does, %.2f (%.2f to %.2f)",
+			m.Silhouette(vs), m.Cohesion(vs), mid, lo, hi, smid, slo, shi)
+		seen := map[string]bool{}
+		for i, c := range m.Clusters {
+			if seen[c.Name] || !juncture.ValidLayerValue(c.ID) {
+				t.Errorf("cluster %q (%s) is not unique or no layer value", c.Name, c.ID)
+			}
+			seen[c.Name] = true
+			if i < 40 {
+				t.Logf("    %5d  %-44s %s", c.Size, c.Name, strings.Join(c.Top[:min(5, len(c.Top))], ", "))
+			}
+		}
+	}
+}
+
+// stability refits on resamples, matches the ids, and compares the assignments of all shoppers: lowest, median, highest
+// of ten.
+func stability(t *testing.T, m *meaning.Model, space *meaning.Space, vs []meaning.Vector, start *meaning.Model) (lo, mid, hi float64) {
+	label := func(m *meaning.Model) (out []string) {
+		for _, v := range vs {
+			a, _ := m.Assign(v)
+			out = append(out, a.ID)
+		}
+		return
+	}
+	first := label(m)
+	var rands []float64
+	for b := range 10 {
+		rng := rand.New(rand.NewPCG(uint64(b), 77))
+		var part []meaning.Vector
+		for _, v := range vs {
+			if rng.IntN(5) > 0 {
+				part = append(part, v)
+			}
+		}
+		fresh, err := meaning.Fit(context.Background(), space, part, meaning.Options{K: len(m.Clusters), Seed: uint64(100 + b), Workers: 2, Start: start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, mt := meaning.Match(m, fresh)
+		var sims []float64
+		for _, k := range mt.Kept {
+			sims = append(sims, k.Similarity)
+		}
+		slices.Sort(sims)
+		if b == 0 {
+			t.Logf("    a refit keeps %d ids, at similarities from %.2f, median %.2f; %d new", len(sims), sims[0], sims[len(sims)/2], len(mt.New))
+		}
+		rands = append(rands, meaning.AdjustedRand(first, label(again)))
+	}
+	slices.Sort(rands)
+	return rands[0], (rands[4] + rands[5]) / 2, rands[9]
+}
