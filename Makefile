@@ -54,6 +54,10 @@ screenshots: browser ## Pictures of the console's pages into ./screenshots, and 
 	JUNCTURE_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -run Chromium ./console
 	JUNCTURE_PICTURE=$(CURDIR)/docs/grid.png go test -count=1 -run DemoInChromium ./cmd/juncture
 
+.PHONY: evaluate-layers
+evaluate-layers: ## How well the layers foretell what shoppers do, on the data sets of the replays
+	JUNCTURE_EVALUATE=1 go test -count=1 -timeout 60m -run 'Evaluate|Recall|CrossSells|Refit|OnRealData' -v ./layers ./layers/meaning ./layers/catalogue
+
 # Where the data sets of the replays lie; they are not part of the project.
 DATA ?= ../shared/data
 .PHONY: replay

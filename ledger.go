@@ -68,11 +68,11 @@ type OutcomeWrite struct {
 	Mine    []uint64
 
 	Elsewhere bool // result
-	Claims   Claims
-	Outcome  Outcome
-	Whole    bool // an adjustment of all that is left
-	Type     OutcomeType
-	Currency string
+	Claims    Claims
+	Outcome   Outcome
+	Whole     bool // an adjustment of all that is left
+	Type      OutcomeType
+	Currency  string
 
 	Result Outcome // result: with its status
 	Delta  Delta   // result: what it added
