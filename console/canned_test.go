@@ -26,6 +26,9 @@ type fake struct {
 	decisions []DecisionView
 	err       error // of the Source
 	signInErr error // overrides what the password says
+	shoppers  map[string]ShopperView
+	events    []juncture.Event
+	broken    []juncture.Quarantined
 	live      map[string]bool
 	signedOut []string
 }
@@ -43,6 +46,35 @@ func (f *fake) Evidence(_ context.Context, id string) (experiments.Evidence, err
 func (f *fake) Decisions(_ context.Context, _ string, _ juncture.Intersection, limit int) ([]DecisionView, error) {
 	return f.decisions[:min(limit, len(f.decisions))], f.err
 }
+
+func (f *fake) Shopper(_ context.Context, id string) (ShopperView, error) {
+	v, ok := f.shoppers[id]
+	if !ok && f.err == nil {
+		return v, juncture.Errorf(juncture.CodeNotFound, "nobody")
+	}
+	return v, f.err
+}
+
+func (f *fake) Events(_ context.Context, _ string, limit int) ([]juncture.Event, error) {
+	return f.events[:min(limit, len(f.events))], f.err
+}
+
+func (f *fake) Touches(_ context.Context, id string, limit int) ([]TouchView, error) {
+	var out []TouchView
+	for i, d := range f.decisions[:min(limit, len(f.decisions))] {
+		t := TouchView{d, "hero", "v1/loyal.browsing.researching/wedding-guests/_/_"}
+		if i%7 == 3 {
+			t.Experiment = "one-that-is-gone"
+		}
+		out = append(out, t)
+	}
+	if _, ok := f.shoppers[id]; !ok && id != "undescribed" {
+		out = nil
+	}
+	return out, f.err
+}
+
+func (f *fake) Quarantine(context.Context) ([]juncture.Quarantined, error) { return f.broken, f.err }
 
 func (f *fake) SignIn(_ context.Context, name, password string, _ time.Time) (string, access.User, error) {
 	if f.signInErr != nil {
@@ -93,7 +125,43 @@ func newFake() *fake {
 		}
 		f.decisions = append(f.decisions, d)
 	}
+	f.cannedShopper()
 	return f
+}
+
+// cannedShopper makes ada, who has done one of everything, and what could not be taken.
+func (f *fake) cannedShopper() {
+	risk, last, welcome := 0.314, now.Add(-41*24*time.Hour), "five_off"
+	ada := ShopperView{AsOf: now, ProfileView: juncture.ProfileView{CustomerID: "ada", Currency: "GBP", LifetimeValue: 129.5, LastPurchase: &last,
+		PurchaseCount: 1, AverageOrderValue: 129.5, ProductCategories: []string{"dresses", "shoes"},
+		Segment: "v1/first-time.cart-abandoned.researching/wedding-guests/building.none/_", Posture: "none", PredictedChurnRisk: &risk,
+		NextBestAction: &welcome, NextBestActions: []juncture.NextBestAction{{Surface: "home_hero", ActionID: welcome, Probability: 0.73}},
+		FirstSeen: now.Add(-60 * 24 * time.Hour), LastEngagement: now.Add(-84 * time.Minute), Consent: "granted",
+		Layers: map[string]juncture.LayerView{
+			"moment":     {Value: "first-time.cart-abandoned.researching", Confidence: 0.91, Reason: "one order; left a filled cart 84 minutes ago; looked widely: 5 products, 2 categories, one search or article"},
+			"meaning":    {Value: "wedding-guests", Confidence: 0.62, Reason: "mostly dresses, occasion wear"},
+			"trajectory": {Value: "building.none", Confidence: 0.84, Reason: "interest worth 6.2 product views, more in the last days than in the weeks before; no visit now"},
+			"catalogue":  {Value: "_", Reason: "needs the store's catalogue"}}}}
+	f.shoppers = map[string]ShopperView{"ada": ada, "ada@shop.example": ada}
+	for kind := range juncture.EventCartEmptied + 1 {
+		e := juncture.Event{ID: fmt.Sprint(kind), Kind: kind, Name: "Kiosk Touched", Shopper: "ada", At: now.Add(-84*time.Minute - time.Duration(kind)*7*time.Minute)}
+		switch kind {
+		case juncture.EventProductsSearched:
+			e.Query = "linen dress"
+		case juncture.EventProductViewed, juncture.EventProductAdded, juncture.EventCartViewed, juncture.EventOrderCompleted:
+			for i := range int(kind) / 3 {
+				e.Lines = append(e.Lines, juncture.Line{Product: fmt.Sprintf("dress-%d", 100+i), Category: "dresses", Quantity: i + 1, Price: 4995})
+			}
+			e.Category = "dresses"
+		}
+		if kind == juncture.EventOrderCompleted {
+			e.Order, e.Value = "R-10021", 12950
+		}
+		f.events = append(f.events, e)
+	}
+	f.broken = []juncture.Quarantined{{Reason: "no_id", Count: 1204, Latest: now.Add(-time.Hour), Message: "neither userId nor anonymousId", Example: "{}"},
+		{Reason: "not_an_object", Count: 3, Latest: now.Add(-26 * time.Hour), Message: "an event is a JSON object; this is a string", Example: "{"}}
+	f.store.Layers = map[string]juncture.LayerSetting{"meaning": {Source: juncture.SourceRequest}}
 }
 
 func cannedEvidence(e juncture.Experiment, goal juncture.OutcomeType) experiments.Evidence {
@@ -170,7 +238,7 @@ func cannedEvidence(e juncture.Experiment, goal juncture.OutcomeType) experiment
 func serve(t *testing.T, f *fake) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,6 +122,10 @@ func TestInChromium(t *testing.T) {
 		"list":         list,
 		"intersection": one,
 		"error":        gridPath + "?experiment=nothing",
+		"shoppers":     shopperPath,
+		"shopper":      shopperPath + "?id=ada",
+		"shopper-none": shopperPath + "?id=" + strings.Repeat("long-id-", 20),
+		"layers":       layersPath + "?experiment=hero",
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
 	}
 	for _, scheme := range []string{"light", "dark"} {

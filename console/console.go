@@ -26,6 +26,18 @@ type Source interface {
 	Decisions(ctx context.Context, experimentID string, x juncture.Intersection, limit int) ([]DecisionView, error)
 }
 
+// Shoppers is what the pages of shoppers and of the layers show beside the Source.
+type Shoppers interface {
+	// Shopper describes a shopper by any of their ids; CodeNotFound where nothing was ever observed of them.
+	Shopper(ctx context.Context, id string) (ShopperView, error)
+	// Events returns the latest events of a shopper, at most limit, in any order.
+	Events(ctx context.Context, shopper string, limit int) ([]juncture.Event, error)
+	// Touches returns the latest decisions made for a shopper, by any of their ids, newest first, at most limit.
+	Touches(ctx context.Context, id string, limit int) ([]TouchView, error)
+	// Quarantine returns what could not be taken, by reason.
+	Quarantine(ctx context.Context) ([]juncture.Quarantined, error)
+}
+
 // Sessions signs people in and out. Errors carry CodeUnauthorized (wrong name or password; no, old or forged session)
 // or CodeTooManyRequests.
 type Sessions interface {
@@ -42,6 +54,20 @@ type StoreView struct {
 	Simulated   bool // made-up shoppers; every page says so
 	Experiments []juncture.Experiment
 	Surfaces    []juncture.Surface
+	Layers      map[string]juncture.LayerSetting // by layer name; a missing one is derived
+}
+
+// ShopperView is a shopper as they are at one time.
+type ShopperView struct {
+	juncture.ProfileView
+	AsOf time.Time
+}
+
+// TouchView is a decision made for a shopper, and where it was made.
+type TouchView struct {
+	DecisionView
+	Experiment string // empty: none was running
+	Key        string // of the intersection
 }
 
 // DecisionView is one decision of the log.
@@ -66,6 +92,7 @@ type OutcomeView struct {
 type Deps struct {
 	Source   Source
 	Sessions Sessions
+	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // nil: time.Now
 	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
@@ -114,6 +141,10 @@ func (c *Console) Mount(r *gin.Engine) {
 	get(people, listPath+".csv", c.listCSV)
 	get(people, intersectionPath, c.intersection)
 	get(people, intersectionPath+".csv", c.intersectionCSV)
+	if c.deps.Shoppers != nil {
+		get(people, shopperPath, c.shopper)
+		get(people, layersPath, c.layers)
+	}
 }
 
 // NotFound answers any other path under /console; the server's NoRoute leads here for those.
@@ -128,6 +159,8 @@ const (
 	gridPath         = "/console/intersections"
 	listPath         = "/console/intersections/list"
 	intersectionPath = "/console/intersection"
+	shopperPath      = "/console/shopper"
+	layersPath       = "/console/layers"
 	staticPath       = "/console/static/"
 )
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -54,6 +55,16 @@ func TestRoutes(t *testing.T) {
 		{intersectionPath + "?experiment=hero&key=v1/nobody/ever/was/here", "good", 200, "", "Not enough data yet"},
 		{intersectionPath + "?experiment=hero&key=v2/x", "good", 400, "", "does not begin with"},
 		{intersectionPath + "?experiment=hero", "good", 400, "", ""},
+		{shopperPath + "?id=ada", "", 303, signInPath + "?next=" + url.QueryEscape(shopperPath+"?id=ada"), ""},
+		{shopperPath + "?id=ada", "forged", 303, signInPath + "?next=" + url.QueryEscape(shopperPath+"?id=ada"), ""},
+		{layersPath, "", 303, signInPath + "?next=" + url.QueryEscape(layersPath), ""},
+		{shopperPath, "good", 200, "", "Who is it about?"},
+		{shopperPath + "?id=ada", "good", 200, "", "<bdi>ada</bdi>: first-time buyer who left a filled cart 84 minutes ago, intent building."},
+		{shopperPath + "?id=+ada@shop.example+", "good", 200, "", "<bdi>ada</bdi>: first-time buyer"},
+		{shopperPath + "?id=nobody", "good", 200, "", "Nothing was observed of <bdi>nobody</bdi>"},
+		{shopperPath + "?id=undescribed", "good", 200, "", "Latest decisions for them"},
+		{layersPath, "good", 200, "", "What could not be taken"},
+		{layersPath + "?experiment=none", "good", 404, "", "No experiment is called"},
 		{"/console/nothing", "", 404, "", "There is no such page"},
 		{staticPath + "0000/console.css", "", 404, "", ""},
 	} {
@@ -211,7 +222,7 @@ func TestSourceFails(t *testing.T) {
 		f := newFake()
 		f.err = tt.err
 		h := serve(t, f)
-		for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath} {
+		for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath} {
 			w := get(h, path, "good")
 			if w.Code != tt.status || strings.Contains(w.Body.String(), "secret") || !strings.Contains(w.Body.String(), "went wrong") {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
@@ -270,8 +281,23 @@ func TestHostileText(t *testing.T) {
 		f.decisions[i].ID = evil
 		f.decisions[i].Outcomes = []OutcomeView{{Event: evil, Currency: evil[:30], Status: juncture.Status(evil), Value: math.Inf(1)}}
 	}
+	for i := range f.events {
+		e := &f.events[i]
+		e.Name, e.Category, e.Query, e.Order = evil, evil, evil, evil
+		e.Lines = slices.Repeat([]juncture.Line{{Product: evil, Category: evil, Quantity: math.MaxInt, Price: math.MaxInt64}}, juncture.MaxLines)
+	}
+	ada := f.shoppers["ada"]
+	ada.CustomerID, ada.ProductCategories, ada.Posture, ada.Consent = evil, []string{evil, "\xff" + evil}, evil, evil
+	ada.LifetimeValue, ada.AverageOrderValue = math.Inf(1), math.NaN()
+	ada.Layers = map[string]juncture.LayerView{"moment": {Value: evil, Confidence: math.NaN(), Reason: "\xff" + evil}}
+	ada.NextBestActions = []juncture.NextBestAction{{Surface: evil, ActionID: evil, Probability: math.NaN()}}
+	f.shoppers = map[string]ShopperView{"ada": ada, evil[:40]: ada}
+	ada.Segment = evil
+	f.shoppers["bob"] = ada
+	f.broken = []juncture.Quarantined{{Reason: evil, Message: "\xfe" + evil, Example: evil, Count: math.MaxInt64}}
 	h := serve(t, f)
-	for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
+	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
+		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
 		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
 		gridPath + "?experiment=" + url.QueryEscape(evil[:80]), intersectionPath + "?experiment=hero&key=" + url.QueryEscape(evil[:80])} {
 		w := get(h, path, "good")
@@ -355,6 +381,11 @@ func TestTemplates(t *testing.T) {
 		"intersection": {&intersectionPage{}, &intersectionPage{layout: full, Metric: metric, Intervals: "<svg/>", Copies: "<svg/>", Densities: "<svg/>",
 			Report:  experiments.IntersectionReport{Layers: []experiments.LayerValue{{}}, Past: []experiments.PastArm{{}}, Verdict: verdict},
 			Actions: []actionLine{{}}, Arms: []armLine{{}}, Rungs: []rungLine{{Href: "/"}, {}}, Groups: []groupLine{{}}, Decisions: []decisionLine{{Letter: "A"}, {}}}},
+		"shopper": {&shopperPage{}, &shopperPage{ID: "i", Decisions: []touchLine{{}}}, &shopperPage{ID: "i", Shopper: &shopperView{}},
+			&shopperPage{layout: full, ID: "i", Decisions: []touchLine{{Href: "/"}, {}}, Shopper: &shopperView{Tiles: []tile{{Note: "n", Words: true}, {}},
+				Layers: []shopperLayer{{Reason: "r"}, {}}, Href: "/", Next: []nextLine{{}}, Categories: []string{"c"}, Events: []eventLine{{}}}}},
+		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,
+			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}}}, {}}, Broken: []brokenLine{{}}}},
 	} {
 		for i, page := range pages {
 			var b bytes.Buffer

@@ -31,7 +31,7 @@ type pages struct {
 	sum       string // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "error"}
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "layers", "error"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}}
@@ -75,6 +75,8 @@ var functions = template.FuncMap{
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"colour":  colourClass,
 	"state":   stateTitle,
+	"part":    part,
+	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
 	"short": func(s string) string {
 		if len(s) > 14 {
 			return s[:12] + "…"
@@ -120,6 +122,9 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 		l.User, l.Role = u.Name, fmt.Sprint(u.Role)
 		here := g.Request.URL.Path
 		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
+		if c.deps.Shoppers != nil {
+			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath}, navItem{"Layers", layersPath, here == layersPath})
+		}
 	}
 	return l
 }

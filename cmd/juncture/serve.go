@@ -127,7 +127,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 		return nil, errors.Join(err, n.close())
 	}
 	latest.Store(r.server)
-	pages, err := console.New(console.Deps{Source: &source{n, clock}, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
+	pages, err := console.New(console.Deps{Source: &source{n, clock}, Shoppers: &source{n, clock}, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}

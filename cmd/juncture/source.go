@@ -25,7 +25,7 @@ func (s *source) Store(ctx context.Context) (console.StoreView, error) {
 	}
 	simulated, err := s.node.db.Fact(ctx, factSimulated)
 	d := p.Declaration
-	return console.StoreView{Name: d.Store.Name, Currency: d.Store.Currency, Simulated: simulated != "", Experiments: d.Experiments, Surfaces: d.Surfaces}, err
+	return console.StoreView{Name: d.Store.Name, Currency: d.Store.Currency, Simulated: simulated != "", Experiments: d.Experiments, Surfaces: d.Surfaces, Layers: d.Layers}, err
 }
 
 func (s *source) Evidence(ctx context.Context, experiment string) (experiments.Evidence, error) {
@@ -37,6 +37,21 @@ func (s *source) Decisions(ctx context.Context, experiment string, x juncture.In
 	if err != nil {
 		return nil, err
 	}
+	claims := make([]signed, len(found))
+	for i, d := range found {
+		claims[i] = signed{d.Claims, d.SigningKey}
+	}
+	return s.views(ctx, claims)
+}
+
+// signed are claims with the key that signed their id.
+type signed struct {
+	juncture.Claims
+	key uint8
+}
+
+// views are decisions as the console shows them, with their outcomes.
+func (s *source) views(ctx context.Context, found []signed) ([]console.DecisionView, error) {
 	serials := make([]uint64, len(found))
 	for i, d := range found {
 		serials[i] = d.Serial
@@ -47,7 +62,7 @@ func (s *source) Decisions(ctx context.Context, experiment string, x juncture.In
 	}
 	out := make([]console.DecisionView, len(found))
 	for i, d := range found {
-		id, ok := s.node.engine.DecisionID(d.SigningKey, d.Claims)
+		id, ok := s.node.engine.DecisionID(d.key, d.Claims)
 		if !ok {
 			id = "(signed with a key that is gone)"
 		}
@@ -57,4 +72,48 @@ func (s *source) Decisions(ctx context.Context, experiment string, x juncture.In
 		}
 	}
 	return out, nil
+}
+
+func (s *source) Shopper(ctx context.Context, id string) (console.ShopperView, error) {
+	now := s.clock()
+	p, err := s.node.engine.Profile(ctx, id, now)
+	if err != nil {
+		return console.ShopperView{}, err
+	}
+	return console.ShopperView{ProfileView: *p, AsOf: now}, nil
+}
+
+func (s *source) Events(ctx context.Context, shopper string, limit int) ([]juncture.Event, error) {
+	return s.node.db.EventsOf(ctx, shopper, limit)
+}
+
+func (s *source) Touches(ctx context.Context, id string, limit int) ([]console.TouchView, error) {
+	shopper, err := s.node.db.Shopper(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if shopper == "" {
+		shopper = id
+	}
+	found, err := s.node.db.Touches(ctx, shopper, limit)
+	if err != nil {
+		return nil, err
+	}
+	claims := make([]signed, len(found))
+	for i, t := range found {
+		claims[i] = signed{t.Claims, t.SigningKey}
+	}
+	views, err := s.views(ctx, claims)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]console.TouchView, len(found))
+	for i, t := range found {
+		out[i] = console.TouchView{DecisionView: views[i], Experiment: t.Claims.Experiment, Key: t.Claims.Intersection.Key()}
+	}
+	return out, nil
+}
+
+func (s *source) Quarantine(ctx context.Context) ([]juncture.Quarantined, error) {
+	return s.node.db.Quarantine(ctx)
 }
