@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,20 +11,13 @@ import (
 
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
+
+	"github.com/juncture/juncture/internal/testkit"
 )
 
 // TestInChromium drives the pages as a person would. Screenshots go to the directory in JUNCTURE_SCREENSHOTS.
 func TestInChromium(t *testing.T) {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("no Chromium on this machine: the console was not looked at in a browser")
-	}
+	path := testkit.Chromium(t, "the console was not looked at")
 	if testing.Short() {
 		t.Skip("a browser takes seconds: not with -short")
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"encoding/json"
 	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -31,20 +32,24 @@ func readBy(c *gin.Context) {
 	}
 }
 
-func (s *Server) postChoose(c *gin.Context) {
+// asked reads one request and the time of its call; false when it has answered with a problem.
+func asked[Q any](s *Server, c *gin.Context, d *intake.Decoder[Q]) (r *Q, warnings []string, now time.Time, ok bool) {
 	b, err := body(c, intake.MaxBody)
-	if err != nil {
-		s.fail(c, err)
-		return
+	if err == nil {
+		now, err = s.now(c)
 	}
-	now, err := s.now(c)
-	if err != nil {
-		s.fail(c, err)
-		return
+	if err == nil {
+		r, warnings, err = decodeOne(d, b)
 	}
-	r, warnings, err := decodeOne(s.choose, b)
 	if err != nil {
 		s.fail(c, err)
+	}
+	return r, warnings, now, err == nil
+}
+
+func (s *Server) postChoose(c *gin.Context) {
+	r, warnings, now, ok := asked(s, c, s.choose)
+	if !ok {
 		return
 	}
 	res := s.engine.ChooseBatch(c.Request.Context(), now, caller(c), []*juncture.ChooseRequest{r})[0]
@@ -57,29 +62,14 @@ func (s *Server) postChoose(c *gin.Context) {
 }
 
 func (s *Server) postChooseBatch(c *gin.Context) {
-	batch(s, c, s.choose, func(rs []*juncture.ChooseRequest) ([]engine.Result[juncture.ChooseAnswer], error) {
-		now, err := s.now(c)
-		if err != nil {
-			return nil, err
-		}
-		return s.engine.ChooseBatch(c.Request.Context(), now, caller(c), rs), nil
+	batch(s, c, s.choose, func(now time.Time, rs []*juncture.ChooseRequest) []engine.Result[juncture.ChooseAnswer] {
+		return s.engine.ChooseBatch(c.Request.Context(), now, caller(c), rs)
 	}, func(a *juncture.ChooseAnswer, warnings []string) { a.Warnings = append(a.Warnings, warnings...) })
 }
 
 func (s *Server) postActivate(c *gin.Context) {
-	b, err := body(c, intake.MaxBody)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	now, err := s.now(c)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	r, _, err := decodeOne(s.activate, b)
-	if err != nil {
-		s.fail(c, err)
+	r, _, now, ok := asked(s, c, s.activate)
+	if !ok {
 		return
 	}
 	a, err := s.engine.Activate(c.Request.Context(), now, r)
@@ -91,19 +81,8 @@ func (s *Server) postActivate(c *gin.Context) {
 }
 
 func (s *Server) postReward(c *gin.Context) {
-	b, err := body(c, intake.MaxBody)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	now, err := s.now(c)
-	if err != nil {
-		s.fail(c, err)
-		return
-	}
-	r, warnings, err := decodeOne(s.reward, b)
-	if err != nil {
-		s.fail(c, err)
+	r, warnings, now, ok := asked(s, c, s.reward)
+	if !ok {
 		return
 	}
 	res := s.engine.RewardBatch(c.Request.Context(), now, []*juncture.RewardRequest{r})[0]
@@ -116,12 +95,8 @@ func (s *Server) postReward(c *gin.Context) {
 }
 
 func (s *Server) postRewardBatch(c *gin.Context) {
-	batch(s, c, s.reward, func(rs []*juncture.RewardRequest) ([]engine.Result[juncture.RewardAnswer], error) {
-		now, err := s.now(c)
-		if err != nil {
-			return nil, err
-		}
-		return s.engine.RewardBatch(c.Request.Context(), now, rs), nil
+	batch(s, c, s.reward, func(now time.Time, rs []*juncture.RewardRequest) []engine.Result[juncture.RewardAnswer] {
+		return s.engine.RewardBatch(c.Request.Context(), now, rs)
 	}, func(a *juncture.RewardAnswer, warnings []string) { a.Warnings = warnings })
 }
 
@@ -133,7 +108,7 @@ func decodeOne[T any](d *intake.Decoder[T], b []byte) (*T, []string, error) {
 
 // batch decodes the items of a batch, has the good ones answered in one commit and writes an answer or a problem for
 // each, in order.
-func batch[Q, A any](s *Server, c *gin.Context, d *intake.Decoder[Q], answer func([]*Q) ([]engine.Result[A], error), warn func(*A, []string)) {
+func batch[Q, A any](s *Server, c *gin.Context, d *intake.Decoder[Q], answer func(time.Time, []*Q) []engine.Result[A], warn func(*A, []string)) {
 	b, err := body(c, intake.MaxBatchBody)
 	if err != nil {
 		s.fail(c, err)
@@ -160,11 +135,12 @@ func batch[Q, A any](s *Server, c *gin.Context, d *intake.Decoder[Q], answer fun
 			requests[i] = nil
 		}
 	}
-	answers, err := answer(requests)
+	now, err := s.now(c)
 	if err != nil {
 		s.fail(c, err)
 		return
 	}
+	answers := answer(now, requests)
 	// A commit that failed for all is the batch's failure: nothing of it happened, and it may be sent again.
 	for i := range answers {
 		if juncture.ErrorCode(answers[i].Err) == juncture.CodeUnavailable {

@@ -3,28 +3,20 @@ package main
 import (
 	"context"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"testing"
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/juncture/juncture/internal/testkit"
 )
 
 // TestDemoInChromium does what the README promises a newcomer: start the demo, sign in, see winners on the grid. With
 // JUNCTURE_PICTURE set to a file it takes the README's picture.
 func TestDemoInChromium(t *testing.T) {
-	path := ""
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
-		if p, err := exec.LookPath(name); err == nil {
-			path = p
-			break
-		}
-	}
-	if path == "" {
-		t.Skip("no Chromium on this machine: the demo's grid was not looked at in a browser (make browser installs it)")
-	}
+	path := testkit.Chromium(t, "the demo's grid was not looked at")
 	picture, burst := os.Getenv("JUNCTURE_PICTURE"), "20000"
 	if picture != "" {
 		burst = "60000"
