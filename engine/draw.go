@@ -81,12 +81,8 @@ func (c *call) derive(ctx context.Context) (*layers.Described, error) {
 	if c.e.d.Profiles == nil || !c.st.derives {
 		return nil, nil
 	}
-	p, _, err := c.e.d.Profiles.Profile(ctx, c.shopper)
-	if err != nil {
-		return nil, err
-	}
-	d := layers.Describe(&p, c.now, layers.Settings{})
-	return &d, nil
+	d, err := c.e.d.Profiles.Describe(ctx, c.shopper, c.now, layers.Settings{})
+	return &d, err
 }
 
 // draw fills the decision's group, probability and ranking and returns the arm to serve, nil for none.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
@@ -147,6 +148,17 @@ func (p *Profiles) Profile(ctx context.Context, shopper string) (layers.Profile,
 		return layers.Profile{}, false, err
 	}
 	return f.Clone(), true, nil
+}
+
+// Describe reads the derived layers of a shopper at now, those of an empty profile where nothing was observed.
+func (p *Profiles) Describe(ctx context.Context, shopper string, now time.Time, set layers.Settings) (layers.Described, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, err := p.get(ctx, shopper)
+	if err != nil {
+		return layers.Described{}, err
+	}
+	return layers.Describe(&f.Profile, now, set), nil // microseconds: less than a copy of the profile
 }
 
 // Err returns why memory no longer follows the events, nil while it does.
