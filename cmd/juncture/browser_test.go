@@ -17,12 +17,8 @@ import (
 // JUNCTURE_PICTURE set to a file it takes the README's picture.
 func TestDemoInChromium(t *testing.T) {
 	path := testkit.Chromium(t, "the demo's grid was not looked at")
-	picture, burst := os.Getenv("JUNCTURE_PICTURE"), "20000"
-	if picture != "" {
-		burst = "60000"
-	}
-	out, done := background(t, "demo", "--addr", "127.0.0.1:0", "--db", filepath.Join(t.TempDir(), "demo.db"), "--burst", burst,
-		"--rate", "1", "--log", "error")
+	picture := os.Getenv("JUNCTURE_PICTURE")
+	out, done := background(t, "demo", "--addr", "127.0.0.1:0", "--db", filepath.Join(t.TempDir(), "demo.db"), "--rate", "1", "--log", "error")
 	out.wait(t, `(simulated decisions in)`, done)
 	said := func(pattern string) string {
 		t.Helper()
@@ -58,7 +54,8 @@ func TestDemoInChromium(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if won < 3 || !banner {
+	t.Logf("%d cells are won", won)
+	if won < 3 || !banner { // 8 to 11 of 21 as a rule: the draws differ from start to start
 		t.Errorf("%d cells are won, says that it is simulated: %v", won, banner)
 	}
 	if picture == "" {
