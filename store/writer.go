@@ -35,6 +35,8 @@ type WriterOptions struct {
 	Queue int    // entries that may wait; 0 means 8192. One more is refused with CodeUnavailable
 	Batch int    // entries in one transaction; 0 means 1000
 	Now   func() time.Time
+	// Lock is the ledger's, taken by LockWriter before memory was loaded; the writer lets go of it. nil: it takes its own.
+	Lock io.Closer
 	// Profiles follows the events; nil means that nobody does.
 	Profiles ProfileFolder
 }
@@ -79,7 +81,7 @@ type request struct {
 	given bool // its caller had gone when its turn came: nothing of it was written
 }
 
-// NewWriter starts the writer of a node; Close stops it.
+// NewWriter starts the writer of a node; Close stops it. Where it fails it has let go of the lock.
 func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Writer, error) {
 	if o.Node == 0 {
 		o.Node = 1
@@ -90,9 +92,11 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 	if o.Batch <= 0 {
 		o.Batch = 1000
 	}
-	lock, err := LockWriter(db.path)
-	if err != nil {
-		return nil, err
+	lock, err := o.Lock, error(nil)
+	if lock == nil {
+		if lock, err = LockWriter(db.path); err != nil {
+			return nil, err
+		}
 	}
 	w := &Writer{lock: lock, db: db.ledger, intact: db.intact, folder: folder, profiles: o.Profiles, o: o, queue: make(chan *request, o.Queue), done: make(chan struct{})}
 	if err := w.db.GetContext(ctx, &w.seq, `SELECT coalesce(max(seq), 0) FROM deltas WHERE node = ?`, o.Node); err != nil {

@@ -48,15 +48,20 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	if _, err := db.Secrets(ctx, random, a.now()); err != nil {
 		return nil, err
 	}
-	tallies, err := engine.NewTallies(ctx, db, a.Cells)
+	// Owned first, read then: what another process commits after the reading would never come into memory.
+	lock, err := store.LockWriter(db.Path())
 	if err != nil {
 		return nil, err
+	}
+	tallies, err := engine.NewTallies(ctx, db, a.Cells)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
 	}
 	profiles, err := engine.NewProfiles(ctx, db, a.Profiles)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, lock.Close())
 	}
-	writer, err := store.NewWriter(ctx, db, tallies, store.WriterOptions{Node: a.Node, Queue: a.Queue, Now: clock, Profiles: profiles})
+	writer, err := store.NewWriter(ctx, db, tallies, store.WriterOptions{Node: a.Node, Queue: a.Queue, Now: clock, Lock: lock, Profiles: profiles})
 	if err != nil {
 		return nil, err
 	}
