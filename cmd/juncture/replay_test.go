@@ -146,7 +146,7 @@ func TestReplayBothWays(t *testing.T) {
 // TestReplayHillstrom does the same on a slice of real e-mail data, for visits and for money.
 func TestReplayHillstrom(t *testing.T) {
 	if testing.Short() {
-		t.Skip("real data takes a while")
+		t.Skip("real data takes seconds: not with -short")
 	}
 	path := filepath.Join("..", "..", "..", "shared", "data", "hillstrom", "hillstrom.csv.gz")
 	if _, err := os.Stat(path); err != nil {
