@@ -14,6 +14,8 @@ type Entry struct {
 	Aliases     []Alias
 	Events      []*EventWrite
 	Quarantined []Quarantined
+	Consents    []*ConsentWrite
+	Erasures    []*Erasure
 	Committed   func() // run by the writer after the commit, also when its caller has gone; nil: nothing
 	Memos       []*MemoWrite
 }
@@ -109,6 +111,7 @@ type EventWrite struct {
 	Raw         []byte
 
 	Duplicate bool // result: its message was in the log already; nothing was written
+	Denied    bool // result: the shopper denied consent; nothing was written
 	// Result: Event.Shopper.
 }
 
@@ -121,7 +124,8 @@ type Quarantined struct {
 	Latest  time.Time
 }
 
-// ProfileChange is one step of the events' log: an event of a shopper, or two profiles becoming one.
+// ProfileChange is one step of the events' log: an event of a shopper, or two profiles becoming one. With neither an
+// event nor Into, the profile of From is erased.
 type ProfileChange struct {
 	Serial     uint64
 	Event      *Event
@@ -133,4 +137,7 @@ type ProfileRow struct {
 	Shopper string
 	Body    []byte // nil: there is none
 	Marks   []Mark // how much of each node's events it holds; Seq is a serial
+
+	Standing Standing   // zero At: never described
+	Moves    []Movement // to be appended: what changed since the standing before
 }
