@@ -55,9 +55,10 @@ type ChooseAnswer struct {
 	ActionID      *string          `json:"actionId"` // null: render the page as it would be without Juncture
 	Action        *ActionView      `json:"action"`
 	Copy          *CopyView        `json:"copy"`
-	Products      []string         `json:"products"`
-	Probability   float64          `json:"probability"` // of this arm, given the group; exact
-	Ranking       []RankedView     `json:"ranking"`     // the eligible arms, likeliest first; sums to 1
+	Products      []ProductView    `json:"products"`            // for the action's slots, the best first
+	Editorial     []EditorialView  `json:"editorial,omitempty"` // pieces for the action's slots
+	Probability   float64          `json:"probability"`         // of this arm, given the group; exact
+	Ranking       []RankedView     `json:"ranking"`             // the eligible arms, likeliest first; sums to 1
 	Intersection  IntersectionView `json:"intersection"`
 	Group         Group            `json:"group"`
 	Reason        Reason           `json:"reason"`
@@ -84,6 +85,29 @@ type CopyView struct {
 	Headline string `json:"headline"`
 	Body     string `json:"body"`
 	CTA      string `json:"cta"`
+}
+
+// ProductView is a product for a slot, as the catalogue has it, with why it is there.
+type ProductView struct {
+	ID       string  `json:"id"`
+	Title    string  `json:"title"`
+	Category string  `json:"category,omitempty"`
+	Price    float64 `json:"price"`
+	Compare  float64 `json:"compareAt,omitempty"` // the price before a discount
+	Currency string  `json:"currency"`
+	URL      string  `json:"url,omitempty"`
+	Image    string  `json:"image,omitempty"`
+	Source   string  `json:"source"`             // what recommended it (Sources), or "action"
+	Why      string  `json:"why"`                // for people
+	Priority string  `json:"priority,omitempty"` // the merchandiser's priority that raised it
+}
+
+// EditorialView is a piece for a slot.
+type EditorialView struct {
+	ID    string `json:"id"`
+	Title string `json:"title"`
+	URL   string `json:"url"`
+	Image string `json:"image,omitempty"`
 }
 
 // RankedView is one eligible arm.
@@ -202,6 +226,7 @@ type ProfileView struct {
 	Layers             map[string]LayerView `json:"layers"`
 	Posture            string               `json:"posture"`
 	PredictedChurnRisk *float64             `json:"predicted_churn_risk"` // of no order in 90 days; null without an order
+	PurchasePropensity *float64             `json:"purchase_propensity"`  // of an order in the visit that runs; null when none does
 	NextBestAction     *string              `json:"next_best_action"`     // at the first surface with a running experiment
 	NextBestActions    []NextBestAction     `json:"next_best_actions"`
 	FirstSeen          time.Time            `json:"first_seen"`
@@ -214,4 +239,94 @@ type NextBestAction struct {
 	Surface     string  `json:"surface"`
 	ActionID    string  `json:"actionId"`
 	Probability float64 `json:"probability"`
+}
+
+// ClustersView is the store's taste clusters.
+type ClustersView struct {
+	Version  int64         `json:"version"`  // 0: none learnt yet
+	Shoppers int           `json:"shoppers"` // they were learnt from
+	Items    []ClusterView `json:"items"`    // the largest first
+}
+
+// ClusterView is one taste cluster: a value of the meaning layer.
+type ClusterView struct {
+	ID      string    `json:"id"` // the layer's value; it never changes
+	Name    string    `json:"name"`
+	Renamed bool      `json:"renamed"`  // by a person
+	Size    int       `json:"shoppers"` // when it was learnt
+	Top     []string  `json:"top"`      // its most distinctive attributes
+	Voice   VoiceView `json:"voice"`
+}
+
+// VoiceView is how copy speaks to a cluster.
+type VoiceView struct {
+	Tone  string   `json:"tone"`
+	Use   []string `json:"use"`
+	Avoid []string `json:"avoid"`
+}
+
+// ClusterChange renames a cluster (empty: as it is) and sets its voice (nil: as it is).
+type ClusterChange struct {
+	Name  string     `json:"name,omitempty"`
+	Voice *VoiceView `json:"voice,omitempty"`
+}
+
+// RefitView says what learning the clusters again did.
+type RefitView struct {
+	Version  int64    `json:"version"`
+	Clusters int      `json:"clusters"`
+	Shoppers int      `json:"shoppers"` // with a taste
+	Moved    int      `json:"moved"`    // whose cluster changed
+	Of       int      `json:"of"`       // with a cluster before or after
+	Kept     int      `json:"kept"`     // ids that live on
+	New      []string `json:"new"`
+	Retired  []string `json:"retired"`
+}
+
+// ProductsTaken says what became of products that were sent.
+type ProductsTaken struct {
+	Taken   int          `json:"taken"`
+	Changed int          `json:"changed"` // new or different
+	Refused []RowRefusal `json:"refused"` // the first of them
+	Over    int          `json:"over"`    // refused beyond those told
+}
+
+// RowRefusal is a row that could not be taken.
+type RowRefusal struct {
+	Line    int    `json:"line"`
+	Message string `json:"message"`
+}
+
+// ErasureView confirms an erasure.
+type ErasureView struct {
+	Erased    bool  `json:"erased"`
+	IDs       int   `json:"ids"` // of the shopper
+	Events    int64 `json:"events"`
+	Decisions int64 `json:"decisions"` // that stand under a random id from now on
+}
+
+// CatalogueView is what can be surfaced now.
+type CatalogueView struct {
+	Products   int            `json:"products"`   // known
+	Sellable   int            `json:"sellable"`   // not hidden, not out of stock
+	Categories []CategoryView `json:"categories"` // the largest first
+	AsOf       *time.Time     `json:"asOf"`       // of trending and cross-sells; null: nothing counted yet
+	Trending   []ProductView  `json:"trending"`
+	CrossSells []CrossSell    `json:"crossSells"` // the strongest first
+	Priorities []Priority     `json:"priorities"` // live now
+}
+
+// CategoryView is a category of the catalogue.
+type CategoryView struct {
+	Value    string `json:"value"` // as the catalogue layer says it
+	Name     string `json:"name"`
+	Products int    `json:"products"`
+}
+
+// CrossSell is a pair of products that are bought in one order.
+type CrossSell struct {
+	Product string  `json:"product"`
+	With    string  `json:"with"`
+	Orders  float64 `json:"orders"` // with both, decayed
+	Lift    float64 `json:"lift"`   // over what chance has it
 }

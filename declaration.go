@@ -20,6 +20,8 @@ type Declaration struct {
 	Surfaces    []Surface               `json:"surfaces,omitempty"`
 	Actions     []Action                `json:"actions,omitempty"`
 	Experiments []Experiment            `json:"experiments,omitempty"`
+	Priorities  []Priority              `json:"priorities,omitempty"`
+	Editorial   []Editorial             `json:"editorial,omitempty"`
 	Context     []string                `json:"context,omitempty"` // context keys that are kept; empty keeps all
 
 	// CopyOrder is the order of each action's copy as last declared; it is derived, never written in a store file.
@@ -41,10 +43,25 @@ const (
 // DefaultMaxValues bounds the distinct values of a request layer.
 const DefaultMaxValues = 1000
 
-// LayerSetting says where a layer comes from.
+// LayerSetting says where a layer comes from, and by which thresholds a derived one is read. Of the thresholds zero
+// means the layer's default (docs/design.md section 3); each belongs to the layers named.
 type LayerSetting struct {
 	Source    string `json:"source"`              // derived (default) or request
-	MaxValues int    `json:"maxValues,omitempty"` // distinct request values kept; 0 means DefaultMaxValues
+	MaxValues int    `json:"maxValues,omitempty"` // distinct values kept, of a request layer and of the catalogue; 0 means DefaultMaxValues
+
+	MinConfidence float64  `json:"minConfidence,omitempty"` // any: below it the layer is unknown; in [0, 1]
+	HalfLife      Duration `json:"halfLife,omitempty"`      // meaning: of a taste; catalogue: of the interest in a category
+	Clusters      int      `json:"clusters,omitempty"`      // meaning: how many; 0 means chosen by what foretells best
+	Refit         Duration `json:"refit,omitempty"`         // meaning: how often tastes are learnt again; 0 means daily
+	Dormant       Duration `json:"dormant,omitempty"`       // moment, from here on
+	AbandonAfter  Duration `json:"abandonAfter,omitempty"`
+	AbandonFor    Duration `json:"abandonFor,omitempty"`
+	Fresh         Duration `json:"fresh,omitempty"`
+	AtRiskGaps    float64  `json:"atRiskGaps,omitempty"`
+	AtRiskOrders  int      `json:"atRiskOrders,omitempty"`
+	LoyalOrders   int      `json:"loyalOrders,omitempty"`
+	LoyalValue    float64  `json:"loyalValue,omitempty"` // in currency units
+	VIPValue      float64  `json:"vipValue,omitempty"`
 }
 
 // Types of outcome.
@@ -115,7 +132,13 @@ type Action struct {
 	Type     string         `json:"type"`
 	Payload  map[string]any `json:"payload,omitempty"`
 	Rule     string         `json:"rule,omitempty"` // an expr-lang expression; empty means always eligible
-	Copy     []Copy         `json:"copy,omitempty"`
+
+	Slots     int      `json:"slots,omitempty"`     // products that it shows
+	Products  []string `json:"products,omitempty"`  // that come first in the slots; eligible only while one may be sold
+	From      []string `json:"from,omitempty"`      // what may fill the other slots (Sources); empty: all
+	Editorial int      `json:"editorial,omitempty"` // pieces that it shows
+
+	Copy []Copy `json:"copy,omitempty"`
 }
 
 // Copy is the words of an action.
@@ -348,8 +371,8 @@ func (d *Declaration) Problems() []Problem {
 			c.add(path, fmt.Sprintf("no layer is called %.40q", name), "moment, meaning, trajectory or catalogue")
 		}
 		c.oneOf(path+".source", l.Source, SourceDerived, SourceRequest)
-		if l.MaxValues < 0 || l.MaxValues > 100_000 {
-			c.add(path+".maxValues", "must be 1 to 100000", "")
+		if which, ok := ParseLayer(name); ok {
+			c.layer(path, which, l)
 		}
 	}
 	outcomes, surfaces, actions := map[string]OutcomeType{}, map[string]Surface{}, map[string]Action{}
@@ -411,6 +434,7 @@ func (d *Declaration) Problems() []Problem {
 			running[e.Surface] = e.ID
 		}
 	}
+	c.merchandise(d)
 	for i, k := range d.Context {
 		if k == "" || len(k) > 64 {
 			c.add(fmt.Sprintf("context[%d]", i), "a context key is 1 to 64 characters", "")
@@ -481,6 +505,7 @@ func (c *check) action(path string, a Action, surfaces map[string]Surface) {
 		}
 	}
 	c.text(path+".rule", a.Rule)
+	c.slots(path, a)
 	if b, err := json.Marshal(a.Payload); err != nil || len(b) > MaxText {
 		c.add(path+".payload", fmt.Sprintf("payload must be JSON of at most %d bytes", MaxText), "")
 	}

@@ -86,6 +86,8 @@ type Touch struct {
 	Claims     Claims
 	SigningKey uint8       // with it the decision's id can be written again
 	Activation *Activation // nil: none
+	Reason     Reason
+	Detail     Detail
 }
 
 // LayerValue is a value of a request layer.

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,6 +32,64 @@ type fake struct {
 	broken    []juncture.Quarantined
 	live      map[string]bool
 	signedOut []string
+
+	moves     []juncture.Movement
+	consent   map[string]juncture.ConsentRecord
+	erased    []string // actor and id
+	clusters  juncture.ClustersView
+	changed   []string // actor, id and change
+	changeErr error
+	refit     juncture.RefitView
+	refitErr  error
+	counts    []LayerCount
+	passed    []MoveCount
+	since     time.Time // that movements were asked for
+}
+
+func (f *fake) Movements(_ context.Context, _ string, limit int) ([]juncture.Movement, error) {
+	return f.moves[:min(limit, len(f.moves))], f.err
+}
+
+func (f *fake) Consent(_ context.Context, id string) (juncture.ConsentRecord, error) {
+	return f.consent[id], f.err
+}
+
+func (f *fake) Erase(_ context.Context, actor, id string) (juncture.ErasureView, error) {
+	if _, ok := f.shoppers[id]; !ok && f.err == nil {
+		return juncture.ErasureView{}, juncture.Errorf(juncture.CodeNotFound, "nobody")
+	}
+	f.erased = append(f.erased, actor+" "+id)
+	return juncture.ErasureView{Erased: true, IDs: 2, Events: 1204, Decisions: 30}, f.err
+}
+
+func (f *fake) Export(_ context.Context, id string) (any, error) {
+	if _, ok := f.shoppers[id]; !ok && f.err == nil {
+		return nil, juncture.Errorf(juncture.CodeNotFound, "nobody")
+	}
+	return map[string]any{"shopper": id, "events": []string{"<b>"}}, f.err
+}
+
+func (f *fake) Clusters(context.Context) (juncture.ClustersView, error) { return f.clusters, f.err }
+
+func (f *fake) ChangeCluster(_ context.Context, actor, id string, c juncture.ClusterChange) error {
+	s := actor + " " + id + " " + c.Name
+	if c.Voice != nil {
+		s += fmt.Sprintf(" %+v", *c.Voice)
+	}
+	f.changed = append(f.changed, s)
+	return f.changeErr
+}
+
+func (f *fake) Refit(_ context.Context, actor string) (juncture.RefitView, error) {
+	f.changed = append(f.changed, actor+" refit")
+	return f.refit, f.refitErr
+}
+
+func (f *fake) LayerCounts(context.Context) ([]LayerCount, error) { return f.counts, f.err }
+
+func (f *fake) Moves(_ context.Context, since time.Time) ([]MoveCount, error) {
+	f.since = since
+	return f.passed, f.err
 }
 
 func (f *fake) Store(context.Context) (StoreView, error) { return f.store, f.err }
@@ -80,20 +139,25 @@ func (f *fake) SignIn(_ context.Context, name, password string, _ time.Time) (st
 	if f.signInErr != nil {
 		return "", access.User{}, f.signInErr
 	}
-	if name != "ada" || password != "correct horse" {
+	token := map[string]string{"ada": "token-1", "ed": "editor", "root": "admin"}[name]
+	if token == "" || password != "correct horse" {
 		return "", access.User{}, juncture.Errorf(juncture.CodeUnauthorized, "no")
 	}
-	token := fmt.Sprintf("token-%d", len(f.live)+1)
 	f.live[token] = true
-	return token, access.User{ID: "u1", Name: "ada", Role: access.RoleViewer}, nil
+	return token, people[token], nil
 }
 
 func (f *fake) Session(_ context.Context, token string, _ time.Time) (access.User, error) {
 	if !f.live[token] {
 		return access.User{}, juncture.Errorf(juncture.CodeUnauthorized, "no")
 	}
-	return access.User{ID: "u1", Name: "ada", Role: access.RoleViewer}, nil
+	return people[token], nil
 }
+
+// people are who holds which token; others are viewers.
+var people = map[string]access.User{"good": {ID: "u1", Name: "ada", Role: access.RoleViewer}, "editor": {ID: "u2", Name: "ed", Role: access.RoleEditor},
+	"approver": {ID: "u3", Name: "ap", Role: access.RoleApprover}, "admin": {ID: "u4", Name: "root", Role: access.RoleAdmin},
+	"none": {ID: "u5", Name: "no", Role: "none"}, "token-1": {ID: "u1", Name: "ada", Role: access.RoleViewer}}
 
 func (f *fake) SignOut(_ context.Context, token string) error {
 	delete(f.live, token)
@@ -107,15 +171,18 @@ func newFake() *fake {
 		Goal: juncture.Goal{Outcome: "click", Window: juncture.Duration(24 * time.Hour)}}
 	cart := juncture.Experiment{ID: "cart-rescue", Surface: "cart_email", Status: juncture.StatusPaused,
 		Goal: juncture.Goal{Outcome: "purchase", Window: juncture.Duration(7 * 24 * time.Hour)}}
-	f := &fake{live: map[string]bool{"good": true}, evidence: map[string]experiments.Evidence{}}
+	f := &fake{live: map[string]bool{"good": true, "editor": true, "approver": true, "admin": true, "none": true}, evidence: map[string]experiments.Evidence{}}
 	f.store = StoreView{Name: "Demo", Currency: "GBP", Simulated: true, Experiments: []juncture.Experiment{cart, hero}}
 	f.evidence["hero"] = cannedEvidence(hero, juncture.OutcomeType{Name: "click", Type: juncture.OutcomeBinary})
 	f.evidence["cart-rescue"] = cannedEvidence(cart, juncture.OutcomeType{Name: "purchase", Type: juncture.OutcomeMoney})
 	for i := range 30 {
 		d := DecisionView{At: now.Add(-time.Duration(i) * 97 * time.Second), ID: fmt.Sprintf("AQEAbgAAAZqh7%04dkT3x0pQ", i),
-			Group: juncture.Group(i%4 + 1), Arm: juncture.ArmID(i%6 + 1), Probability: []float64{0.8712, 1.0 / 6, 1, 1}[i%4]}
+			Group: juncture.Group(i%4 + 1), Arm: juncture.ArmID(i%6 + 1), Probability: []float64{0.8712, 1.0 / 6, 1, 1}[i%4], Reason: juncture.ReasonSplit}
 		if d.Group == juncture.GroupHoldout {
-			d.Arm = 0
+			d.Arm, d.Detail = 0, juncture.DetailHoldout
+		}
+		if i == 4 {
+			d.Detail = juncture.DetailSticky
 		}
 		if i%5 == 0 {
 			d.Outcomes = []OutcomeView{{Event: "click", Value: 1, Status: juncture.StatusRecorded}}
@@ -126,6 +193,7 @@ func newFake() *fake {
 		f.decisions = append(f.decisions, d)
 	}
 	f.cannedShopper()
+	f.cannedTastes()
 	return f
 }
 
@@ -234,11 +302,67 @@ func cannedEvidence(e juncture.Experiment, goal juncture.OutcomeType) experiment
 	return ev
 }
 
+// cannedTastes makes the taste clusters, where shoppers stand and how they moved.
+func (f *fake) cannedTastes() {
+	names := []struct{ id, name, top string }{{"wedding-guests", "Wedding guests", "occasion wear,dresses,silk,£80 to £160"}, {"high-end-fashionistas", "Quiet luxury", "cashmere,Loro & Co,knitwear,over £300"},
+		{"c-7f3a", "Denim · tops · Kett", "denim,tops,Kett"}, {"c-01bd", "Trainers · running", "trainers,running,Stride"}, {"c-99e2", "Home · candles", "candles,home,gifts"}}
+	for i := range 24 {
+		c := juncture.ClusterView{ID: fmt.Sprintf("c-%04x", 40961+i*977), Name: fmt.Sprintf("Basics · organic cotton · %c", 'A'+i), Size: 900 - 31*i, Top: []string{"basics", "organic cotton"}}
+		if i < len(names) {
+			c.ID, c.Name, c.Top, c.Size = names[i].id, names[i].name, strings.Split(names[i].top, ","), 4120-730*i
+		}
+		switch i {
+		case 0:
+			c.Voice = juncture.VoiceView{Tone: "Warm and sure, as a friend who has been to many weddings", Use: []string{"effortless", "all day"}, Avoid: []string{"cheap", "must-have"}}
+		case 1:
+			c.Renamed, c.Voice.Tone = true, "Sparse; let the material speak"
+		}
+		f.clusters.Items = append(f.clusters.Items, c)
+		f.counts = append(f.counts, LayerCount{"meaning", c.ID, int64(c.Size) + 17})
+	}
+	f.clusters.Version, f.clusters.Shoppers = 7, 21480
+	f.counts = append(f.counts, LayerCount{"meaning", "_", 6310})
+	for i, lifecycle := range []string{"prospect", "first-time", "returning", "loyal"} {
+		for j, status := range []string{"browsing", "cart-abandoned", "checkout-abandoned", "freshly-converted", "at-risk", "dormant"} {
+			for k, mode := range []string{"researching", "considering", "_"} {
+				if n := int64(3000 / (1 + 2*i + 3*j + k)); lifecycle != "prospect" || status != "freshly-converted" {
+					f.counts = append(f.counts, LayerCount{"moment", lifecycle + "." + status + "." + mode, n})
+				}
+			}
+		}
+	}
+	for i, latent := range []string{"low", "building", "high", "fading", "_"} {
+		for j, live := range []string{"none", "rising", "steady", "falling"} {
+			f.counts = append(f.counts, LayerCount{"trajectory", latent + "." + live, int64(5000 / (1 + i + 4*j))})
+		}
+	}
+	for i, n := range []int64{9120, 11800, 4301, 212} {
+		f.counts = append(f.counts, LayerCount{"window", []string{"new", "active", "dormant", "vip"}[i], n})
+	}
+	for i, n := range []int64{24805, 502, 31} {
+		f.counts = append(f.counts, LayerCount{"posture", []string{"none", "hesitating-on-a-product-page", "falling-at-checkout"}[i], n})
+	}
+	for i := range 26 {
+		f.counts = append(f.counts, LayerCount{"catalogue", []string{"dresses", "shoes", "knitwear-and-cardigans-for-women", "bags", "jewellery"}[i%5] + fmt.Sprintf("-%d", i/5), int64(2600 - 97*i)})
+	}
+	f.counts = append(f.counts, LayerCount{"catalogue", "_", 7007})
+	f.passed = []MoveCount{{"status", "browsing", "at-risk", 214, "no order for 96 days; usually every 30"}, {"status", "cart-abandoned", "freshly-converted", 381, "ordered 2 hours ago"},
+		{"status", "browsing", "cart-abandoned", 902, "left a filled cart 61 minutes ago"}, {"status", "cart-abandoned", "browsing", 455, "emptied the bag 3 minutes ago"},
+		{"status", "browsing", "dormant", 118, "no event for 90 days"}, {"lifecycle", "prospect", "first-time", 381, "one order"}, {"lifecycle", "first-time", "returning", 97, "2 orders"},
+		{"mode", "_", "researching", 640, "looked widely: 5 products, 2 categories, one search or article"}, {"mode", "researching", "considering", 211, "the same 2 products again, and their sizes"}}
+	f.moves = []juncture.Movement{{Shopper: "ada", At: now.Add(-84 * time.Minute), Axis: "status", From: "browsing", To: "cart-abandoned", Reason: "left a filled cart 61 minutes ago"},
+		{Shopper: "ada", At: now.Add(-50 * time.Hour), Axis: "mode", From: "_", To: "researching", Reason: "looked widely: 5 products, 2 categories"},
+		{Shopper: "ada", At: now.Add(-41 * 24 * time.Hour), Axis: "lifecycle", From: "prospect", To: "first-time", Reason: "one order"}}
+	f.consent = map[string]juncture.ConsentRecord{"ada": {Personalization: juncture.ConsentGranted, At: now.Add(-60 * 24 * time.Hour)},
+		"denier": {Personalization: juncture.ConsentDenied, Analytics: juncture.ConsentDenied, At: now.Add(-time.Hour)}}
+	f.refit = juncture.RefitView{Version: 8, Clusters: 24, Shoppers: 21533, Moved: 812, Of: 21480, Kept: 22, New: []string{"c-7f3a", "c-new"}, Retired: []string{"c-old"}}
+}
+
 // serve mounts a console over the fake.
 func serve(t *testing.T, f *fake) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,6 +38,48 @@ type Shoppers interface {
 	Quarantine(ctx context.Context) ([]juncture.Quarantined, error)
 }
 
+// Records is what is kept of a shopper beside their profile, to be shown, handed over and deleted.
+type Records interface {
+	// Movements returns a shopper's latest movements, newest first, at most limit.
+	Movements(ctx context.Context, shopper string, limit int) ([]juncture.Movement, error)
+	// Consent is what the shopper said, by any of their ids; the zero record where nothing was.
+	Consent(ctx context.Context, id string) (juncture.ConsentRecord, error)
+	// Erase deletes what is known of the shopper and returns once that is durable; CodeNotFound where nothing was known.
+	Erase(ctx context.Context, actor, id string) (juncture.ErasureView, error)
+	// Export is all that is kept of the shopper, to be written as JSON; CodeNotFound where that is nothing.
+	Export(ctx context.Context, id string) (any, error)
+}
+
+// Tastes is what the shoppers as a whole are like, and who may change its words. Changes are audited behind it, under
+// the actor that they name ("user:ada").
+type Tastes interface {
+	Clusters(ctx context.Context) (juncture.ClustersView, error)
+	// ChangeCluster renames a cluster or sets its voice. An error of CodeInvalidRequest is shown beside the field that it
+	// names ("name" or "voice"), beside the name where it names none.
+	ChangeCluster(ctx context.Context, actor, id string, c juncture.ClusterChange) error
+	// Refit learns the clusters again; CodeInvalidRequest with a hint where too little is known.
+	Refit(ctx context.Context, actor string) (juncture.RefitView, error)
+	// LayerCounts counts the shoppers now by each layer's values, by window and by posture.
+	LayerCounts(ctx context.Context) ([]LayerCount, error)
+	// Moves counts who moved on the axes of the moment since a time.
+	Moves(ctx context.Context, since time.Time) ([]MoveCount, error)
+}
+
+// LayerCount is how many shoppers stand at one value now.
+type LayerCount struct {
+	What     string // a layer's name, "window" or "posture"
+	Value    string // of a layer the whole value, such as loyal.at-risk._
+	Shoppers int64
+}
+
+// MoveCount is how many shoppers passed from one value of an axis to another.
+type MoveCount struct {
+	Axis     string // lifecycle, status or mode
+	From, To string
+	Shoppers int64
+	Reason   string // of the latest
+}
+
 // Sessions signs people in and out. Errors carry CodeUnauthorized (wrong name or password; no, old or forged session)
 // or CodeTooManyRequests.
 type Sessions interface {
@@ -75,8 +117,10 @@ type DecisionView struct {
 	At          time.Time
 	ID          string // as /choose gave it
 	Group       juncture.Group
-	Arm         juncture.ArmID // 0: nothing was shown
-	Probability float64        // given the group
+	Arm         juncture.ArmID  // 0: nothing was shown
+	Probability float64         // given the group
+	Reason      juncture.Reason // empty: not told
+	Detail      juncture.Detail
 	Outcomes    []OutcomeView
 }
 
@@ -93,6 +137,8 @@ type Deps struct {
 	Source   Source
 	Sessions Sessions
 	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
+	Records  Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
+	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // nil: time.Now
 	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
@@ -122,9 +168,9 @@ func New(deps Deps) (*Console, error) {
 
 // Mount adds the console's routes: / and everything under /console.
 func (c *Console) Mount(r *gin.Engine) {
-	get := func(g gin.IRoutes, path string, h gin.HandlerFunc) {
-		g.GET(path, h)
-		g.HEAD(path, h)
+	get := func(g gin.IRoutes, path string, h ...gin.HandlerFunc) {
+		g.GET(path, h...)
+		g.HEAD(path, h...)
 	}
 	open := r.Group("/", c.guard)
 	get(open, "/", func(g *gin.Context) { g.Redirect(http.StatusFound, homePath) })
@@ -143,7 +189,24 @@ func (c *Console) Mount(r *gin.Engine) {
 	get(people, intersectionPath+".csv", c.intersectionCSV)
 	if c.deps.Shoppers != nil {
 		get(people, shopperPath, c.shopper)
+		get(people, shopperPath+"/timeline.csv", c.timelineCSV)
+		get(people, shopperPath+"/decisions.csv", c.touchesCSV)
 		get(people, layersPath, c.layers)
+		get(people, layersPath+"/mix.csv", c.mixCSV)
+		get(people, layersPath+"/quarantine.csv", c.quarantineCSV)
+	}
+	if c.deps.Shoppers != nil && c.deps.Tastes != nil {
+		get(people, layersPath+"/clusters.csv", c.clustersCSV)
+		get(people, layersPath+"/moves.csv", c.movesCSV)
+		get(people, clusterPath+":id", c.cluster)
+		get(people, refitPath, func(g *gin.Context) { g.Redirect(http.StatusSeeOther, layersPath+"#clusters") })
+		people.POST(clusterPath+":id", c.least(access.RoleEditor), c.changeCluster)
+		people.POST(refitPath, c.least(access.RoleAdmin), c.refit)
+	}
+	if c.deps.Shoppers != nil && c.deps.Records != nil {
+		// The id of a shopper may hold a slash, so it is the path up to its last part.
+		get(people, recordsPath+"*rest", c.least(access.RoleAdmin), c.record)
+		people.POST(recordsPath+"*rest", c.least(access.RoleAdmin), c.erase)
 	}
 }
 
@@ -160,7 +223,10 @@ const (
 	listPath         = "/console/intersections/list"
 	intersectionPath = "/console/intersection"
 	shopperPath      = "/console/shopper"
+	recordsPath      = "/console/shoppers/"
 	layersPath       = "/console/layers"
+	clusterPath      = "/console/layers/clusters/"
+	refitPath        = "/console/layers/refit"
 	staticPath       = "/console/static/"
 )
 

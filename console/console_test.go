@@ -2,9 +2,12 @@ package console
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"html/template"
+	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -98,6 +101,22 @@ func TestStatic(t *testing.T) {
 		w := get(h, m[1], "")
 		if w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") || w.Header().Get("Content-Type") == "" {
 			t.Errorf("%s: %d %v", m[1], w.Code, w.Header())
+		}
+		req := httptest.NewRequest(http.MethodGet, m[1], nil)
+		req.Header.Set("Accept-Encoding", "br, gzip;q=0.8")
+		zipped := httptest.NewRecorder()
+		h.ServeHTTP(zipped, req)
+		plain, err := gzip.NewReader(zipped.Body)
+		if err != nil || zipped.Header().Get("Content-Encoding") != "gzip" || zipped.Header().Get("Vary") != "Accept-Encoding" {
+			t.Fatalf("%s: %v %v", m[1], err, zipped.Header())
+		}
+		if got, err := io.ReadAll(plain); err != nil || !bytes.Equal(got, w.Body.Bytes()) {
+			t.Errorf("%s: compressed it is another file, %v", m[1], err)
+		}
+	}
+	for accept, want := range map[string]bool{"": false, "gzip": true, "GZIP": true, "br, gzip ; q=0.5": true, "gzip;q=0": false, "gzip;q=x": false, "deflate": false, "xgzip": false} {
+		if takesGzip(accept) != want {
+			t.Errorf("%q takes gzip: %v", accept, !want)
 		}
 	}
 }
@@ -222,8 +241,10 @@ func TestSourceFails(t *testing.T) {
 		f := newFake()
 		f.err = tt.err
 		h := serve(t, f)
-		for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath} {
-			w := get(h, path, "good")
+		for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
+			layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", clusterPath + "wedding-guests",
+			shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", recordsPath + "ada/export", recordsPath + "ada/erase"} {
+			w := get(h, path, "admin")
 			if w.Code != tt.status || strings.Contains(w.Body.String(), "secret") || !strings.Contains(w.Body.String(), "went wrong") {
 				t.Errorf("%s: %d %s", path, w.Code, w.Body)
 			}
@@ -295,17 +316,24 @@ func TestHostileText(t *testing.T) {
 	ada.Segment = evil
 	f.shoppers["bob"] = ada
 	f.broken = []juncture.Quarantined{{Reason: evil, Message: "\xfe" + evil, Example: evil, Count: math.MaxInt64}}
+	f.moves = append(f.moves, juncture.Movement{Axis: evil, From: evil, To: evil, Reason: "\xff" + evil})
+	f.passed = append(f.passed, MoveCount{"status", evil, evil, math.MaxInt64, "\xff" + evil}, MoveCount{evil, evil, evil, -1, evil})
+	f.counts = append(f.counts, LayerCount{"meaning", evil, math.MaxInt64 / 4}, LayerCount{evil, evil, 3}, LayerCount{"moment", "a.b.c.d.e", 4}, LayerCount{"posture", evil, -9}, LayerCount{"window", "", 2})
+	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
+	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
 	h := serve(t, f)
 	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
-		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
+		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath,
+		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
+		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
 		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
 		gridPath + "?experiment=" + url.QueryEscape(evil[:80]), intersectionPath + "?experiment=hero&key=" + url.QueryEscape(evil[:80])} {
-		w := get(h, path, "good")
+		w := get(h, path, "admin")
 		body := w.Body.String()
 		if w.Code >= 500 || !utf8.ValidString(body) {
 			t.Errorf("%s: %d", path, w.Code)
 		}
-		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") {
+		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
 			continue
 		}
 		for _, bad := range []string{"<script", "<img", "\x00"} {
@@ -383,9 +411,18 @@ func TestTemplates(t *testing.T) {
 			Actions: []actionLine{{}}, Arms: []armLine{{}}, Rungs: []rungLine{{Href: "/"}, {}}, Groups: []groupLine{{}}, Decisions: []decisionLine{{Letter: "A"}, {}}}},
 		"shopper": {&shopperPage{}, &shopperPage{ID: "i", Decisions: []touchLine{{}}}, &shopperPage{ID: "i", Shopper: &shopperView{}},
 			&shopperPage{layout: full, ID: "i", Decisions: []touchLine{{Href: "/"}, {}}, Shopper: &shopperView{Tiles: []tile{{Note: "n", Words: true}, {}},
-				Layers: []shopperLayer{{Reason: "r"}, {}}, Href: "/", Next: []nextLine{{}}, Categories: []string{"c"}, Events: []eventLine{{}}}}},
+				Layers: []shopperLayer{{Reason: "r"}, {}}, Href: "/", Next: []nextLine{{}}, Categories: []string{"c"}}, Timeline: timelinePart{Lines: []timelineLine{{Movement: true}, {}}, Show: []linkOption{{Current: true}}},
+				Consent: viewConsent(juncture.ConsentRecord{Analytics: juncture.ConsentDenied}), Rights: &rightsPart{May: true}},
+			&shopperPage{ID: "i", Shopper: &shopperView{}, Timeline: timelinePart{What: "movements"}, Consent: viewConsent(juncture.ConsentRecord{}), Rights: &rightsPart{}}},
+		"erase": {&erasePage{}, &erasePage{layout: full, ID: "i", Typed: "t", Problem: "p"}, &erasePage{Done: &juncture.ErasureView{}}},
+		"cluster": {&clusterPage{}, &clusterPage{layout: full, clusterLine: clusterLine{Renamed: true, Top: []string{"a"}, Tone: "t"}},
+			&clusterPage{MayEdit: true, Problems: map[string]string{"name": "n", "tone": "t", "use": "u", "avoid": "a"}}},
+		"refit": {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
 		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,
-			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}}}, {}}, Broken: []brokenLine{{}}}},
+			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}, {Figures: []template.HTML{"<svg/>"}, Decisions: true}}, ID: "moment"}, {ID: "meaning", Hint: "h"}}, Broken: []brokenLine{{}},
+			Moves:    &movesPart{Since: []linkOption{{}}, Axes: []movesTable{{Lines: []moveLine{{}}, More: 1}}},
+			Clusters: &clustersPart{Lines: []clusterLine{{Renamed: true, Top: []string{"a", "b"}, Use: "u"}}, All: "/", MayEdit: true, MayLearn: true, Problem: "p", Saved: "s"}},
+			&layersPage{Layers: []layerCard{{ID: "moment"}, {ID: "meaning", Hint: "h"}}, Moves: &movesPart{}, Clusters: &clustersPart{}}},
 	} {
 		for i, page := range pages {
 			var b bytes.Buffer
@@ -428,7 +465,7 @@ func TestPalette(t *testing.T) {
 			}
 		}
 		for text, grounds := range map[string][]string{"ink": {"card", "ground", "faint"}, "soft": {"card", "ground", "faint"}, "accent": {"card", "ground"},
-			"accent-ink": {"accent"}, "good": {"good-ground"}, "lean": {"lean-ground"}, "thin": {"thin-ground"}, "bad": {"bad-ground"}, "sim": {"sim-ground"}} {
+			"accent-ink": {"accent"}, "bad-ground": {"bad"}, "good": {"good-ground"}, "lean": {"lean-ground"}, "thin": {"thin-ground"}, "bad": {"bad-ground", "card"}, "sim": {"sim-ground"}} {
 			for _, ground := range grounds {
 				check(text+" on "+ground, c[text], c[ground], 4.5)
 			}

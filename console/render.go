@@ -2,6 +2,7 @@ package console
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
@@ -28,20 +29,21 @@ var files embed.FS
 type pages struct {
 	templates map[string]*template.Template
 	static    map[string][]byte
-	sum       string // of all static files: part of their path, so that they may be cached for good
+	zipped    map[string][]byte // the same, compressed
+	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "layers", "error"}
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error"}
 
 func loadPages() (*pages, error) {
-	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}}
+	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
 	sum := sha256.New()
 	err := fs.WalkDir(files, "static", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		b, err := files.ReadFile(name)
-		p.static[path.Base(name)] = b
+		p.static[path.Base(name)], p.zipped[path.Base(name)] = b, zip(b)
 		sum.Write([]byte(name))
 		sum.Write(b)
 		return err
@@ -62,6 +64,27 @@ func loadPages() (*pages, error) {
 		p.templates[name] = t
 	}
 	return p, nil
+}
+
+// zip compresses what is served often.
+func zip(b []byte) []byte {
+	var out bytes.Buffer
+	w, _ := gzip.NewWriterLevel(&out, gzip.BestCompression) // the level is one
+	_, _ = w.Write(b)                                       // a bytes.Buffer takes everything
+	_ = w.Close()
+	return out.Bytes()
+}
+
+// takesGzip reports whether an Accept-Encoding names gzip without weighing it 0.
+func takesGzip(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		name, weight, _ := strings.Cut(strings.ReplaceAll(part, " ", ""), ";")
+		if strings.EqualFold(name, "gzip") {
+			q, err := strconv.ParseFloat(strings.TrimPrefix(weight, "q="), 64)
+			return weight == "" || err == nil && q > 0
+		}
+	}
+	return false
 }
 
 // functions are what templates call; all are pure.
@@ -123,7 +146,8 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 		here := g.Request.URL.Path
 		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
 		if c.deps.Shoppers != nil {
-			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath}, navItem{"Layers", layersPath, here == layersPath})
+			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
+				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})
 		}
 	}
 	return l
@@ -184,6 +208,11 @@ func (c *Console) static(g *gin.Context) {
 		return
 	}
 	g.Header("Cache-Control", "public, max-age=31536000, immutable")
+	g.Header("Vary", "Accept-Encoding")
+	if takesGzip(g.GetHeader("Accept-Encoding")) {
+		g.Header("Content-Encoding", "gzip")
+		b = c.pages.zipped[g.Param("file")]
+	}
 	kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(g.Param("file"))]
 	g.Data(http.StatusOK, kind, b)
 }

@@ -80,6 +80,38 @@ func currentUser(g *gin.Context) (access.User, bool) {
 	return user, ok
 }
 
+// least lets only people of a role on, and of those that include it.
+func (c *Console) least(role access.Role) gin.HandlerFunc {
+	return func(g *gin.Context) {
+		if u, _ := currentUser(g); !u.Role.AtLeast(role) {
+			c.fail(g, juncture.Errorf(juncture.CodeForbidden, "This needs the role %s, and yours is %s. Nothing was done.", role, or(string(u.Role), "none")).
+				WithHint("An administrator can do it, or give you the role."))
+		}
+	}
+}
+
+// may reports whether the person who asks has a role.
+func may(g *gin.Context, role access.Role) bool {
+	u, _ := currentUser(g)
+	return u.Role.AtLeast(role)
+}
+
+// actor names the person who asks for the audit log.
+func actor(g *gin.Context) string {
+	u, _ := currentUser(g)
+	return "user:" + u.Name
+}
+
+// readForm reads what was posted; where it cannot be read it answers and returns false.
+func (c *Console) readForm(g *gin.Context) (url.Values, bool) {
+	g.Request.Body = http.MaxBytesReader(g.Writer, g.Request.Body, maxForm)
+	if err := g.Request.ParseForm(); err != nil {
+		c.fail(g, juncture.Errorf(juncture.CodeInvalidRequest, "The form could not be read: %w", err))
+		return nil, false
+	}
+	return g.Request.PostForm, true
+}
+
 // localPath reports whether a redirect there stays on this host: one leading slash, and nothing that a browser would
 // read as another (a backslash counts as a slash, and tabs and line ends are dropped).
 func localPath(p string) bool {
@@ -118,13 +150,11 @@ func (c *Console) signInForm(g *gin.Context) {
 }
 
 func (c *Console) signIn(g *gin.Context) {
-	g.Request.Body = http.MaxBytesReader(g.Writer, g.Request.Body, maxForm)
-	if err := g.Request.ParseForm(); err != nil {
-		c.fail(g, juncture.Errorf(juncture.CodeInvalidRequest, "The form could not be read: %w", err))
+	form, ok := c.readForm(g)
+	if !ok {
 		return
 	}
-	name, password := g.Request.PostForm.Get("name"), g.Request.PostForm.Get("password")
-	next := nextPath(g.Request.PostForm.Get("next"))
+	name, password, next := form.Get("name"), form.Get("password"), nextPath(form.Get("next"))
 	token, _, err := c.deps.Sessions.SignIn(g.Request.Context(), name, password, c.deps.Now())
 	if err == nil {
 		c.setCookie(g, token)

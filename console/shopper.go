@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -26,9 +27,13 @@ const (
 
 type shopperPage struct {
 	layout
-	ID        string // as it was asked for; empty: none was
-	Shopper   *shopperView
-	Decisions []touchLine
+	ID           string // as it was asked for; empty: none was
+	Shopper      *shopperView
+	Timeline     timelinePart
+	Decisions    []touchLine
+	DecisionsCSV string
+	Consent      *consentView // nil: not offered, or nothing is known of them
+	Rights       *rightsPart  // nil: not offered, or nothing is known of them
 }
 
 // shopperView is a shopper in words.
@@ -42,7 +47,6 @@ type shopperView struct {
 	Experiment string
 	Next       []nextLine
 	Categories []string
-	Events     []eventLine
 	FirstSeen  time.Time
 	AsOf       time.Time
 	Consent    string
@@ -64,15 +68,14 @@ type nextLine struct {
 	Probability             float64
 }
 
-type eventLine struct {
-	At                               time.Time
-	Words, Products, Category, Value string
-}
-
 type touchLine struct {
 	decisionLine
 	Experiment string
 	Href       string
+	Key        string // of the intersection
+	Why        string
+	Arm        string // action@version/copy@version
+	Exact      string // the probability in full
 }
 
 func (c *Console) shopper(g *gin.Context) {
@@ -108,20 +111,41 @@ func (p *shopperPage) find(g *gin.Context, c *Console, store StoreView, id strin
 	if p.Decisions, err = c.touchLines(g, store, touches); err != nil {
 		return err
 	}
+	p.DecisionsCSV = shopperURL("/decisions.csv", id, "")
 	v, err := c.deps.Shoppers.Shopper(ctx, id)
-	if juncture.ErrorCode(err) == juncture.CodeNotFound {
+	known := err == nil
+	if err != nil && juncture.ErrorCode(err) != juncture.CodeNotFound {
+		return err
+	}
+	if err := p.records(g, c, or(v.CustomerID, id), known); err != nil || !known {
+		return err
+	}
+	p.Shopper = viewShopper(v, store)
+	if err := p.Shopper.nameTaste(ctx, c.deps.Tastes, v); err != nil {
+		return err
+	}
+	p.Title = clip(v.CustomerID, longestText)
+	show := readShow(g.Query("show"))
+	events, moves, err := c.happened(ctx, v.CustomerID, show, eventsLimit)
+	if err != nil {
+		return err
+	}
+	p.Timeline = viewTimeline(events, moves, or(v.Currency, store.Currency), show, id, c.deps.Records != nil)
+	return nil
+}
+
+// nameTaste gives the shopper's taste cluster the name that people know it by.
+func (s *shopperView) nameTaste(ctx context.Context, tastes Tastes, v ShopperView) error {
+	if tastes == nil {
 		return nil
 	}
-	if err != nil {
-		return err
+	all, err := tastes.Clusters(ctx)
+	for _, cluster := range all.Items {
+		if cluster.Name != "" && cluster.ID == v.Layers[juncture.Meaning.String()].Value {
+			s.Layers[juncture.Meaning].Value = clip(cluster.Name, longestText)
+		}
 	}
-	events, err := c.deps.Shoppers.Events(ctx, v.CustomerID, eventsLimit)
-	if err != nil {
-		return err
-	}
-	p.Shopper = viewShopper(v, store, events)
-	p.Title = clip(v.CustomerID, longestText)
-	return nil
+	return err
 }
 
 // touchLines names what was decided, experiment by experiment.
@@ -143,7 +167,14 @@ func (c *Console) touchLines(g *gin.Context, store StoreView, touches []TouchVie
 			k = known{ev, experiments.Actions(ev)}
 			of[t.Experiment] = k
 		}
-		l := touchLine{decisionLine: viewDecision(t.DecisionView, k.evidence, k.actions), Experiment: "–"}
+		l := touchLine{decisionLine: viewDecision(t.DecisionView, k.evidence, k.actions), Experiment: "–", Key: clip(t.Key, longestText*2),
+			Why: whySaid(t.DecisionView), Arm: "none", Exact: strconv.FormatFloat(t.Probability, 'g', -1, 64)}
+		if t.Arm != 0 {
+			l.Arm = fmt.Sprintf("arm %d", t.Arm)
+			if a, ok := k.evidence.Arms[t.Arm]; ok {
+				l.Arm = clip(a.Arm.String(), longestText*2)
+			}
+		}
 		if t.Experiment != "" {
 			l.Experiment = experiments.Title(t.Experiment)
 		}
@@ -155,7 +186,7 @@ func (c *Console) touchLines(g *gin.Context, store StoreView, touches []TouchVie
 	return out, nil
 }
 
-func viewShopper(v ShopperView, store StoreView, events []juncture.Event) *shopperView {
+func viewShopper(v ShopperView, store StoreView) *shopperView {
 	currency := or(v.Currency, store.Currency)
 	out := &shopperView{ID: clip(v.CustomerID, longestText), Said: said(v), Segment: v.Segment, FirstSeen: v.FirstSeen, AsOf: v.AsOf, Consent: v.Consent}
 	money := func(x float64) string { return experiments.Money(x, currency) }
@@ -188,11 +219,6 @@ func viewShopper(v ShopperView, store StoreView, events []juncture.Event) *shopp
 	}
 	for _, category := range v.ProductCategories {
 		out.Categories = append(out.Categories, clip(category, longestText))
-	}
-	events = slices.Clone(events)
-	slices.SortStableFunc(events, func(a, b juncture.Event) int { return b.At.Compare(a.At) })
-	for i := range events {
-		out.Events = append(out.Events, viewEvent(&events[i], currency))
 	}
 	return out
 }
@@ -280,8 +306,8 @@ var eventSaid = map[juncture.EventKind]string{
 	juncture.EventReviewed: "Wrote a review", juncture.EventCartEmptied: "Emptied the bag",
 }
 
-func viewEvent(e *juncture.Event, currency string) eventLine {
-	l := eventLine{At: e.At, Words: eventSaid[e.Kind], Category: clip(e.Category, longestText)}
+func viewEvent(e *juncture.Event, currency string) timelineLine {
+	l := timelineLine{At: e.At, Words: eventSaid[e.Kind], Category: clip(e.Category, longestText)}
 	if l.Words == "" {
 		l.Words = clip(or(e.Name, "Something else"), longestText)
 	}

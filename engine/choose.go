@@ -97,17 +97,26 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 		} else if c.requestID != nil { // sticky: nothing new to decide, but the same answer is to be given under this requestId too
 			c.repeat = &juncture.MemoWrite{Memo: *c.requestID, At: c.now}
 			entry.Memos = append(entry.Memos, c.repeat)
-		} else if len(c.aliases)+len(c.described.Fresh) == 0 {
+		} else if len(c.aliases)+len(c.described.Fresh)+len(c.consents) == 0 && c.unite == nil {
 			continue
 		}
 		writes[i], writing = c, true
 		entry.Values = append(entry.Values, c.described.Fresh...)
 		entry.Aliases = append(entry.Aliases, c.aliases...)
+		entry.Consents = append(entry.Consents, c.consents...)
+		if c.unite != nil {
+			entry.Events = append(entry.Events, c.unite)
+		}
 	}
 	if !writing {
 		return nil
 	}
-	entry.Committed = func() { e.forgetShoppers(entry.Aliases) }
+	entry.Committed = func() {
+		e.forgetShoppers(entry.Aliases)
+		if len(entry.Consents)+len(entry.Events) > 0 {
+			e.forgetEverybody()
+		}
+	}
 	if err := e.d.Ledger.Commit(ctx, entry); err != nil {
 		e.values.Forget(entry.Values)
 		for i, c := range writes {
@@ -149,6 +158,8 @@ type call struct {
 	logged    bool // may be logged with an id and learnt from
 	shopper   string
 	aliases   []juncture.Alias
+	unite     *juncture.EventWrite // nil: no two shoppers to become one
+	consents  []*juncture.ConsentWrite
 	described layers.Described
 	x         juncture.Intersection
 	context   map[string]any
@@ -207,8 +218,6 @@ func (c *call) prepare(ctx context.Context) (*juncture.ChooseAnswer, error) {
 				return nil, invalid(f[0], "%s is granted, denied or unknown, not %.40q", f[0], f[1])
 			}
 		}
-		c.personal = r.Consent.Personalization != "denied"
-		c.logged = c.personal && r.Consent.Analytics != "denied"
 	}
 	if r.Preview != nil && !c.who.Admin {
 		return nil, juncture.Errorf(juncture.CodeForbidden, "preview needs a key with scope admin").WithField("preview")

@@ -16,10 +16,10 @@ import (
 // decide chooses, fills c.write and builds the answer. A sticky answer leaves c.write nil.
 func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	r := c.r
+	if err := c.identify(ctx); err != nil {
+		return nil, err
+	}
 	if c.personal {
-		if err := c.identify(ctx); err != nil {
-			return nil, err
-		}
 		derived, err := c.derive(ctx)
 		if err != nil {
 			return nil, err
@@ -58,11 +58,28 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	if served != nil {
 		d.Arm = served.ID
 	}
+	if d.Detail == "" && c.low() {
+		d.Detail = juncture.DetailLowDataQuality
+	}
 	if d.Serial == 0 {
 		d.Serial = c.e.nextSerial(c.now)
 	}
 	c.write = &juncture.DecisionWrite{Decision: d, SigningKey: c.st.keyring.SignerID()}
-	return c.answer(&d, served, v), nil
+	a := c.answer(&d, served, v)
+	if served != nil {
+		err = c.fill(ctx, a, &served.Action)
+	}
+	return a, err
+}
+
+// low reports whether a derived layer under the surface's ceiling is unknown because too little was seen.
+func (c *call) low() bool {
+	for l, low := range c.described.Low {
+		if low && c.personal && int(juncture.Layer(l)) < int(c.surface.CeilingTier()) {
+			return true
+		}
+	}
+	return false
 }
 
 // trust is how far the call may add values to the request layers.
@@ -81,7 +98,7 @@ func (c *call) derive(ctx context.Context) (*layers.Described, error) {
 	if c.e.d.Profiles == nil || !c.st.derives {
 		return nil, nil
 	}
-	d, err := c.e.d.Profiles.Describe(ctx, c.shopper, c.now, layers.Settings{})
+	d, err := c.e.d.Profiles.Describe(ctx, c.shopper, c.now, c.st.layers, c.e.d.Learned.knowledge())
 	return &d, err
 }
 
@@ -128,7 +145,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 			c.explain.Filtered = append(c.explain.Filtered, juncture.FilteredView{ActionID: f.Arm.Arm.Action, CopyID: f.Arm.Arm.Copy, Why: f.Why})
 		}
 	}
-	arms := c.narrow(c.surface.Eligible(nil, facts, c.x, refused), refused)
+	arms := c.stock(c.narrow(c.surface.Eligible(nil, facts, c.x, refused), refused), refused)
 	if len(arms) == 0 {
 		// Randomised only with something to randomise over: not in the experiment this time.
 		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, juncture.DetailEmptyPool
@@ -209,7 +226,7 @@ func (c *call) narrow(arms []*pool.Arm, refused func(pool.Refusal)) []*pool.Arm 
 // answer words a decision for the caller.
 func (c *call) answer(d *juncture.Decision, served *pool.Arm, v *vector) *juncture.ChooseAnswer {
 	a := &juncture.ChooseAnswer{
-		DecisionID: c.st.keyring.Sign(d.Claims), Products: []string{}, Probability: d.Probability, Ranking: []juncture.RankedView{},
+		DecisionID: c.st.keyring.Sign(d.Claims), Products: []juncture.ProductView{}, Probability: d.Probability, Ranking: []juncture.RankedView{},
 		Group: d.Group, Reason: d.Reason, ReasonDetail: d.Detail, PolicyVersion: d.Version, Active: !d.Deferred && !d.Ignored,
 		RewardUntil: d.Until, Warnings: c.warnings, Explanation: c.explain,
 		Intersection: juncture.IntersectionView{Key: d.Intersection.Key(), Tier: d.Intersection.Tier().String(),

@@ -34,10 +34,15 @@ type ConfigStore interface {
 // ShopperStore finds what was said to a shopper before.
 type ShopperStore interface {
 	Memo(ctx context.Context, id [16]byte) (*juncture.Memo, error)
-	Shopper(ctx context.Context, id string) (string, error)
+	Identity(ctx context.Context, id string) (juncture.Identity, error)
 	FirstSeen(ctx context.Context, one, other string) (string, error)
 	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error)
 	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error)
+}
+
+// Notes is the audit log.
+type Notes interface {
+	Note(ctx context.Context, notes ...juncture.AuditNote) error
 }
 
 // Limits bound the engine's memory. Zero values mean the defaults.
@@ -74,6 +79,8 @@ type Deps struct {
 	Shoppers ShopperStore
 	Tallies  *Tallies
 	Profiles *Profiles                                  // nil: derived layers are unknown
+	Learned  *Learned                                   // nil: no products, no taste clusters
+	Notes    Notes                                      // needed by what changes what is learnt, and by Erase
 	Secrets  func(ctx context.Context) (Secrets, error) // read again when the configuration changes
 	Node     uint16                                     // 0 means 1
 	Limits   Limits
@@ -89,7 +96,7 @@ type Engine struct {
 	values   *layers.Values
 	vectors  *lru.Cache[vectorKey, *vector]
 	memos    *lru.Cache[[16]byte, *juncture.Memo]
-	shoppers *lru.Cache[string, string]
+	shoppers *lru.Cache[string, juncture.Identity]
 	merges   atomic.Uint64 // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
@@ -106,7 +113,8 @@ type state struct {
 	pool     *pool.Snapshot
 	keyring  *juncture.Keyring
 	group    []byte
-	derives  bool                     // some layer is derived from events
+	derives  bool // some layer is derived from events
+	layers   layers.Settings
 	policies map[string]policy.Policy // by experiment
 }
 
@@ -128,7 +136,7 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	if e.memos, err = lru.New[[16]byte, *juncture.Memo](d.Limits.Memos); err != nil {
 		return nil, err
 	}
-	if e.shoppers, err = lru.New[string, string](d.Limits.Shoppers); err != nil {
+	if e.shoppers, err = lru.New[string, juncture.Identity](d.Limits.Shoppers); err != nil {
 		return nil, err
 	}
 	last, err := d.Config.LastSerial(ctx, d.Node)
@@ -190,6 +198,7 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 		return nil, fmt.Errorf("read secrets: %w", err)
 	}
 	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, policies: map[string]policy.Policy{}}
+	s.layers = layers.SettingsOf(snapshot.Declaration.Layers, s.currency())
 	for _, l := range juncture.Layers() {
 		s.derives = s.derives || snapshot.Declaration.Layers[l.String()].Source != juncture.SourceRequest
 	}
@@ -199,8 +208,13 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 		}
 	}
 	e.live.Store(s)
+	if e.d.Profiles != nil {
+		e.d.Profiles.ReadWith(func() (layers.Settings, layers.Knowledge) { return s.layers, e.d.Learned.knowledge() })
+	}
 	return s, nil
 }
+
+func (s *state) currency() string { return s.pool.Declaration.Store.Currency }
 
 // sharedCheck reads the configuration's version once for all calls that arrive while an earlier read is under way: each
 // gets an answer read after it asked, and under load many share one read.

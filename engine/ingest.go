@@ -12,37 +12,60 @@ type Incoming struct {
 	Event       juncture.Event // without Shopper
 	UserID      string
 	AnonymousID string
-	PreviousID  string // of an alias
-	Raw         []byte // as sent, less personal data
+	PreviousID  string                 // of an alias
+	Consent     juncture.ConsentRecord // what the message says of it
+	Raw         []byte                 // as sent, less personal data
 }
 
 // Taken says what became of a batch of events.
 type Taken struct {
 	Accepted, Duplicates int
+	Denied               int // of shoppers who denied the use of their data
 }
 
 // Ingest appends events, and counts what could not be taken, in one commit; it returns once all is durable and folded
 // into the profiles. A message that is in the log already changes nothing. The error is CodeUnavailable.
 func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broken []juncture.Quarantined) (Taken, error) {
 	entry := &juncture.Entry{Quarantined: broken}
+	var t Taken
 	for _, i := range in {
+		if i.Consent.Said() {
+			i.Consent.At = i.Event.At
+			for _, id := range []string{i.UserID, i.AnonymousID} {
+				if id != "" {
+					entry.Consents = append(entry.Consents, &juncture.ConsentWrite{ID: id, Consent: i.Consent})
+				}
+			}
+		}
+		if i.Consent.Denied() {
+			t.Denied++ // nothing of somebody who says no is kept but that they said it
+			continue
+		}
 		entry.Events = append(entry.Events, &juncture.EventWrite{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID,
 			PreviousID: i.PreviousID, Raw: i.Raw, Received: now})
 	}
-	var t Taken
-	if len(entry.Events)+len(broken) == 0 {
+	if len(entry.Events)+len(entry.Consents)+len(broken) == 0 {
 		return t, nil
 	}
 	if err := e.d.Ledger.Commit(ctx, entry); err != nil {
 		return t, err
 	}
-	for _, w := range entry.Events {
-		if w.Duplicate {
-			t.Duplicates++
-			continue
+	for _, w := range entry.Consents {
+		if w.Changed {
+			e.forgetEverybody()
+			break
 		}
-		t.Accepted++
-		e.identified(w)
+	}
+	for _, w := range entry.Events {
+		switch {
+		case w.Denied:
+			t.Denied++
+		case w.Duplicate:
+			t.Duplicates++
+		default:
+			t.Accepted++
+			e.identified(w)
+		}
 	}
 	return t, nil
 }
@@ -51,15 +74,15 @@ func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broke
 func (e *Engine) identified(w *juncture.EventWrite) {
 	for _, id := range []string{w.UserID, w.AnonymousID, w.PreviousID} {
 		known, ok := e.shoppers.Peek(id)
-		if id == "" || !ok || known == w.Event.Shopper {
+		if id == "" || !ok || known.Shopper == w.Event.Shopper {
 			continue
 		}
 		e.merges.Add(1) // before the removal, as in forgetShoppers
-		if known == "" {
+		if known.Shopper == "" {
 			e.shoppers.Remove(id)
 			continue
 		}
-		e.shoppers.Purge() // profiles became one: other ids of the one that is gone may be cached too
+		e.forgetEverybody() // profiles became one: other ids of the one that is gone may be cached too
 		return
 	}
 }

@@ -64,6 +64,10 @@ func candidates(ids ...string) func(*juncture.ChooseRequest) {
 
 func deferred(r *juncture.ChooseRequest) { r.DeferActivation = true }
 
+func granted(r *juncture.ChooseRequest) {
+	r.Consent = &juncture.Consent{Personalization: "granted", Analytics: "granted"}
+}
+
 func denied(r *juncture.ChooseRequest) { r.Consent = &juncture.Consent{Personalization: "denied"} }
 
 // choose asks and holds every answer to what holds for all of them.

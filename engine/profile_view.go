@@ -22,18 +22,18 @@ func (e *Engine) Profile(ctx context.Context, id string, now time.Time) (*junctu
 	if err != nil {
 		return nil, err
 	}
-	shopper, err := e.d.Shoppers.Shopper(ctx, id)
+	who, err := e.d.Shoppers.Identity(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("find shopper: %w", err)
 	}
-	p, ok, err := e.d.Profiles.Profile(ctx, or(shopper, id))
+	p, ok, err := e.d.Profiles.Profile(ctx, or(who.Shopper, id))
 	if err != nil {
 		return nil, err
 	}
 	if !ok {
 		return nil, juncture.Errorf(juncture.CodeNotFound, "nothing was observed of %.80q", id).WithHint("events come in at /v1/batch")
 	}
-	described := layers.Describe(&p, now, layers.Settings{})
+	described := layers.Describe(&p, now, st.layers, e.d.Learned.knowledge())
 	d := layers.Compose(st.pool.Declaration.Layers, nil, &described, e.values, layers.TrustNone)
 	m := &p.Head.Moment
 	count := m.Orders()
@@ -42,20 +42,34 @@ func (e *Engine) Profile(ctx context.Context, id string, now time.Time) (*junctu
 	v := &juncture.ProfileView{CustomerID: p.Shopper, Currency: currency, LifetimeValue: float64(m.LifetimeValue()) / unit, PurchaseCount: int64(count),
 		FirstSeen: p.FirstSeen(), LastEngagement: p.LastSeen(), ProductCategories: categories(&p), Segment: d.Intersection.Key(),
 		Layers: make(map[string]juncture.LayerView, juncture.LayerCount), Posture: string(layers.Posture(&p, now)),
-		NextBestActions: []juncture.NextBestAction{}, Consent: "unknown"}
+		NextBestActions: []juncture.NextBestAction{}, Consent: consentWord(who.Consent)}
 	if last, ok := m.LastOrder(); ok {
 		v.LastPurchase = &last
 	}
 	if count > 0 {
 		v.AverageOrderValue = v.LifetimeValue / float64(count)
 	}
-	if risk, ok := layers.ChurnRisk(&p, now, layers.Settings{}); ok {
+	if risk, ok := layers.ChurnRisk(&p, now, st.layers); ok {
 		v.PredictedChurnRisk = &risk
+	}
+	if p, ok := e.d.Learned.purchase(&p, now); ok {
+		v.PurchasePropensity = &p
 	}
 	for i, view := range d.Views {
 		v.Layers[juncture.Layer(i).String()] = view
 	}
 	return v, e.nextBest(ctx, st, v, d.Intersection, now)
+}
+
+// consentWord is a record in one word: denied where either use is.
+func consentWord(c juncture.ConsentRecord) string {
+	switch {
+	case c.Denied():
+		return juncture.ConsentDenied
+	case c.Said():
+		return juncture.ConsentGranted
+	}
+	return juncture.ConsentUnknown
 }
 
 // categories of the latest events, most often seen first.

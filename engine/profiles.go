@@ -11,6 +11,7 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/layers"
+	"github.com/juncture/juncture/layers/catalogue"
 )
 
 // ProfileStore reads profiles as they were last written, and what happened since.
@@ -31,13 +32,18 @@ type Profiles struct {
 	dirty  map[string]*profile
 	clean  *lru.Cache[string, *profile]
 	broken error // memory no longer follows the events
+
+	observe func(e *juncture.Event, before *layers.Profile) // nil: nobody
+	read    func() (layers.Settings, layers.Knowledge)      // nil: all defaults, nothing learnt
 }
 
 // profile is one shopper's, with how much of each node's events it holds. gone: it is part of another's.
 type profile struct {
 	layers.Profile
-	marks []juncture.Mark
-	gone  bool
+	marks    []juncture.Mark
+	gone     bool
+	standing juncture.Standing // as last written
+	written  juncture.Standing // being written
 }
 
 // NewProfiles folds the events after the last written profiles. most bounds the clean profiles kept, and as many may
@@ -68,7 +74,7 @@ func (p *Profiles) get(ctx context.Context, shopper string) (*profile, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read profile: %w", err)
 	}
-	f := &profile{marks: row.Marks}
+	f := &profile{marks: row.Marks, standing: row.Standing}
 	if row.Body != nil {
 		if err := f.UnmarshalBinary(row.Body); err != nil {
 			return nil, fmt.Errorf("read profile of %.80q: %w", shopper, err)
@@ -96,6 +102,11 @@ func (p *Profiles) FoldProfiles(changes []juncture.ProfileChange) {
 }
 
 func (p *Profiles) fold(c juncture.ProfileChange) error {
+	if c.Event == nil && c.Into == "" { // erased
+		delete(p.dirty, c.From)
+		p.clean.Remove(c.From)
+		return nil
+	}
 	shopper := c.Into
 	if c.Event != nil {
 		shopper = c.Event.Shopper
@@ -110,6 +121,9 @@ func (p *Profiles) fold(c juncture.ProfileChange) error {
 	}
 	p.touched(shopper, f)
 	if c.Event != nil {
+		if p.observe != nil {
+			p.observe(c.Event, &f.Profile)
+		}
 		f.Fold(*c.Event)
 		return nil
 	}
@@ -139,6 +153,14 @@ func advance(marks *[]juncture.Mark, to juncture.Mark) bool {
 	return true
 }
 
+// Observe has f called with every event from now on that is folded, and its shopper's profile before it: on the writer's
+// goroutine, in the order of commits, while the profiles are locked.
+func (p *Profiles) Observe(f func(e *juncture.Event, before *layers.Profile)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.observe = f
+}
+
 // Profile returns a copy of a shopper's profile; false where nothing was observed of them.
 func (p *Profiles) Profile(ctx context.Context, shopper string) (layers.Profile, bool, error) {
 	p.mu.Lock()
@@ -151,14 +173,30 @@ func (p *Profiles) Profile(ctx context.Context, shopper string) (layers.Profile,
 }
 
 // Describe reads the derived layers of a shopper at now, those of an empty profile where nothing was observed.
-func (p *Profiles) Describe(ctx context.Context, shopper string, now time.Time, set layers.Settings) (layers.Described, error) {
+func (p *Profiles) Describe(ctx context.Context, shopper string, now time.Time, set layers.Settings, k layers.Knowledge) (layers.Described, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f, err := p.get(ctx, shopper)
 	if err != nil {
 		return layers.Described{}, err
 	}
-	return layers.Describe(&f.Profile, now, set), nil // microseconds: less than a copy of the profile
+	return layers.Describe(&f.Profile, now, set, k), nil // microseconds: less than a copy of the profile
+}
+
+// interests are what recommending asks of a shopper.
+type interests struct {
+	goods  catalogue.State
+	shares []catalogue.Share
+}
+
+func (p *Profiles) interests(ctx context.Context, shopper string, k layers.Knowledge, set layers.Settings) (interests, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f, err := p.get(ctx, shopper)
+	if err != nil {
+		return interests{}, err
+	}
+	return interests{f.Goods.Clone(), f.Shares(k, set)}, nil
 }
 
 // Err returns why memory no longer follows the events, nil while it does.
@@ -180,8 +218,26 @@ func (p *Profiles) DirtyProfiles() []string {
 	return out
 }
 
-// ProfileRows returns those that still differ, as they are now.
-func (p *Profiles) ProfileRows(shoppers []string) []juncture.ProfileRow {
+// ReadWith has profiles described with these settings and this knowledge when they are written.
+func (p *Profiles) ReadWith(f func() (layers.Settings, layers.Knowledge)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.read = f
+}
+
+func (p *Profiles) reading() (set layers.Settings, k layers.Knowledge) {
+	p.mu.Lock()
+	f := p.read
+	p.mu.Unlock()
+	if f != nil {
+		set, k = f()
+	}
+	return set, k
+}
+
+// ProfileRows returns those that still differ, as they are now, with where their shoppers stand.
+func (p *Profiles) ProfileRows(shoppers []string, now time.Time) []juncture.ProfileRow {
+	set, k := p.reading()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	out := make([]juncture.ProfileRow, 0, len(shoppers))
@@ -195,7 +251,12 @@ func (p *Profiles) ProfileRows(shoppers []string) []juncture.ProfileRow {
 			p.broken = fmt.Errorf("write profile of %.80q: %w", s, err)
 			continue
 		}
-		out = append(out, juncture.ProfileRow{Shopper: s, Body: body, Marks: slices.Clone(f.marks)})
+		row := juncture.ProfileRow{Shopper: s, Body: body, Marks: slices.Clone(f.marks)}
+		if !f.gone {
+			row.Standing, row.Moves = layers.Stand(&f.Profile, f.standing, now, set, k)
+			f.written = row.Standing
+		}
+		out = append(out, row)
 	}
 	return out
 }
@@ -207,6 +268,7 @@ func (p *Profiles) CleanProfiles(shoppers []string) {
 	for _, s := range shoppers {
 		if f, ok := p.dirty[s]; ok {
 			delete(p.dirty, s)
+			f.standing = f.written
 			p.clean.Add(s, f)
 		}
 	}

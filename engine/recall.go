@@ -12,43 +12,30 @@ import (
 	"github.com/juncture/juncture/pool"
 )
 
-// identify finds the profile's first-seen id. Both ids together are an alias of the one that is known already, else of
-// the one that a decision was logged for first, else of the anonymous one.
+// identify finds the profile's first-seen id and what the shopper said of consent. Both ids together are an alias of the
+// one that is known already, else of the one that a decision was logged for first, else of the anonymous one; two that
+// were known as two shoppers become one.
 func (c *call) identify(ctx context.Context) error {
 	r := c.r
-	first := func(id string) (string, error) {
-		if id == "" {
-			return "", nil
-		}
-		if s, ok := c.e.shoppers.Get(id); ok {
-			return s, nil
-		}
-		merges := c.e.merges.Load()
-		s, err := c.e.d.Shoppers.Shopper(ctx, id)
-		if err != nil {
-			return "", fmt.Errorf("find shopper: %w", err)
-		}
-		c.e.shoppers.Add(id, s)
-		if c.e.merges.Load() != merges { // it may be an alias by now
-			c.e.shoppers.Remove(id)
-		}
-		return s, nil
-	}
-	known, err := first(r.ShopperID)
+	known, err := c.e.identity(ctx, r.ShopperID)
 	if err != nil {
 		return err
 	}
-	anonymous, err := first(r.AnonymousID)
+	anonymous, err := c.e.identity(ctx, r.AnonymousID)
 	if err != nil {
 		return err
+	}
+	c.agree(known.Consent.Over(anonymous.Consent))
+	if !c.personal {
+		return nil
 	}
 	switch {
 	case r.AnonymousID == "":
-		c.shopper = or(known, r.ShopperID)
+		c.shopper = or(known.Shopper, r.ShopperID)
 	case r.ShopperID == "":
-		c.shopper = or(anonymous, r.AnonymousID)
+		c.shopper = or(anonymous.Shopper, r.AnonymousID)
 	default:
-		if c.shopper = or(known, anonymous); c.shopper == "" {
+		if c.shopper = or(known.Shopper, anonymous.Shopper); c.shopper == "" {
 			if c.shopper, err = c.e.d.Shoppers.FirstSeen(ctx, r.ShopperID, r.AnonymousID); err != nil {
 				return fmt.Errorf("find shopper: %w", err)
 			}
@@ -57,13 +44,70 @@ func (c *call) identify(ctx context.Context) error {
 		if !c.logged {
 			return nil
 		}
-		for id, was := range map[string]string{r.ShopperID: known, r.AnonymousID: anonymous} {
+		if known.Shopper != "" && anonymous.Shopper != "" && known.Shopper != anonymous.Shopper {
+			c.unite = &juncture.EventWrite{Event: juncture.Event{ID: fmt.Sprintf("choose-%x", hash16("unite", r.ShopperID, r.AnonymousID)),
+				Kind: juncture.EventIdentified, Name: "identify", At: c.now}, UserID: r.ShopperID, AnonymousID: r.AnonymousID, Received: c.now, Raw: []byte("{}")}
+			return nil
+		}
+		for id, was := range map[string]string{r.ShopperID: known.Shopper, r.AnonymousID: anonymous.Shopper} {
 			if was == "" && id != "" {
 				c.aliases = append(c.aliases, juncture.Alias{ID: id, Shopper: c.shopper})
 			}
 		}
 	}
 	return nil
+}
+
+// identity is whose an id is, from memory or the store; that of "" is nobody's.
+func (e *Engine) identity(ctx context.Context, id string) (juncture.Identity, error) {
+	if id == "" {
+		return juncture.Identity{}, nil
+	}
+	if i, ok := e.shoppers.Get(id); ok {
+		return i, nil
+	}
+	merges := e.merges.Load()
+	i, err := e.d.Shoppers.Identity(ctx, id)
+	if err != nil {
+		return i, fmt.Errorf("find shopper: %w", err)
+	}
+	e.shoppers.Add(id, i)
+	if e.merges.Load() != merges { // it may be an alias by now
+		e.shoppers.Remove(id)
+	}
+	return i, nil
+}
+
+// shopperOf is the first-seen id behind an id as the store has it, "" where it was never seen.
+func (e *Engine) shopperOf(ctx context.Context, id string) (string, error) {
+	i, err := e.d.Shoppers.Identity(ctx, id)
+	return i.Shopper, err
+}
+
+// agree settles what may be done with the shopper's data: as the call says, else as they said before. What the call says
+// anew is kept with the identity.
+func (c *call) agree(stored juncture.ConsentRecord) {
+	said := juncture.ConsentRecord{At: c.now}
+	if r := c.r.Consent; r != nil {
+		said.Personalization, said.Analytics = answer(r.Personalization), answer(r.Analytics)
+	}
+	if now := said.Over(stored); said.Said() && (now.Personalization != stored.Personalization || now.Analytics != stored.Analytics) {
+		for _, id := range []string{c.r.ShopperID, c.r.AnonymousID} {
+			if id != "" {
+				c.consents = append(c.consents, &juncture.ConsentWrite{ID: id, Consent: said})
+			}
+		}
+	}
+	stands := juncture.ConsentRecord{Personalization: or(said.Personalization, stored.Personalization), Analytics: or(said.Analytics, stored.Analytics)}
+	c.personal = stands.Personalization != juncture.ConsentDenied
+	c.logged = !stands.Denied()
+}
+
+func answer(v string) string {
+	if v == juncture.ConsentUnknown {
+		return ""
+	}
+	return v
 }
 
 // forgetShoppers makes the next call read committed aliases from the store: of several for one id the first stands.
@@ -118,16 +162,23 @@ func (c *call) replayed(m *juncture.Memo) (*juncture.ChooseAnswer, error) {
 		return nil, juncture.Errorf(juncture.CodeDecisionConflict, "requestId %.80q was used for another request", c.r.RequestID).
 			WithHint("a requestId names one request for 7 days").WithField("requestId")
 	}
-	return recalled(m, juncture.DetailReplay)
+	return c.e.recalled(m, juncture.DetailReplay)
 }
 
-func recalled(m *juncture.Memo, detail juncture.Detail) (*juncture.ChooseAnswer, error) {
+func (e *Engine) recalled(m *juncture.Memo, detail juncture.Detail) (*juncture.ChooseAnswer, error) {
 	var a juncture.ChooseAnswer
 	if err := json.Unmarshal(m.Answer, &a); err != nil {
 		return nil, fmt.Errorf("stored answer: %w", err)
 	}
 	a.ReasonDetail = detail
+	e.inStock(&a)
 	return &a, nil
+}
+
+// forgetEverybody makes the next call of every shopper read the store: profiles became one, or consent changed.
+func (e *Engine) forgetEverybody() {
+	e.merges.Add(1)
+	e.shoppers.Purge()
 }
 
 // memo finds a memo that has not expired, in memory or the store.
@@ -174,7 +225,7 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 	if m == nil || err != nil {
 		return nil, err
 	}
-	a, err := recalled(m, juncture.DetailSticky)
+	a, err := c.e.recalled(m, juncture.DetailSticky)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +255,7 @@ func (c *call) stillServed(a *juncture.ChooseAnswer, x *juncture.Experiment) boo
 		return c.surface.Default == arm
 	}
 	arms := c.narrow(c.surface.Eligible(nil, pool.NewFacts(c.x, c.surface.Channel, c.now, c.context), c.x, nil), nil)
-	return slices.Contains(arms, arm)
+	return slices.Contains(arms, arm) && c.e.stocked(&arm.Action)
 }
 
 // memorize attaches the answer's memos to the write.

@@ -348,8 +348,8 @@ type slow struct {
 	goOn    chan struct{}
 }
 
-func (s *slow) Shopper(ctx context.Context, id string) (string, error) {
-	found, err := s.ShopperStore.Shopper(ctx, id)
+func (s *slow) Identity(ctx context.Context, id string) (juncture.Identity, error) {
+	found, err := s.ShopperStore.Identity(ctx, id)
 	if s.next.CompareAndSwap(true, false) {
 		s.reading <- struct{}{}
 		<-s.goOn

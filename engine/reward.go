@@ -208,7 +208,7 @@ func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *junct
 	}
 	shopper, serials := "", make([]uint64, len(decisions))
 	if r.ShopperID != "" && r.OutcomeID != "" {
-		if shopper, err = e.d.Shoppers.Shopper(ctx, r.ShopperID); err != nil {
+		if shopper, err = e.shopperOf(ctx, r.ShopperID); err != nil {
 			return nil, fmt.Errorf("find shopper: %w", err)
 		}
 		shopper = or(shopper, r.ShopperID)
@@ -293,7 +293,7 @@ func (e *Engine) credit(ctx context.Context, st *state, r *juncture.RewardReques
 		}
 		return []credited{{c, r.DecisionID}}, nil
 	}
-	shopper, err := e.d.Shoppers.Shopper(ctx, r.ShopperID)
+	shopper, err := e.shopperOf(ctx, r.ShopperID)
 	if err != nil {
 		return nil, fmt.Errorf("find shopper: %w", err)
 	}

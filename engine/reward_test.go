@@ -366,7 +366,8 @@ func TestCreditByShopper(t *testing.T) {
 		t.Errorf("credited to %d decisions, want the last touch of each experiment", len(got.AttributedTo))
 	}
 	// What waits for its activation was not seen by anybody; when it is activated, it is the last touch.
-	five := s.choose(ask("s", deferred))
+	s.Clock.Advance(time.Minute)
+	five := s.choose(ask("s", deferred, granted)) // a denial stands until something else is said
 	if got := s.rewardIs(juncture.StatusRecorded, order("o4")); credits(got) != strings.Join(both, " ") {
 		t.Error("credited to a decision that nobody saw")
 	}

@@ -7,10 +7,11 @@ import (
 	"slices"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers/catalogue"
 )
 
 // codecVersion opens every encoded profile.
-const codecVersion = 1
+const codecVersion = 2
 
 var errMalformed = errors.New("layers: malformed profile")
 
@@ -40,6 +41,7 @@ func (p *Profile) MarshalBinary() ([]byte, error) {
 	}
 	b = p.Base.Moment.AppendBinary(b)
 	b = p.Base.Trajectory.AppendBinary(b)
+	b = p.Goods.AppendBinary(b)
 	b = append(b, byte(len(p.Ring)))
 	at := int64(0)
 	for j := range p.Ring {
@@ -122,9 +124,10 @@ func (d *decoder) str(most int) string {
 
 // UnmarshalBinary reads what MarshalBinary wrote, and nothing larger than a profile may be.
 func (p *Profile) UnmarshalBinary(b []byte) (err error) {
-	if len(b) == 0 || b[0] != codecVersion {
-		return fmt.Errorf("%w: not version %d", errMalformed, codecVersion)
+	if len(b) == 0 || b[0] < 1 || b[0] > codecVersion {
+		return fmt.Errorf("%w: not version 1 to %d", errMalformed, codecVersion)
 	}
+	version := b[0]
 	d := &decoder{b: b[1:]}
 	q := Profile{Shopper: d.str(maxShopper), first: d.i(), last: d.i()}
 	for k := range int(d.byte()) {
@@ -142,6 +145,11 @@ func (p *Profile) UnmarshalBinary(b []byte) (err error) {
 	}
 	if d.b, err = q.Base.Trajectory.ReadBinary(d.b); err != nil {
 		return fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	if version >= 2 { // before, it was not kept: the ring tells what it can
+		if q.Goods, d.b, err = catalogue.DecodeState(d.b); err != nil {
+			return fmt.Errorf("%w: %w", errMalformed, err)
+		}
 	}
 	n := int(d.byte())
 	if d.bad || n > RingSize {
@@ -170,6 +178,12 @@ func (p *Profile) UnmarshalBinary(b []byte) (err error) {
 	}
 	if len(d.b) > 0 || !slices.IsSortedFunc(q.Ring, compareRecent) {
 		return errMalformed
+	}
+	if version < 2 {
+		for i := range q.Ring {
+			e := q.Ring[i].Event()
+			q.Goods.Fold(&e, catalogue.Settings{})
+		}
 	}
 	q.refold()
 	*p = q

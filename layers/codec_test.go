@@ -2,8 +2,11 @@ package layers_test
 
 import (
 	"bytes"
+	"encoding/hex"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,19 +51,63 @@ func TestCodecRefuses(t *testing.T) {
 	}
 }
 
+// testdata/profile-v1.hex is what version 1 wrote for ordinary(100): it kept no products beside the ring's. Its moment and
+// trajectory are those of a profile folded now; its products are those of the last 64 events.
+func TestCodecReadsVersion1(t *testing.T) {
+	old := version1(t)
+	var p layers.Profile
+	if err := p.UnmarshalBinary(old); err != nil {
+		t.Fatal(err)
+	}
+	want := folded(ordinary(100))
+	if !bytes.Equal(head(&p), head(want)) || p.Counts != want.Counts || p.Shopper != want.Shopper || !p.FirstSeen().Equal(want.FirstSeen()) || !p.LastSeen().Equal(want.LastSeen()) {
+		t.Errorf("%+v, folded now %+v", p, want)
+	}
+	ring := folded(ordinary(100)[100-layers.RingSize:])
+	if !bytes.Equal(p.Goods.AppendBinary(nil), ring.Goods.AppendBinary(nil)) {
+		t.Errorf("the products of the ring are %+v, read %+v", ring.Goods, p.Goods)
+	}
+	if again := encoded(&p); again[0] != 2 {
+		t.Errorf("written again as version %d", again[0])
+	}
+	var q layers.Profile
+	if err := q.UnmarshalBinary(encoded(&p)); err != nil || !bytes.Equal(encoded(&q), encoded(&p)) {
+		t.Errorf("after another round: %v", err)
+	}
+	for n := range old {
+		if err := q.UnmarshalBinary(old[:n]); err == nil {
+			t.Fatalf("%d of %d bytes are taken for a profile", n, len(old))
+		}
+	}
+}
+
+func version1(t testing.TB) []byte {
+	t.Helper()
+	text, err := os.ReadFile("testdata/profile-v1.hex")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
+	if err != nil || b[0] != 1 {
+		t.Fatal(err, b[:min(len(b), 1)])
+	}
+	return b
+}
+
 // What is decoded is a profile: it can be read, folded on and encoded again, and is no larger than one may be.
 func FuzzProfile(f *testing.F) {
 	f.Add([]byte{})
 	for _, n := range []int{0, 1, 10, 64, 200} {
 		f.Add(encoded(folded(ordinary(n))))
 	}
+	f.Add(version1(f))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p layers.Profile
 		if err := p.UnmarshalBinary(b); err != nil {
 			return
 		}
 		for _, at := range []time.Time{{}, day0(), p.LastSeen().AddDate(1, 0, 0)} {
-			for _, v := range layers.Describe(&p, at, layers.Settings{}).Views {
+			for _, v := range layers.Describe(&p, at, layers.Settings{}, layers.Knowledge{}).Views {
 				if !juncture.ValidLayerValue(v.Value) || !(v.Confidence >= 0 && v.Confidence <= 1) {
 					t.Fatalf("%+v", v)
 				}
@@ -73,6 +120,9 @@ func FuzzProfile(f *testing.F) {
 		}
 		if !bytes.Equal(encoded(&q), again) || p.Size() > layers.MaxProfileBytes {
 			t.Fatalf("%d bytes; encoded twice: equal %v", p.Size(), bytes.Equal(encoded(&q), again))
+		}
+		if real := inMemory(&p); p.Size() < real {
+			t.Fatalf("Size says %d, it holds %d", p.Size(), real)
 		}
 		for i := range 3 {
 			q.Fold(juncture.Event{ID: fmt.Sprint("f", i), Kind: juncture.EventKind(4 + 5*i), At: day0(), Order: "o"})
@@ -113,7 +163,6 @@ func BenchmarkProfile(b *testing.B) {
 	for _, n := range []int{8, 64, 500} {
 		events := ordinary(n)
 		p := folded(events)
-		now := p.LastSeen().Add(2 * time.Hour)
 		b.Run(fmt.Sprintf("fold-in-order/after-%d", n), func(b *testing.B) {
 			b.ReportAllocs()
 			more := ordinary(n + 4096)[n:]
@@ -125,12 +174,6 @@ func BenchmarkProfile(b *testing.B) {
 					b.StartTimer()
 				}
 				q.Fold(more[i%len(more)])
-			}
-		})
-		b.Run(fmt.Sprintf("describe/after-%d", n), func(b *testing.B) {
-			b.ReportAllocs()
-			for b.Loop() {
-				layers.Describe(p, now, layers.Settings{})
 			}
 		})
 		b.Run(fmt.Sprintf("encode/after-%d", n), func(b *testing.B) {

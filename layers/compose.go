@@ -62,6 +62,7 @@ type Described struct {
 	Views        [juncture.LayerCount]juncture.LayerView
 	Fresh        []juncture.LayerValue // request values seen for the first time
 	Warnings     []string
+	Low          [juncture.LayerCount]bool // derived, and unknown because too little was seen
 }
 
 // Trust says what a caller's new values may take of a layer's room. Values that the store knows may always be used.
@@ -87,7 +88,10 @@ func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValu
 		case s.Source != juncture.SourceRequest:
 			view.Reason = "nothing observed of this shopper"
 			if derived != nil {
-				view = derived.Views[l]
+				view, d.Low[l] = derived.Views[l], derived.Low[l]
+			}
+			if l == juncture.Catalogue && juncture.Known(view.Value) { // whoever sends events names categories
+				view = d.admit(l, view, s, values, trust)
 			}
 			if value != "" {
 				d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: this store derives the layer; the value sent was not used", l))
@@ -100,31 +104,35 @@ func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValu
 		case !juncture.Known(value):
 			view.Reason = "the caller does not know it"
 		default:
-			most := s.MaxValues
-			if most == 0 {
-				most = juncture.DefaultMaxValues
-			}
-			ok, fresh := true, false
-			switch trust {
-			case TrustAll:
-				ok, fresh = values.admit(l, value, most)
-			case TrustHalf:
-				most = (most + 1) / 2
-				ok, fresh = values.admit(l, value, most)
-			}
-			if !ok {
-				view.Reason = "the store has its fill of distinct values"
-				d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: more than the %d distinct values that this call may use; taken as unknown", l, most))
-				break
-			}
-			if fresh {
-				d.Fresh = append(d.Fresh, juncture.LayerValue{Layer: l, Value: value})
-			}
-			view = juncture.LayerView{Value: value, Confidence: 1, Reason: "sent by the caller"}
+			view = d.admit(l, juncture.LayerView{Value: value, Confidence: 1, Reason: "sent by the caller"}, s, values, trust)
 		}
 		d.Intersection[i], d.Views[i] = view.Value, view
 	}
 	return d
+}
+
+// admit returns the view with its value, or unknown where the layer has its fill of distinct ones.
+func (d *Described) admit(l juncture.Layer, view juncture.LayerView, s juncture.LayerSetting, values *Values, trust Trust) juncture.LayerView {
+	most := s.MaxValues
+	if most == 0 {
+		most = juncture.DefaultMaxValues
+	}
+	ok, fresh := true, false
+	switch trust {
+	case TrustAll:
+		ok, fresh = values.admit(l, view.Value, most)
+	case TrustHalf:
+		most = (most + 1) / 2
+		ok, fresh = values.admit(l, view.Value, most)
+	}
+	if !ok {
+		d.Warnings = append(d.Warnings, fmt.Sprintf("layers.%s: more than the %d distinct values that this call may use; taken as unknown", l, most))
+		return juncture.LayerView{Value: juncture.Unknown, Reason: "the store has its fill of distinct values"}
+	}
+	if fresh {
+		d.Fresh = append(d.Fresh, juncture.LayerValue{Layer: l, Value: view.Value})
+	}
+	return view
 }
 
 // Vocabulary returns the known values of an axis in their natural order, nil where the store's own values fill it.

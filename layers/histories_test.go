@@ -23,7 +23,7 @@ func folded(events []juncture.Event) *layers.Profile {
 
 // read is what a script is judged by: moment, trajectory, and the posture when there is one.
 func read(p *layers.Profile, now time.Time) []string {
-	d := layers.Describe(p, now, layers.Settings{})
+	d := layers.Describe(p, now, layers.Settings{}, layers.Knowledge{})
 	out := []string{d.Intersection[juncture.Moment], d.Intersection[juncture.Trajectory]}
 	if posture := layers.Posture(p, now); posture != trajectory.PostureNone {
 		out = append(out, string(posture))
@@ -49,7 +49,7 @@ func TestHistories(t *testing.T) {
 		p := layers.Merge(*folded(known), *folded(anon))
 		if got := read(&p, s.now); !slices.Equal(got, s.want) {
 			t.Errorf("histories.txt:%d: %s\n got  %s\n want %s\n because %+v", s.line, s.name, strings.Join(got, " | "), strings.Join(s.want, " | "),
-				layers.Describe(&p, s.now, layers.Settings{}).Views)
+				layers.Describe(&p, s.now, layers.Settings{}, layers.Knowledge{}).Views)
 		}
 		// However the events arrive, and whoever they were first taken for, it is the same profile.
 		p.Shopper = "ada"

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers/catalogue"
 	"github.com/juncture/juncture/layers/moment"
 	"github.com/juncture/juncture/layers/trajectory"
 )
@@ -15,7 +16,7 @@ const RingSize = 64
 
 // MaxProfileBytes bounds what a profile holds in memory whatever the shopper does; Size says what it does hold. An
 // ordinary shopper's is a few kilobytes.
-const MaxProfileBytes = 128 << 10
+const MaxProfileBytes = 160 << 10
 
 // maxShopper is the longest id of a shopper, in bytes.
 const maxShopper = 256
@@ -23,9 +24,7 @@ const maxShopper = 256
 // kinds is how many kinds of events are counted.
 const kinds = int(juncture.EventCartEmptied) + 1
 
-// States are the layers' states of one shopper, all folded over the same events. Taste (layers/meaning) and interest
-// (layers/catalogue) belong here too: a field each, folded in fold, merged in merge, copied in clone, and written in
-// the codec.
+// States are the layers' states of one shopper that depend on the order of events, all folded over the same ones.
 type States struct {
 	Moment     moment.State
 	Trajectory trajectory.State
@@ -48,12 +47,14 @@ func (s *States) clone() States {
 // Profile is what a shopper's events fold into. Base is the fold of all events that have left the ring, Head that of all
 // events: Base, then the ring in order. So the order in which events arrive does not matter: a late one takes its place
 // in the ring, or in Base when it is older than the ring, and Head is folded again. Base is sums and latest-ofs, which do
-// not depend on order; what depends on it, the hysteresis, runs over the ring alone.
+// not depend on order; what depends on it, the hysteresis, runs over the ring alone. Goods is the same in any order, so
+// every event is folded into it when it comes, with all its lines.
 //
 // The zero value is a shopper of whom nothing is known. A Profile holds slices: Clone before folding a copy.
 type Profile struct {
 	Shopper    string // the first-seen id
 	Base, Head States
+	Goods      catalogue.State
 	Ring       []Recent      // ascending by (At, ID), at most RingSize
 	Counts     [kinds]uint32 // events by kind
 	first      int64         // ms of the first and the last event; 0 for none
@@ -90,6 +91,7 @@ func (p *Profile) Fold(e juncture.Event) bool {
 		}
 	}
 	p.count(r, 1)
+	p.Goods.Fold(&e, catalogue.Settings{})
 	if p.first == 0 || r.At < p.first {
 		p.first = r.At
 	}
@@ -167,6 +169,7 @@ func Merge(a, b Profile) Profile {
 		p.Shopper = b.Shopper
 	}
 	p.Base.merge(b.Base)
+	p.Goods = catalogue.Merge(&a.Goods, &b.Goods, catalogue.Settings{})
 	p.Base.Trajectory.Latch = 0
 	p.last = max(p.last, b.last)
 	for k, n := range b.Counts {
@@ -193,7 +196,7 @@ func Merge(a, b Profile) Profile {
 func (p *Profile) Clone() Profile {
 	c := *p
 	c.Base, c.Head = p.Base.clone(), p.Head.clone()
-	c.Ring = slices.Clone(p.Ring)
+	c.Goods, c.Ring = p.Goods.Clone(), slices.Clone(p.Ring)
 	return c
 }
 
@@ -203,7 +206,7 @@ const profileBytes = 2048
 // Size is what the profile holds in memory, in bytes, at most MaxProfileBytes. Text shared between events counts every
 // time.
 func (p *Profile) Size() int {
-	n := profileBytes + len(p.Shopper) + cap(p.Ring)*recentBytes
+	n := profileBytes + len(p.Shopper) + cap(p.Ring)*recentBytes + p.Goods.Bytes()
 	for _, s := range []*States{&p.Base, &p.Head} {
 		n += s.Moment.Bytes() + s.Trajectory.Bytes()
 	}

@@ -53,6 +53,8 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	next.Outcomes = overlay(old.Outcomes, d.Outcomes, func(o juncture.OutcomeType) string { return o.Name })
 	next.Surfaces = overlay(old.Surfaces, d.Surfaces, func(s juncture.Surface) string { return s.ID })
 	next.Experiments = overlay(old.Experiments, d.Experiments, func(e juncture.Experiment) string { return e.ID })
+	next.Priorities = overlay(old.Priorities, d.Priorities, func(p juncture.Priority) string { return p.ID })
+	next.Editorial = overlay(old.Editorial, d.Editorial, func(e juncture.Editorial) string { return e.ID })
 	next.CopyOrder = map[string][]string{}
 	for k, v := range old.CopyOrder {
 		next.CopyOrder[k] = v
@@ -184,6 +186,8 @@ func (p *planner) settings(old, next juncture.Declaration) {
 	diff(p, "outcome", byID(old.Outcomes, func(o juncture.OutcomeType) string { return o.Name }), byID(next.Outcomes, func(o juncture.OutcomeType) string { return o.Name }))
 	diff(p, "surface", byID(old.Surfaces, func(s juncture.Surface) string { return s.ID }), byID(next.Surfaces, func(s juncture.Surface) string { return s.ID }))
 	diff(p, "experiment", byID(old.Experiments, func(e juncture.Experiment) string { return e.ID }), byID(next.Experiments, func(e juncture.Experiment) string { return e.ID }))
+	diff(p, "priority", byID(old.Priorities, func(p juncture.Priority) string { return p.ID }), byID(next.Priorities, func(p juncture.Priority) string { return p.ID }))
+	diff(p, "editorial", byID(old.Editorial, func(e juncture.Editorial) string { return e.ID }), byID(next.Editorial, func(e juncture.Editorial) string { return e.ID }))
 	diff(p, "context", map[string][]string{"": old.Context}, map[string][]string{"": next.Context})
 	diff(p, "copy order of", old.CopyOrder, next.CopyOrder)
 }

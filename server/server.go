@@ -30,6 +30,17 @@ type Engine interface {
 	Activate(ctx context.Context, now time.Time, r *juncture.ActivateRequest) (*juncture.ActivateAnswer, error)
 	RewardBatch(ctx context.Context, now time.Time, rs []*juncture.RewardRequest) []engine.Result[juncture.RewardAnswer]
 	Ingest(ctx context.Context, now time.Time, in []engine.Incoming, broken []juncture.Quarantined) (engine.Taken, error)
+	Catalogue(ctx context.Context, now time.Time) (juncture.CatalogueView, error)
+	Clusters() juncture.ClustersView
+	ChangeCluster(ctx context.Context, now time.Time, who engine.Who, id string, c juncture.ClusterChange) error
+	Refit(ctx context.Context, now time.Time, who engine.Who) (juncture.RefitView, error)
+	PutProducts(ctx context.Context, now time.Time, products []juncture.Product) (changed int, err error)
+	Erase(ctx context.Context, now time.Time, who engine.Who, id string) (*juncture.Erasure, error)
+}
+
+// Exports gathers what is kept of a shopper, as JSON.
+type Exports interface {
+	Export(ctx context.Context, shopper string) (any, error)
 }
 
 // Reports answers what the control plane reads.
@@ -47,6 +58,7 @@ type Keys interface {
 // Options of a server. Zero values mean the defaults.
 type Options struct {
 	Version   string
+	Exports   Exports
 	TestClock bool          // take the time of a call from its Juncture-Now header; never in production
 	Deadline  time.Duration // of one request; 0 means 10 s
 	Ready     func(ctx context.Context) error
@@ -64,6 +76,7 @@ type Options struct {
 type Server struct {
 	engine  Engine
 	reports Reports
+	exports Exports
 	keys    *keyring
 	limits  *limiter
 	o       Options
@@ -76,6 +89,7 @@ type Server struct {
 	choose      *intake.Decoder[juncture.ChooseRequest]
 	activate    *intake.Decoder[juncture.ActivateRequest]
 	reward      *intake.Decoder[juncture.RewardRequest]
+	cluster     *intake.Decoder[juncture.ClusterChange]
 	description []byte
 	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
@@ -85,7 +99,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	if o.Deadline <= 0 {
 		o.Deadline = 10 * time.Second
 	}
-	s := &Server{engine: e, reports: reports, o: o, log: o.Log}
+	s := &Server{engine: e, reports: reports, exports: o.Exports, o: o, log: o.Log}
 	s.keys = newKeyring(keys, o.Now)
 	var err error
 	if s.limits, err = newLimiter(o.Rate, o.Burst); err != nil {
@@ -95,6 +109,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s.choose = intake.NewDecoder[juncture.ChooseRequest](intake.Options{Lenient: true, Codes: contextCode})
 	s.activate = intake.NewDecoder[juncture.ActivateRequest](intake.Options{})
 	s.reward = intake.NewDecoder[juncture.RewardRequest](intake.Options{Lenient: true})
+	s.cluster = intake.NewDecoder[juncture.ClusterChange](intake.Options{})
 	s.metrics = newMetrics(o.Metrics)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -169,6 +184,14 @@ func (s *Server) routes() {
 	api := r.Group("/api/v1", s.auth(access.ScopeRead))
 	api.GET("/store", s.getStore)
 	api.GET("/profiles/:id", s.getProfile)
+	api.GET("/clusters", s.getClusters)
+	api.GET("/catalogue", s.getCatalogue)
+	admin := r.Group("/api/v1", s.auth(access.ScopeAdmin))
+	admin.PUT("/products", s.putProducts)
+	admin.PATCH("/clusters/:id", s.patchCluster)
+	admin.POST("/clusters/refit", s.postRefit)
+	admin.GET("/profiles/:id/export", s.exportProfile)
+	admin.DELETE("/profiles/:id", s.deleteProfile)
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)

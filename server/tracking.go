@@ -57,10 +57,9 @@ func (s *Server) postTracking(call string) gin.HandlerFunc {
 			case item.Broken != nil:
 				broken = append(broken, juncture.Quarantined{Reason: string(item.Broken.Reason), Message: item.Broken.Message,
 					Example: item.Broken.Raw, Latest: now})
-			case i.Consent.Personalization == "denied" || i.Consent.Analytics == "denied":
-				// Nothing of somebody who said no is kept, not even that they said it here.
 			default:
-				in = append(in, engine.Incoming{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw})
+				in = append(in, engine.Incoming{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw,
+					Consent: juncture.ConsentRecord{Personalization: said(i.Consent.Personalization), Analytics: said(i.Consent.Analytics)}})
 			}
 		}
 		if _, err := s.engine.Ingest(c.Request.Context(), now, in, broken); err != nil {
@@ -71,6 +70,14 @@ func (s *Server) postTracking(call string) gin.HandlerFunc {
 		s.metrics.quarantined.Add(float64(len(broken)))
 		s.json(c, map[string]bool{"success": true})
 	}
+}
+
+// said is an answer, empty where it says nothing.
+func said(v string) string {
+	if v == juncture.ConsentUnknown {
+		return ""
+	}
+	return v
 }
 
 // headerKey finds the write key of a tracking call in its headers.

@@ -29,8 +29,9 @@ import (
 
 // failing is an engine in trouble.
 type failing struct {
-	err   error
-	panic bool
+	server.Engine // what is not asked here
+	err           error
+	panic         bool
 }
 
 func (f failing) ChooseBatch(_ context.Context, _ time.Time, _ engine.Caller, rs []*juncture.ChooseRequest) []engine.Result[juncture.ChooseAnswer] {

@@ -15,7 +15,7 @@ import (
 // statements of the writer, prepared once.
 type statements struct {
 	decision, memo, memoForget, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
-	value, alias, message, event, aliasRead, aliasSeen, firstDecision *sqlx.Stmt
+	value, message, event, alias, said, aliasSeen, firstDecision, standing, movement *sqlx.Stmt
 }
 
 const outcomeColumns = `serial, event, outcome_id, adjusts, value, minor, currency, at, received, status`
@@ -26,8 +26,8 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		sql string
 	}{
 		{&s.decision, `INSERT INTO decisions (serial, at, until, signing_key, experiment, intersection, arm, grp, probability,
-			flags, surface, shopper, session, reason, detail, share, policy_version, ranking)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			flags, surface, shopper, session, reason, detail, share, policy_version, ranking, memos)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.memo, `INSERT INTO memos (id, body, answer, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
 			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires
 			WHERE memos.expires <= ? OR memos.answer = ?`},
@@ -42,10 +42,15 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		{&s.value, `INSERT INTO layer_values (layer, value) VALUES (?, ?) ON CONFLICT DO NOTHING`},
 		{&s.message, `INSERT INTO messages (hash, received) VALUES (?, ?) ON CONFLICT DO NOTHING`},
 		{&s.event, `INSERT INTO events (serial, at, received, kind, name, shopper, body, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
-		{&s.aliasRead, `SELECT shopper, first_seen FROM aliases WHERE id = ?`},
+		{&s.alias, aliasOf},
+		{&s.said, consentBy},
 		{&s.aliasSeen, `INSERT INTO aliases (id, shopper, first_seen) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.firstDecision, `SELECT at FROM decisions WHERE shopper = ? ORDER BY serial LIMIT 1`},
-		{&s.alias, `INSERT INTO aliases (id, shopper) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+		{&s.standing, `INSERT INTO standings (shopper, at, moment, meaning, trajectory, catalogue, window_name, posture, reason)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shopper) DO UPDATE SET at = excluded.at, moment = excluded.moment,
+			meaning = excluded.meaning, trajectory = excluded.trajectory, catalogue = excluded.catalogue,
+			window_name = excluded.window_name, posture = excluded.posture, reason = excluded.reason`},
+		{&s.movement, `INSERT INTO movements (at, shopper, axis, from_value, to_value, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 	} {
 		stmt, err := db.PreparexContext(ctx, p.sql)
 		if err != nil {
@@ -59,8 +64,8 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 func (s *statements) close() error {
 	var errs []error
 	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoForget, s.memoRead, s.activation, s.activationRead, s.outcome,
-		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value, s.alias,
-		s.message, s.event, s.aliasRead, s.aliasSeen, s.firstDecision} {
+		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value,
+		s.message, s.event, s.alias, s.said, s.aliasSeen, s.firstDecision, s.standing, s.movement} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
@@ -69,16 +74,27 @@ func (s *statements) close() error {
 }
 
 // entry writes one request. Its error is the database's and fails the whole batch; what is wrong with a single
-// outcome or activation is told in its own Err.
+// outcome or activation is told in its own Err. What comes with an erasure is written after it; what comes with a
+// consent already heeds it.
 func (t *turn) entry(e *juncture.Entry) error {
 	s := &t.w.stmts
+	for _, w := range e.Erasures {
+		if err := t.erase(w); err != nil {
+			return err
+		}
+	}
 	for _, v := range e.Values {
 		if _, err := t.tx.Stmtx(s.value).Exec(v.Layer, v.Value); err != nil {
 			return err
 		}
 	}
 	for _, a := range e.Aliases {
-		if _, err := t.tx.Stmtx(s.alias).Exec(a.ID, a.Shopper); err != nil {
+		if err := t.alias(a); err != nil {
+			return err
+		}
+	}
+	for _, w := range e.Consents {
+		if err := t.consent(w); err != nil {
 			return err
 		}
 	}
@@ -132,6 +148,10 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 			return nil
 		}
 	}
+	var memos []byte
+	for i := range w.Memos {
+		memos = append(memos, w.Memos[i].ID[:]...)
+	}
 	flags := 0
 	if d.Ignored {
 		flags |= 1
@@ -141,7 +161,7 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	}
 	if _, err := t.tx.Stmtx(t.w.stmts.decision).Exec(int64(d.Serial), ms(d.At), ms(d.Until), w.SigningKey, d.Experiment,
 		d.Intersection.Key(), d.Arm, d.Group, d.Probability, flags, d.Surface, d.Shopper, d.Session, string(d.Reason),
-		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking)); err != nil {
+		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking), memos); err != nil {
 		return err
 	}
 	if !d.Ignored && !d.Deferred {

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -21,17 +22,36 @@ type ProfileFolder interface {
 	FoldProfiles(changes []juncture.ProfileChange)
 	// DirtyProfiles names the profiles that changed since they were last clean.
 	DirtyProfiles() []string
-	// ProfileRows returns those of them that are still dirty, as they are now.
-	ProfileRows(shoppers []string) []juncture.ProfileRow
+	// ProfileRows returns those of them that are still dirty, as they are now, described at now.
+	ProfileRows(shoppers []string, now time.Time) []juncture.ProfileRow
 	// CleanProfiles says that the store holds these as ProfileRows gave them.
 	CleanProfiles(shoppers []string)
 	// CrowdedProfiles reports whether more are dirty than memory is meant to hold.
 	CrowdedProfiles() bool
 }
 
-// event writes one event, with the merge that its ids may call for.
+// event writes one event, with the merge that its ids may call for. Of somebody who denied consent nothing is written.
 func (t *turn) event(w *juncture.EventWrite) error {
-	w.Duplicate = false
+	w.Duplicate, w.Denied = false, false
+	ids := make([]string, 0, 3)
+	for _, id := range []string{w.AnonymousID, w.UserID, w.PreviousID} {
+		if id != "" && !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return fmt.Errorf("event %.80q has no id of a shopper", w.Event.ID)
+	}
+	who := make([]somebody, len(ids))
+	for i, id := range ids {
+		var err error
+		if who[i], err = t.w.whose(t.tx, id); err != nil {
+			return err
+		}
+		if w.Denied = who[i].consent.record().Denied(); w.Denied {
+			return nil
+		}
+	}
 	res, err := t.tx.Stmtx(t.w.stmts.message).Exec(messageHash(w.Event.ID), ms(w.Received))
 	if err != nil {
 		return err
@@ -40,16 +60,7 @@ func (t *turn) event(w *juncture.EventWrite) error {
 		w.Duplicate = true
 		return err
 	}
-	ids := make([]string, 0, 3)
-	for _, id := range []string{w.AnonymousID, w.UserID, w.PreviousID} {
-		if id != "" {
-			ids = append(ids, id)
-		}
-	}
-	if len(ids) == 0 {
-		return fmt.Errorf("event %.80q has no id of a shopper", w.Event.ID)
-	}
-	if w.Event.Shopper, err = t.unite(ids, w.Event.At); err != nil {
+	if w.Event.Shopper, err = t.unite(ids, who, w.Event.At); err != nil {
 		return err
 	}
 	body, err := json.Marshal(w.Event)
@@ -76,24 +87,19 @@ func (t *turn) nextEvent() uint64 {
 	return t.events
 }
 
-// unite returns the one profile behind all the ids, the one seen first. Ids that are new become its aliases; other
-// profiles become part of it.
-func (t *turn) unite(ids []string, seen time.Time) (string, error) {
-	type found struct {
-		shopper string
-		first   int64
-	}
-	known := map[string]found{}
-	stands := found{}
-	for _, id := range ids {
-		var f found
-		err := t.tx.Stmtx(t.w.stmts.aliasRead).QueryRow(id).Scan(&f.shopper, &f.first)
-		if errors.Is(err, sql.ErrNoRows) {
+// unite returns the one profile behind all the ids, the one seen first. who are those that the ids belong to so far.
+// Ids that are new become its aliases; other profiles become part of it.
+func (t *turn) unite(ids []string, who []somebody, seen time.Time) (string, error) {
+	known := map[string]somebody{}
+	stands := somebody{}
+	for i, id := range ids {
+		f := who[i]
+		if f.shopper == "" {
 			if len(ids) == 1 {
 				continue
 			}
 			// An id that decisions were made for is somebody too.
-			err = t.tx.Stmtx(t.w.stmts.firstDecision).QueryRow(id).Scan(&f.first)
+			err := t.tx.Stmtx(t.w.stmts.firstDecision).QueryRow(id).Scan(&f.first)
 			if errors.Is(err, sql.ErrNoRows) {
 				continue
 			}
@@ -101,9 +107,9 @@ func (t *turn) unite(ids []string, seen time.Time) (string, error) {
 				f.shopper = id
 				_, err = t.tx.Stmtx(t.w.stmts.aliasSeen).Exec(id, id, f.first)
 			}
-		}
-		if err != nil {
-			return "", err
+			if err != nil {
+				return "", err
+			}
 		}
 		known[id] = f
 		if stands.shopper == "" || f.first < stands.first || f.first == stands.first && f.shopper < stands.shopper {
@@ -111,13 +117,16 @@ func (t *turn) unite(ids []string, seen time.Time) (string, error) {
 		}
 	}
 	if stands.shopper == "" {
-		stands = found{ids[0], ms(seen)}
+		stands = somebody{shopper: ids[0], first: ms(seen)}
 	}
-	for _, id := range ids {
+	for i, id := range ids {
 		f, ok := known[id]
 		switch {
 		case !ok:
 			if _, err := t.tx.Stmtx(t.w.stmts.aliasSeen).Exec(id, stands.shopper, stands.first); err != nil {
+				return "", err
+			}
+			if err := t.absorb(who[i].consent, id, stands.shopper); err != nil {
 				return "", err
 			}
 		case f.shopper != stands.shopper:
@@ -135,6 +144,10 @@ func (t *turn) unite(ids []string, seen time.Time) (string, error) {
 }
 
 func (t *turn) merge(from, into string, first int64, at time.Time) error {
+	was, err := t.w.whose(t.tx, from)
+	if err != nil {
+		return err
+	}
 	serial := t.nextEvent()
 	for _, q := range []struct {
 		sql  string
@@ -142,10 +155,14 @@ func (t *turn) merge(from, into string, first int64, at time.Time) error {
 	}{
 		{`UPDATE aliases SET shopper = ?, first_seen = ? WHERE shopper = ?`, []any{into, first, from}},
 		{`INSERT INTO merges (serial, at, from_shopper, into_shopper) VALUES (?, ?, ?, ?)`, []any{int64(serial), ms(at), from, into}},
+		{`DELETE FROM standings WHERE shopper = ?`, []any{from}},
 	} {
 		if _, err := t.tx.Exec(q.sql, q.args...); err != nil {
 			return err
 		}
+	}
+	if err := t.absorb(was.consent, from, into); err != nil {
+		return err
 	}
 	t.changes = append(t.changes, juncture.ProfileChange{Serial: serial, From: from, Into: into})
 	return nil
@@ -178,19 +195,47 @@ func (db *DB) Quarantine(ctx context.Context) ([]juncture.Quarantined, error) {
 	return out, rows.Err()
 }
 
-// Profile reads a shopper's profile; an empty row where there is none.
+// Profile reads a shopper's profile with their standing; an empty row where there is none.
 func (db *DB) Profile(ctx context.Context, shopper string) (juncture.ProfileRow, error) {
-	r := juncture.ProfileRow{Shopper: shopper}
-	var marks []byte
-	err := db.read.QueryRowContext(ctx, `SELECT body, marks FROM profiles WHERE shopper = ?`, shopper).Scan(&r.Body, &marks)
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, nil
+	found, err := profileRows(ctx, db.read, `WHERE p.shopper = ?`, shopper)
+	if err != nil || len(found) == 0 {
+		return juncture.ProfileRow{Shopper: shopper}, err
 	}
+	return found[0], nil
+}
+
+// EachProfile returns the profiles after a shopper's id, in order of ids, at most limit, as they were last written.
+// Those that are part of others by now are left out.
+func (db *DB) EachProfile(ctx context.Context, after string, limit int) ([]juncture.ProfileRow, error) {
+	return profileRows(ctx, db.read, `WHERE p.shopper > ? AND NOT EXISTS (SELECT 1 FROM aliases a WHERE a.id = p.shopper AND a.shopper <> p.shopper)
+		ORDER BY p.shopper LIMIT ?`, after, limit)
+}
+
+func profileRows(ctx context.Context, q sqlx.QueryerContext, where string, args ...any) ([]juncture.ProfileRow, error) {
+	rows, err := q.QueryContext(ctx, `SELECT p.shopper, p.body, p.marks, coalesce(s.at, 0), coalesce(s.moment, ''), coalesce(s.meaning, ''),
+		coalesce(s.trajectory, ''), coalesce(s.catalogue, ''), coalesce(s.window_name, ''), coalesce(s.posture, ''), coalesce(s.reason, '')
+		FROM profiles p LEFT JOIN standings s ON s.shopper = p.shopper `+where, args...)
 	if err != nil {
-		return r, err
+		return nil, err
 	}
-	_, r.Marks, err = decodeCell(marks)
-	return r, err
+	defer rows.Close()
+	var out []juncture.ProfileRow
+	for rows.Next() {
+		var r juncture.ProfileRow
+		var marks []byte
+		var at int64
+		s := &r.Standing
+		if err := rows.Scan(&r.Shopper, &r.Body, &marks, &at, &s.Values[juncture.Moment], &s.Values[juncture.Meaning], &s.Values[juncture.Trajectory],
+			&s.Values[juncture.Catalogue], &s.Window, &s.Posture, &s.Reason); err != nil {
+			return nil, err
+		}
+		s.At = fromMS(at)
+		if _, r.Marks, err = decodeCell(marks); err != nil {
+			return nil, fmt.Errorf("profile of %.80q: %w", r.Shopper, err)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
 }
 
 // RestoreProfiles calls f for every event and merge after the profiles' watermarks, in each node's order.
@@ -293,14 +338,39 @@ func (w *Writer) CheckpointProfiles(ctx context.Context) (int, error) {
 // writeProfiles is a request that writes profiles as they are on its turn.
 func (w *Writer) writeProfiles(ctx context.Context, shoppers []string) *request {
 	return &request{ctx: ctx, err: make(chan error, 1), after: func() { w.profiles.CleanProfiles(shoppers) }, do: func(tx *sqlx.Tx) error {
-		for _, r := range w.profiles.ProfileRows(shoppers) {
+		for _, r := range w.profiles.ProfileRows(shoppers, w.o.Now()) {
 			if _, err := tx.Exec(`INSERT INTO profiles (shopper, body, marks) VALUES (?, ?, ?)
 				ON CONFLICT (shopper) DO UPDATE SET body = excluded.body, marks = excluded.marks`, r.Shopper, r.Body, encodeCell(nil, r.Marks)); err != nil {
+				return err
+			}
+			if err := w.writeStanding(tx, r); err != nil {
 				return err
 			}
 		}
 		return nil
 	}}
+}
+
+// writeStanding writes how a shopper stands, and what moved. Who is part of another has no standing.
+func (w *Writer) writeStanding(tx *sqlx.Tx, r juncture.ProfileRow) error {
+	if s := &r.Standing; !s.At.IsZero() {
+		k, err := w.whose(tx, r.Shopper)
+		if err != nil {
+			return err
+		}
+		if k.shopper == "" || k.shopper == r.Shopper {
+			if _, err := tx.Stmtx(w.stmts.standing).Exec(r.Shopper, ms(s.At), s.Values[juncture.Moment], s.Values[juncture.Meaning],
+				s.Values[juncture.Trajectory], s.Values[juncture.Catalogue], s.Window, s.Posture, s.Reason); err != nil {
+				return err
+			}
+		}
+	}
+	for _, m := range r.Moves {
+		if _, err := tx.Stmtx(w.stmts.movement).Exec(ms(m.At), r.Shopper, m.Axis, m.From, m.To, m.Reason); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // relieveProfiles writes profiles, between two commits, until memory is no longer crowded.
@@ -315,13 +385,15 @@ func (w *Writer) relieveProfiles() {
 	}
 }
 
-// lastEvent is the highest serial of a node's events and merges; before the first, the number that they count from.
+// lastEvent is the highest serial of a node's events and merges, erased ones that profiles were written after too: a
+// serial below the watermark would be no news to a start-up. Before the first it is the number that they count from.
 func lastEvent(ctx context.Context, db *sqlx.DB, node uint16) (uint64, error) {
 	low := int64(node) << juncture.NodeShift
 	high := low | (1<<juncture.NodeShift - 1)
 	last := low
 	for _, q := range []string{`SELECT coalesce(max(serial), 0) FROM events WHERE serial BETWEEN ? AND ?`,
-		`SELECT coalesce(max(serial), 0) FROM merges WHERE serial BETWEEN ? AND ?`} {
+		`SELECT coalesce(max(serial), 0) FROM merges WHERE serial BETWEEN ? AND ?`,
+		`SELECT coalesce(max(serial), 0) FROM profile_watermarks WHERE serial BETWEEN ? AND ?`} {
 		var n int64
 		if err := db.GetContext(ctx, &n, q, low, high); err != nil {
 			return 0, err

@@ -101,3 +101,21 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+func TestTheLastModelsKeepTheirBodies(t *testing.T) {
+	ctx := context.Background()
+	db, err := Open(ctx, filepath.Join(t.TempDir(), "juncture.db"), Options{Unsafe: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	for v := range int64(keptModels + 3) {
+		if _, err := db.SaveModel(ctx, juncture.TasteModel{Body: []byte("body")}, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var kept, first int64
+	if err := db.read.QueryRow(`SELECT count(*), min(version) FROM taste_models WHERE length(body) > 0`).Scan(&kept, &first); err != nil || kept != keptModels || first != 4 {
+		t.Errorf("%d bodies are kept from version %d, %v", kept, first, err)
+	}
+}

@@ -10,6 +10,8 @@ import (
 	_ "github.com/mattn/go-sqlite3"
 	"github.com/pressly/goose/v3"
 
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/internal/testkit"
 	"github.com/juncture/juncture/migrations"
 	"github.com/juncture/juncture/store"
 )
@@ -59,9 +61,21 @@ func TestOpeningAnOlderDatabase(t *testing.T) {
 			if _, err := db.Quarantine(ctx); err != nil {
 				t.Errorf("a table of the newest schema: %v", err)
 			}
+			if who, err := db.Identity(ctx, "known"); err != nil || who != (juncture.Identity{Shopper: "first"}) {
+				t.Errorf("the identity of before is %+v, %v", who, err)
+			}
+			if n, err := db.PutProducts(ctx, []juncture.Product{{ID: "p"}}, testkit.Epoch()); n != 1 || err != nil {
+				t.Errorf("%d products put, %v", n, err)
+			}
+			if v, err := db.SaveModel(ctx, juncture.TasteModel{At: testkit.Epoch()}, 0); v != 1 || err != nil {
+				t.Errorf("taste model %d, %v", v, err)
+			}
+			if x, err := db.ExportShopper(ctx, "known", 10); err != nil || len(x.IDs) != 2 {
+				t.Errorf("%+v, %v", x, err)
+			}
 		})
 	}
-	if newest < 2 {
+	if newest < 3 {
 		t.Errorf("found migrations up to %d", newest)
 	}
 }

@@ -36,6 +36,9 @@ type DB struct {
 	file   os.FileInfo // of the database as it was opened
 
 	version *sql.Stmt // of the configuration
+	model   *sql.Stmt // the latest taste model's version
+	alias   *sql.Stmt // whose an id is
+	said    *sql.Stmt // what somebody said of consent
 }
 
 // Open opens (and creates) the SQLite database at path, or sqlite://path, and brings its schema up to date. The file
@@ -88,8 +91,13 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		return nil, errors.Join(fmt.Errorf("migrate %s: %w", path, err), db.Close())
 	}
 	var err error
-	if db.version, err = db.read.PrepareContext(ctx, `SELECT version FROM config WHERE id = 1`); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
+	for _, p := range []struct {
+		to  **sql.Stmt
+		sql string
+	}{{&db.version, `SELECT version FROM config WHERE id = 1`}, {&db.model, latestModel}, {&db.alias, aliasOf}, {&db.said, consentBy}} {
+		if *p.to, err = db.read.PrepareContext(ctx, p.sql); err != nil {
+			return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
+		}
 	}
 	if db.file, err = os.Stat(path); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
@@ -133,8 +141,10 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // Close closes the database. The writer must have been closed before.
 func (db *DB) Close() error {
 	var errs []error
-	if db.version != nil {
-		errs = append(errs, db.version.Close())
+	for _, s := range []*sql.Stmt{db.version, db.model, db.alias, db.said} {
+		if s != nil {
+			errs = append(errs, s.Close())
+		}
 	}
 	for _, p := range []*sqlx.DB{db.read, db.write, db.ledger} {
 		if p != nil {

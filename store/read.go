@@ -212,7 +212,7 @@ func (db *DB) touches(ctx context.Context, where string, args ...any) ([]junctur
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, juncture.Touch{Claims: d.Claims, SigningKey: d.SigningKey, Activation: activation})
+		out = append(out, juncture.Touch{Claims: d.Claims, SigningKey: d.SigningKey, Activation: activation, Reason: d.Reason, Detail: d.Detail})
 	}
 	return out, rows.Err()
 }

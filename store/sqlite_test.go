@@ -342,3 +342,44 @@ func TestOneWriterPerDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// What was erased stays erased in the file itself, opened again.
+func TestAnErasureOutlivesTheProcess(t *testing.T) {
+	ctx := context.Background()
+	path := filepath.Join(t.TempDir(), "j.db")
+	begin := func() (*store.DB, *store.Writer) {
+		db, err := store.Open(ctx, path, store.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, err := store.NewWriter(ctx, db, ignore{}, store.WriterOptions{Now: time.Now})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return db, w
+	}
+	event := func(id, who string) *juncture.EventWrite {
+		return &juncture.EventWrite{Event: juncture.Event{ID: id, At: testkit.Epoch()}, UserID: who, AnonymousID: who + "-phone", Raw: []byte(`{}`)}
+	}
+	db, w := begin()
+	erasure := &juncture.Erasure{ID: "ann", Replacement: "r"}
+	for _, e := range []*juncture.Entry{
+		{Events: []*juncture.EventWrite{event("1", "ann"), event("2", "bob")}},
+		{Consents: []*juncture.ConsentWrite{{ID: "ann", Consent: juncture.ConsentRecord{Analytics: juncture.ConsentGranted, At: testkit.Epoch()}}}},
+		{Erasures: []*juncture.Erasure{erasure}},
+	} {
+		if err := w.Commit(ctx, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Close(), db.Close()); err != nil || len(erasure.IDs) != 2 || erasure.Events != 1 {
+		t.Fatalf("%+v, %v", erasure, err)
+	}
+	db, w = begin()
+	var left []string
+	err := db.RestoreProfiles(ctx, func(c juncture.ProfileChange) error { left = append(left, c.Event.ID); return nil })
+	who, e := db.Identity(ctx, "ann")
+	if err := errors.Join(err, e, w.Close(), db.Close()); err != nil || len(left) != 1 || left[0] != "2" || who != (juncture.Identity{}) {
+		t.Errorf("%v is left, ann is %+v, %v", left, who, err)
+	}
+}

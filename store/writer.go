@@ -61,6 +61,7 @@ type Writer struct {
 	o         WriterOptions
 	seq       int64 // of the last commit that had deltas; only the goroutine touches it
 	stmts     statements
+	anySaid   bool // of consent, by anybody; only the goroutine touches it
 
 	queue chan *request
 	done  chan struct{}
@@ -105,6 +106,9 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 	if w.lastEvent, err = lastEvent(ctx, w.db, o.Node); err != nil {
 		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
 	}
+	if err := w.db.GetContext(ctx, &w.anySaid, `SELECT EXISTS (SELECT 1 FROM consents)`); err != nil {
+		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
+	}
 	if err := w.stmts.prepare(ctx, w.db); err != nil {
 		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
 	}
@@ -115,6 +119,11 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 // Commit writes an entry and returns once it is durable and folded into memory. A failure is CodeUnavailable: nothing
 // of the entry is in memory, and whoever sent it may send it again.
 func (w *Writer) Commit(ctx context.Context, e *juncture.Entry) error {
+	for _, x := range e.Erasures {
+		if x.ID == "" || x.Replacement == "" {
+			return juncture.Errorf(juncture.CodeInvalidRequest, "an erasure needs an id and what replaces it")
+		}
+	}
 	return w.send(&request{ctx: ctx, entry: e, err: make(chan error, 1)})
 }
 

@@ -144,7 +144,7 @@ func benchServer(b *testing.B) (*running, string) {
 func bareServer(b *testing.B) string {
 	b.Helper()
 	answer := juncture.ChooseAnswer{DecisionID: strings.Repeat("x", 200), Action: &juncture.ActionView{ID: "a0", Payload: map[string]any{}},
-		Copy: &juncture.CopyView{ID: "x", Headline: "X"}, Products: []string{}, Warnings: []string{},
+		Copy: &juncture.CopyView{ID: "x", Headline: "X"}, Products: []juncture.ProductView{}, Warnings: []string{},
 		Intersection: juncture.IntersectionView{Key: strings.Repeat("k", 60), Layers: map[string]juncture.LayerView{}}}
 	for i := range 24 {
 		answer.Ranking = append(answer.Ranking, juncture.RankedView{ActionID: fmt.Sprintf("a%d", i/3), CopyID: "x", Probability: 1.0 / 24.3})

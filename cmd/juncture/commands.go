@@ -316,7 +316,7 @@ func (a *app) exportCommand() *cobra.Command {
 		Short: "Per decision D, its id, its outcomes; per arm A, its name, trials, outcomes; tab-separated",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withExisting(cmd.Context(), func(db *store.DB) error { return db.ExportLedger(cmd.Context(), a.out) })
-		}})
+		}}, a.exportShopperCommand())
 	return c
 }
 

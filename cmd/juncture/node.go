@@ -23,9 +23,11 @@ type node struct {
 	db       *store.DB
 	tallies  *engine.Tallies
 	profiles *engine.Profiles
+	learned  *engine.Learned
 	writer   *store.Writer
 	engine   *engine.Engine
 	log      *slog.Logger
+	running  context.Context // ends with the jobs
 	stop     context.CancelFunc
 	jobs     sync.WaitGroup
 }
@@ -65,8 +67,12 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	if err != nil {
 		return nil, err
 	}
+	learned, err := engine.NewLearned(ctx, db, engine.LearnedLimits{Products: a.Products})
+	if err != nil {
+		return nil, errors.Join(err, writer.Close())
+	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -79,12 +85,20 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	n := &node{db: db, tallies: tallies, profiles: profiles, writer: writer, engine: e, log: log}
+	n := &node{db: db, tallies: tallies, profiles: profiles, learned: learned, writer: writer, engine: e, log: log}
 	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
-	n.stop = stop
+	n.running, n.stop = jobs, stop
 	n.jobs.Go(func() { n.keep(jobs, a.Checkpoint, clock) })
 	n.jobs.Go(func() { n.purge(jobs, clock) })
 	return n, nil
+}
+
+// learns starts the jobs that renew what is learnt beside profiles. Only a server has them: a command that writes
+// leaves it to the next one.
+func (n *node) learns(ctx context.Context, clock func() time.Time) {
+	n.profiles.Observe(n.learned.Observe)
+	n.jobs.Go(func() { n.learned.Run(ctx) })
+	n.jobs.Go(func() { n.learn(ctx, clock) })
 }
 
 // keep writes checkpoints, until ctx ends. A busy store is checkpointed before memory fills.
@@ -189,6 +203,9 @@ func (n *node) collect(r *prometheus.Registry) {
 	counter("policy_failures_total", "Choices made uniformly because the policy failed.", func() float64 { return float64(n.engine.Stats().PolicyFailures.Load()) })
 	counter("rule_failures_total", "Arms left out because their rule could not be evaluated.", func() float64 { return float64(n.engine.Stats().RuleFailures.Load()) })
 	counter("config_failures_total", "Calls served by the last good configuration because the newest cannot be read.", func() float64 { return float64(n.engine.Stats().ConfigFailures.Load()) })
+	counter("recommendations_missed_total", "Events left to the next count of what is bought together.", func() float64 { return float64(n.learned.Missed()) })
+	gauge("products", "Products known.", func() float64 { return float64(n.learned.Index().Len()) })
+	gauge("taste_clusters", "Taste clusters in use.", func() float64 { return float64(len(n.engine.Clusters().Items)) })
 	gauge("wal_bytes", "Size of the write-ahead log.", func() float64 {
 		info, err := os.Stat(n.db.Path() + "-wal")
 		if err != nil {

@@ -40,6 +40,7 @@ type settings struct {
 	Cells      int           `env:"CELLS" yaml:"cells"`
 	Vectors    int           `env:"VECTORS" yaml:"vectors"`
 	Profiles   int           `env:"PROFILES" yaml:"profiles"`
+	Products   int           `env:"PRODUCTS" yaml:"products"`
 	Rate       int           `env:"RATE" yaml:"rate"`
 	TLS        bool          `env:"TLS" yaml:"tls"`
 	Dev        bool          `env:"DEV" yaml:"dev"`
@@ -49,7 +50,7 @@ type settings struct {
 
 func defaults() settings {
 	return settings{Addr: "127.0.0.1:8080", DB: "juncture-data/juncture.db", Node: 1, Log: "info", Deadline: 10 * time.Second,
-		Checkpoint: 30 * time.Second, Drain: time.Second, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Rate: 20}
+		Checkpoint: 30 * time.Second, Drain: time.Second, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, Rate: 20}
 }
 
 // app is one run of the program.
@@ -77,7 +78,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.Uint16Var(&a.Node, "node", a.Node, "number of this node, 1 to 1023 (JUNCTURE_NODE)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd) }
 	root.AddCommand(a.serveCommand(), a.demoCommand(), a.applyCommand(), a.keysCommand(), a.usersCommand(), a.auditCommand(),
-		a.importCommand(), a.migrateCommand(), a.verifyCommand(), a.exportCommand(), a.replayCommand(), a.versionCommand())
+		a.importCommand(), a.refitCommand(), a.eraseCommand(), a.migrateCommand(), a.verifyCommand(), a.exportCommand(), a.replayCommand(), a.versionCommand())
 	return root.ExecuteContext(ctx)
 }
 
@@ -106,6 +107,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "drain": func() { s.Drain = flagged.Drain }, "queue": func() { s.Queue = flagged.Queue },
 		"cells": func() { s.Cells = flagged.Cells }, "vectors": func() { s.Vectors = flagged.Vectors },
 		"profiles":        func() { s.Profiles = flagged.Profiles },
+		"products":        func() { s.Products = flagged.Products },
 		"trusted-proxies": func() { s.Proxies = flagged.Proxies },
 		"rate":            func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
 		"test-clock": func() { s.TestClock = flagged.TestClock }, "seed": func() { s.Seed = flagged.Seed },

@@ -30,6 +30,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.IntVar(&a.Cells, "cells", a.Cells, "tallies kept in memory (JUNCTURE_CELLS)")
 	f.IntVar(&a.Vectors, "vectors", a.Vectors, "probability vectors kept in memory (JUNCTURE_VECTORS)")
 	f.IntVar(&a.Profiles, "profiles", a.Profiles, "profiles kept in memory, and as many more that wait to be written (JUNCTURE_PROFILES)")
+	f.IntVar(&a.Products, "products", a.Products, "products kept in memory (JUNCTURE_PRODUCTS)")
 	f.IntVar(&a.Rate, "rate", a.Rate, "requests a second that one address may make with a publishable key; 0: no limit (JUNCTURE_RATE)")
 	f.StringSliceVar(&a.Proxies, "trusted-proxies", a.Proxies, "addresses or CIDR ranges whose X-Forwarded-For is believed (JUNCTURE_TRUSTED_PROXIES)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
@@ -116,6 +117,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 		return nil, err
 	}
 	r.node = n
+	n.learns(n.running, clock)
 	r.people = access.NewService(n.db, n.db, a.random(), access.Options{})
 	registry := prometheus.NewRegistry()
 	n.collect(registry)
@@ -123,11 +125,12 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 		a.Rate = -1
 	}
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	latest.Store(r.server)
-	pages, err := console.New(console.Deps{Source: &source{n, clock}, Shoppers: &source{n, clock}, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
+	s := &source{n, clock}
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/console"
+	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/experiments"
 )
 
@@ -39,15 +41,17 @@ func (s *source) Decisions(ctx context.Context, experiment string, x juncture.In
 	}
 	claims := make([]signed, len(found))
 	for i, d := range found {
-		claims[i] = signed{d.Claims, d.SigningKey}
+		claims[i] = signed{d.Claims, d.SigningKey, d.Reason, d.Detail}
 	}
 	return s.views(ctx, claims)
 }
 
-// signed are claims with the key that signed their id.
+// signed are claims with the key that signed their id, and why it was decided so.
 type signed struct {
 	juncture.Claims
-	key uint8
+	key    uint8
+	reason juncture.Reason
+	detail juncture.Detail
 }
 
 // views are decisions as the console shows them, with their outcomes.
@@ -66,7 +70,7 @@ func (s *source) views(ctx context.Context, found []signed) ([]console.DecisionV
 		if !ok {
 			id = "(signed with a key that is gone)"
 		}
-		out[i] = console.DecisionView{At: d.At, ID: id, Group: d.Group, Arm: d.Arm, Probability: d.Probability}
+		out[i] = console.DecisionView{At: d.At, ID: id, Group: d.Group, Arm: d.Arm, Probability: d.Probability, Reason: d.reason, Detail: d.detail}
 		for _, o := range outcomes[d.Serial] {
 			out[i].Outcomes = append(out[i].Outcomes, console.OutcomeView{Event: o.Event, Value: o.Value, Currency: o.Currency, Status: o.Status})
 		}
@@ -101,7 +105,7 @@ func (s *source) Touches(ctx context.Context, id string, limit int) ([]console.T
 	}
 	claims := make([]signed, len(found))
 	for i, t := range found {
-		claims[i] = signed{t.Claims, t.SigningKey}
+		claims[i] = signed{t.Claims, t.SigningKey, t.Reason, t.Detail}
 	}
 	views, err := s.views(ctx, claims)
 	if err != nil {
@@ -116,4 +120,61 @@ func (s *source) Touches(ctx context.Context, id string, limit int) ([]console.T
 
 func (s *source) Quarantine(ctx context.Context) ([]juncture.Quarantined, error) {
 	return s.node.db.Quarantine(ctx)
+}
+
+func fromConsole(actor string) engine.Who { return engine.Who{Actor: actor, From: "console"} }
+
+func (s *source) Movements(ctx context.Context, id string, limit int) ([]juncture.Movement, error) {
+	who, err := s.node.db.Identity(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.node.db.MovementsOf(ctx, cmp.Or(who.Shopper, id), limit)
+}
+
+func (s *source) Consent(ctx context.Context, id string) (juncture.ConsentRecord, error) {
+	who, err := s.node.db.Identity(ctx, id)
+	return who.Consent, err
+}
+
+func (s *source) Erase(ctx context.Context, actor, id string) (juncture.ErasureView, error) {
+	x, err := s.node.engine.Erase(ctx, s.clock(), fromConsole(actor), id)
+	if err != nil {
+		return juncture.ErasureView{}, err
+	}
+	return juncture.ErasureView{Erased: true, IDs: len(x.IDs), Events: x.Events, Decisions: x.Decisions}, nil
+}
+
+func (s *source) Export(ctx context.Context, id string) (any, error) {
+	return exports{s.node.db}.Export(ctx, id)
+}
+
+func (s *source) Clusters(context.Context) (juncture.ClustersView, error) {
+	return s.node.engine.Clusters(), nil
+}
+
+func (s *source) ChangeCluster(ctx context.Context, actor, id string, c juncture.ClusterChange) error {
+	return s.node.engine.ChangeCluster(ctx, s.clock(), fromConsole(actor), id, c)
+}
+
+func (s *source) Refit(ctx context.Context, actor string) (juncture.RefitView, error) {
+	return s.node.engine.Refit(ctx, s.clock(), fromConsole(actor))
+}
+
+func (s *source) LayerCounts(ctx context.Context) ([]console.LayerCount, error) {
+	found, err := s.node.db.LayerCounts(ctx)
+	out := make([]console.LayerCount, len(found))
+	for i, t := range found {
+		out[i] = console.LayerCount(t)
+	}
+	return out, err
+}
+
+func (s *source) Moves(ctx context.Context, since time.Time) ([]console.MoveCount, error) {
+	found, err := s.node.db.Moves(ctx, since)
+	out := make([]console.MoveCount, len(found))
+	for i, m := range found {
+		out[i] = console.MoveCount(m)
+	}
+	return out, err
 }

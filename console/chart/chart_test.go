@@ -93,6 +93,12 @@ func TestDensities(t *testing.T) {
 	}}))
 }
 
+func TestBars(t *testing.T) {
+	golden(t, "bars", Bars(BarFigure{ID: "b", Title: "Shoppers by status", Desc: "Three kinds", Bars: []Bar{
+		{Label: "Browsing", Text: "10,514 · 43%", Share: 1}, {Label: "A name that is far too long to stand above its bar", Text: "2 · <1%", Share: 0.0002},
+		{Label: "Dormant", Text: "0 · 0%"}, {Label: "Unknown", Text: "455 · 2%", Share: 0.04, Muted: true}}}))
+}
+
 func TestHostileAndDegenerate(t *testing.T) {
 	evil := `"><script>alert(1)</script>` + "\x00\x1b" + `<img onerror=x>` + strings.Repeat("長い", 5000)
 	wide := GridFigure{ID: "g", Title: evil, Desc: evil, RowTitle: evil, ColTitle: evil, Rows: []string{evil}}
@@ -108,6 +114,8 @@ func TestHostileAndDegenerate(t *testing.T) {
 		"no marks":         Intervals(IntervalFigure{ID: "i"}),
 		"point":            Intervals(IntervalFigure{ID: "i", Marks: []Interval{{Label: evil, Text: evil, Letter: evil}}}),
 		"not a number":     Intervals(IntervalFigure{ID: "i", Marks: []Interval{{Mean: math.NaN(), Low: math.NaN(), High: math.NaN()}}}),
+		"no bars":          Bars(BarFigure{ID: "b"}),
+		"bad bars":         Bars(BarFigure{ID: "b", Bars: []Bar{{Label: evil, Text: evil, Share: math.NaN()}, {Share: math.Inf(1)}, {Share: -1}}}),
 		"no curves":        Densities(DensityFigure{ID: "d"}),
 		"curve of nothing": Densities(DensityFigure{ID: "d", Curves: []Curve{{Label: evil}, {X: []float64{0.5}, Y: []float64{math.Inf(1)}}, {X: []float64{0.1, 0.2}, Y: []float64{1}}}}),
 	} {

@@ -25,6 +25,7 @@ type Node struct {
 	DB       *store.DB
 	Tallies  *engine.Tallies
 	Profiles *engine.Profiles
+	Learned  *engine.Learned
 	Writer   *store.Writer
 	Engine   *engine.Engine
 	Clock    *Clock
@@ -76,7 +77,10 @@ func (n *Node) open() {
 	if n.between != nil {
 		shoppers = n.between(n.DB)
 	}
+	n.Learned, err = engine.NewLearned(ctx, n.DB, engine.LearnedLimits{})
+	check()
 	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Tallies: n.Tallies, Profiles: n.Profiles,
+		Learned: n.Learned, Notes: n.DB,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())
 			if err != nil {

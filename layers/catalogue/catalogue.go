@@ -1,4 +1,4 @@
-// Package catalogue is the fourth layer: what can be surfaced. The key takes the shopper's focus category (State.Focus);
+// Package catalogue is the fourth layer: what can be surfaced. The key takes the shopper's focus category (Focus);
 // the answer takes products for an action's slots (Shelf.Fill): complements to the bag, related to what was viewed,
 // similar to what was bought, the picks of the shopper's taste clusters, of the focus category and of the store, moved by
 // the merchandiser's priorities within a bound, and nothing that is hidden or out of stock.
@@ -19,19 +19,17 @@ type Settings struct {
 	FocusHalfLife   time.Duration // of the interest in a category; default 14 days
 	Hold            float64       // share of the strongest category's score at which the one held longer stays the focus; default 0.8
 	MinConfidence   float64       // in [0,1], below which the focus is unknown; default 0.2
-	Viewed          int           // products a shopper viewed last that are kept; default 16, at most 64
-	Bought          int           // products bought; default 128, at most 512
+	Viewed          int           // products a shopper viewed last that are kept; default 32, at most 64
+	Bought          int           // products bought; default and most 512: wholesalers buy hundreds
 	Bag             int           // products put in or taken out of the bag; default 32, at most 64
 	PairHalfLife    time.Duration // of two products seen together; default 180 days
 	TrendHalfLife   time.Duration // of what is trending in the store and in categories; default 14 days
 	ClusterHalfLife time.Duration // of what a cluster likes; default 30 days
-	Neighbours      int           // of one product that are counted, of each kind; default 256, at most 1,024, and up to twice as many for a while
+	Neighbours      int           // of one product that are counted, of each kind; default 512, at most 1,024, and up to twice as many for a while
 	Support         float64       // orders, decayed, that two products must share to count as bought together; default 4
 	Lift            float64       // by which they must share more than chance has it; default 1.5
 	Nudge           float64       // most that a priority may raise a score, as a share of it, in [0,1]; default 0.5
 }
-
-const maxCategories = 16
 
 // WithDefaults returns the settings with every zero or impossible field at its default.
 func (s Settings) WithDefaults() Settings {
@@ -40,10 +38,10 @@ func (s Settings) WithDefaults() Settings {
 	s.PairHalfLife = cmp.Or(max(s.PairHalfLife, 0), 180*day)
 	s.TrendHalfLife = cmp.Or(max(s.TrendHalfLife, 0), 14*day)
 	s.ClusterHalfLife = cmp.Or(max(s.ClusterHalfLife, 0), 30*day)
-	s.Viewed = min(cmp.Or(max(s.Viewed, 0), 16), 64)
-	s.Bought = min(cmp.Or(max(s.Bought, 0), 128), 512)
+	s.Viewed = min(cmp.Or(max(s.Viewed, 0), 32), 64)
+	s.Bought = min(cmp.Or(max(s.Bought, 0), 512), 512)
 	s.Bag = min(cmp.Or(max(s.Bag, 0), 32), 64)
-	s.Neighbours = min(cmp.Or(max(s.Neighbours, 0), 256), 1024)
+	s.Neighbours = min(cmp.Or(max(s.Neighbours, 0), 512), 1024)
 	s.Hold = min(orDefault(s.Hold, 0.8), 1)
 	s.MinConfidence = orDefault(s.MinConfidence, 0.2)
 	s.Support = orDefault(s.Support, 4)

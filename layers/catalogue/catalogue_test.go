@@ -3,6 +3,7 @@ package catalogue_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -30,8 +31,6 @@ func categoryOf(id string) string {
 	return map[byte]string{'s': "shirts", 't': "ties", 'd': "dresses", 'h': "Hats & Caps"}[id[0]]
 }
 
-func nowhere(string) (*juncture.Product, bool) { return nil, false }
-
 func index(t testing.TB, ids ...string) *catalogue.Index {
 	t.Helper()
 	x := catalogue.NewIndex(0)
@@ -44,30 +43,49 @@ func index(t testing.TB, ids ...string) *catalogue.Index {
 }
 
 func TestFocus(t *testing.T) {
-	const view, add, order = juncture.EventProductViewed, juncture.EventProductAdded, juncture.EventOrderCompleted
-	hour := func(n int) time.Time { return t0.Add(time.Duration(n) * time.Hour) }
-	for _, c := range []struct {
-		what   string
-		events []*juncture.Event
-		now    time.Time
-		want   string
-	}{
-		{"nothing", nil, t0, "_"},
-		{"one view", []*juncture.Event{event(view, t0, "s1")}, t0, "shirts"},
-		{"the category is a slug", []*juncture.Event{event(view, t0, "h1")}, t0, "hats-caps"},
-		{"a bag beats two views", []*juncture.Event{event(view, t0, "s1"), event(view, hour(1), "s2"), event(add, hour(2), "d1")}, hour(3), "dresses"},
-		{"in turn: the first held", []*juncture.Event{event(view, t0, "s1"), event(view, hour(1), "d1"), event(view, hour(2), "s2"), event(view, hour(3), "d2")}, hour(4), "shirts"},
-		{"faded after three months", []*juncture.Event{event(view, t0, "s1")}, t0.Add(90 * 24 * time.Hour), "_"},
-		{"spread over too many", []*juncture.Event{event(order, t0, "s1", "t1", "d1", "h1")}, hour(24 * 20), "_"},
-		{"a list", []*juncture.Event{{Kind: juncture.EventListViewed, At: t0, Category: "home > kitchen > pans"}}, t0, "kitchen-pans"},
-	} {
-		var s catalogue.State
-		for _, e := range c.events {
-			s.Fold(e, nowhere, catalogue.Settings{})
+	const view, add, order, list = juncture.EventProductViewed, juncture.EventProductAdded, juncture.EventOrderCompleted, juncture.EventListViewed
+	look := func(hours int, kind juncture.EventKind, categories ...string) (out []catalogue.Look) {
+		for _, c := range categories {
+			out = append(out, catalogue.Look{Category: c, Weight: catalogue.Interest(kind) / float64(len(categories)), At: t0.Add(time.Duration(hours) * time.Hour).UnixMilli()})
 		}
-		v := s.Focus(c.now, catalogue.Settings{})
-		if v.Value != c.want || v.Reason == "" || !juncture.ValidLayerValue(v.Value) || (v.Confidence > 0) != (c.want != "_") || v.Confidence > 1 {
-			t.Errorf("%s: %+v, want %s", c.what, v, c.want)
+		return out
+	}
+	for _, c := range []struct {
+		what  string
+		looks [][]catalogue.Look
+		now   int // hours
+		want  string
+		conf  float64
+	}{
+		{"nothing", nil, 0, "_", 0},
+		{"a product of no category", [][]catalogue.Look{look(0, view, "")}, 0, "_", 0},
+		{"a page", [][]catalogue.Look{look(0, juncture.EventPageViewed, "shirts")}, 0, "_", 0},
+		{"one view", [][]catalogue.Look{look(0, view, "shirts")}, 0, "shirts", 0.5}, // 1 - 2^-1
+		{"the category is a slug", [][]catalogue.Look{look(0, view, "Hats & Caps")}, 0, "hats-caps", 0.5},
+		{"a bag beats two views", [][]catalogue.Look{look(0, view, "shirts"), look(0, view, "shirts"), look(0, add, "dresses")}, 0, "dresses", 0.525}, // 3/5 * (1 - 2^-3)
+		{"in turn: the first held", [][]catalogue.Look{look(0, view, "shirts"), look(1, view, "dresses"), look(2, view, "shirts"), look(3, view, "dresses")}, 4, "shirts", 0},
+		{"left for good", [][]catalogue.Look{look(0, view, "shirts"), look(1, view, "dresses"), look(2, view, "dresses")}, 2, "dresses", 0},
+		{"two weeks later half of it is left", [][]catalogue.Look{look(0, view, "shirts")}, 14 * 24, "shirts", 0.292893},     // 1 - 2^-0.5
+		{"faded after three months", [][]catalogue.Look{look(0, view, "shirts")}, 90 * 24, "_", 0.0080147},                   // 90 days are 6.43 half-lives: 1 - 2^-0.0116
+		{"spread over too many", [][]catalogue.Look{look(0, order, "shirts", "ties", "dresses", "hats")}, 0, "_", 0.0732233}, // a quarter * (1 - 2^-0.5)
+		{"a list", [][]catalogue.Look{look(0, list, "home > kitchen > pans")}, 0, "kitchen-pans", 0.5},
+		{"of the future: as if now", [][]catalogue.Look{look(24, view, "shirts")}, 0, "shirts", 0.5},
+	} {
+		now := t0.Add(time.Duration(c.now) * time.Hour)
+		v := catalogue.Focus(slices.Concat(c.looks...), now, catalogue.Settings{})
+		if v.Value != c.want || v.Reason == "" || !juncture.ValidLayerValue(v.Value) || v.Confidence < 0 || v.Confidence > 1 || c.conf > 0 && math.Abs(v.Confidence-c.conf) > 1e-5 {
+			t.Errorf("%s: %+v, want %s at %v", c.what, v, c.want, c.conf)
+		}
+	}
+}
+
+// Events in any order are the same looks in order of time; looking at two in turn keeps the first, however long.
+func TestFocusDoesNotFlicker(t *testing.T) {
+	var looks []catalogue.Look
+	for i := range 64 {
+		looks = append(looks, catalogue.Look{Category: []string{"shirts", "dresses"}[i%2], Weight: 1, At: t0.Add(time.Duration(i) * time.Minute).UnixMilli()})
+		if v := catalogue.Focus(looks, t0.Add(time.Duration(i)*time.Minute), catalogue.Settings{}); v.Value != "shirts" {
+			t.Fatalf("after %d looks in turn: %+v", i+1, v)
 		}
 	}
 }
@@ -92,7 +110,7 @@ func TestBag(t *testing.T) {
 			}
 			var s catalogue.State
 			for _, e := range es {
-				s.Fold(e, nowhere, catalogue.Settings{})
+				s.Fold(e, catalogue.Settings{})
 			}
 			x := index(t, "s1", "t1", "d1")
 			var got []string
@@ -125,7 +143,7 @@ func TestStateCommutesAndIsBounded(t *testing.T) {
 	fold := func(es []*juncture.Event) *catalogue.State {
 		s := &catalogue.State{}
 		for _, e := range es {
-			s.Fold(e, nowhere, set)
+			s.Fold(e, set)
 		}
 		return s
 	}
@@ -143,7 +161,7 @@ func TestStateCommutesAndIsBounded(t *testing.T) {
 		if d := cmp.Diff([][]catalogue.Seen{whole.Viewed, whole.Bag, whole.Bought}, [][]catalogue.Seen{ab.Viewed, ab.Bag, ab.Bought}); d != "" || whole.Cleared != ab.Cleared {
 			t.Fatalf("another order gives another state: %s", d)
 		}
-		if len(whole.Categories) > 16 || len(whole.Viewed) > 5 || len(whole.Bag) > 6 || len(whole.Bought) > 7 {
+		if len(whole.Viewed) > 5 || len(whole.Bag) > 6 || len(whole.Bought) > 7 {
 			t.Fatalf("unbounded: %+v", whole)
 		}
 		back, rest, err := catalogue.DecodeState(whole.AppendBinary(nil))
@@ -156,7 +174,7 @@ func TestStateCommutesAndIsBounded(t *testing.T) {
 func FuzzState(f *testing.F) {
 	var s catalogue.State
 	for _, k := range []juncture.EventKind{juncture.EventProductViewed, juncture.EventProductAdded, juncture.EventProductRemoved, juncture.EventOrderCompleted} {
-		s.Fold(event(k, t0, "s1", "t2"), nowhere, catalogue.Settings{})
+		s.Fold(event(k, t0, "s1", "t2"), catalogue.Settings{})
 	}
 	f.Add(s.AppendBinary(nil))
 	f.Add([]byte{1})
@@ -168,8 +186,7 @@ func FuzzState(f *testing.F) {
 		if got := append(s.AppendBinary(nil), rest...); !bytes.Equal(got, b) {
 			t.Fatalf("%x\n%x", got, b)
 		}
-		s.Focus(t0, catalogue.Settings{})
-		s.Fold(event(juncture.EventProductAdded, t0, "s1"), nowhere, catalogue.Settings{})
+		s.Fold(event(juncture.EventProductAdded, t0, "s1"), catalogue.Settings{})
 	})
 }
 

@@ -3,25 +3,16 @@ package catalogue
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 )
 
 const stateVersion = 1
 
 func errNotState() error { return errors.New("catalogue: not a stored state") }
 
-// AppendBinary appends the state's stored form: version, times, then categories and products, each with its count.
+// AppendBinary appends the state's stored form: version, time, then the three lists, each with its count.
 func (s *State) AppendBinary(dst []byte) []byte {
 	dst = append(dst, stateVersion)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.At))
 	dst = binary.LittleEndian.AppendUint64(dst, uint64(s.Cleared))
-	dst = append(dst, byte(len(s.Categories)))
-	for _, c := range s.Categories {
-		dst = append(dst, byte(len(c.Category)))
-		dst = append(dst, c.Category...)
-		dst = binary.LittleEndian.AppendUint64(dst, math.Float64bits(c.Score))
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.Since))
-	}
 	for _, list := range [][]Seen{s.Viewed, s.Bag, s.Bought} {
 		dst = binary.LittleEndian.AppendUint16(dst, uint16(len(list)))
 		for _, e := range list {
@@ -60,19 +51,7 @@ func DecodeState(b []byte) (State, []byte, error) {
 	if r.take(1)[0] != stateVersion {
 		return State{}, b, errNotState()
 	}
-	s := State{At: int64(r.uint64()), Cleared: int64(r.uint64())}
-	n := int(r.take(1)[0])
-	if n > maxCategories {
-		return State{}, b, errNotState()
-	}
-	for i := range n {
-		c := Interest{Category: string(r.take(int(r.take(1)[0])))}
-		c.Score, c.Since = math.Float64frombits(r.uint64()), int64(r.uint64())
-		if r.bad || !(c.Score >= 0 && c.Score <= math.MaxFloat64) || i > 0 && c.Category <= s.Categories[i-1].Category {
-			return State{}, b, errNotState()
-		}
-		s.Categories = append(s.Categories, c)
-	}
+	s := State{Cleared: int64(r.uint64())}
 	for _, to := range []struct {
 		list *[]Seen
 		most int
@@ -85,7 +64,7 @@ func DecodeState(b []byte) (State, []byte, error) {
 			e := Seen{Key: Key(r.uint64())}
 			at := r.uint64()
 			e.At, e.Out = int64(at)>>1, at&1 == 1
-			if i > 0 && e.Key <= (*to.list)[i-1].Key {
+			if e.At < 0 || e.At > lastMs || i > 0 && e.Key <= (*to.list)[i-1].Key {
 				return State{}, b, errNotState()
 			}
 			*to.list = append(*to.list, e)

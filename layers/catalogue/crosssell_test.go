@@ -19,7 +19,7 @@ func TestCrossSellsHoldInTheNextMonth(t *testing.T) {
 	if err := index.Put(products...); err != nil {
 		t.Fatal(err)
 	}
-	counts := catalogue.NewCounts(catalogue.Settings{Neighbours: 512, Support: 10}, 0)
+	counts := catalogue.NewCounts(catalogue.Settings{Support: 10}, 0)
 	for i := range events[:n] {
 		counts.Observe(&events[i], &catalogue.State{})
 	}

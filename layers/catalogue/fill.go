@@ -1,10 +1,9 @@
 package catalogue
 
 import (
+	"cmp"
 	"slices"
 	"time"
-
-	"github.com/juncture/juncture"
 )
 
 // Source is where a recommendation comes from.
@@ -21,23 +20,23 @@ const (
 	FromPriority Source = "priority"    // nothing but a merchandiser's wish
 )
 
-// weight is how much a source's best product scores. Clusters and what was bought were weighed against one another on
-// Online Retail (TestRecallOnOnlineRetail); the others are judgement: the bag above all, since it is what the shopper is
-// doing now, and the store's trend only where nothing else is known.
+// weight is how much a source's best product scores. What was bought, clusters and the trend were weighed against one
+// another on Online Retail (TestRecallOnOnlineRetail); the others are judgement: the bag above all, since it is what the
+// shopper is doing now, and the store's trend only where nothing else is known.
 func (f Source) weight() float32 {
 	switch f {
 	case FromBag:
 		return 1
-	case FromCluster:
-		return 0.8
 	case FromBought:
-		return 0.4
+		return 0.8
 	case FromViewed:
 		return 0.6
 	case FromCategory:
 		return 0.3
+	case FromCluster:
+		return 0.15
 	case FromStore:
-		return 0.05
+		return 0.02
 	default:
 		return 0
 	}
@@ -48,7 +47,7 @@ type Request struct {
 	Now      time.Time
 	Shopper  *State   // nil: nothing known
 	Clusters []Share  // the taste clusters of the shopper, the nearest first
-	Category string   // the page's, or a category to stay within when Within is set; "": the shopper's focus
+	Category string   // the page's, or a category to stay within when Within is set; "": none
 	Within   bool     // only products of Category
 	Product  string   // the page's, taken as viewed last; it is not recommended
 	Exclude  []string // never recommended
@@ -216,13 +215,8 @@ func (s *Shelf) Fill(slots int, r Request) []Pick {
 	}), named)
 	w.give(FromViewed, &r, s.summed(w, viewed, 8, 0.7, listed(s.related)), named)
 	w.give(FromBought, &r, s.summed(w, shopper.LastBought(), 512, 1, listed(s.similar)), named)
-	w.give(FromCluster, &r, s.liked(w, r.Clusters), func(i int32) string { return r.Clusters[i].Cluster })
+	w.give(FromCluster, &r, s.liked(w, r.Clusters), func(i int32) string { return cmp.Or(r.Clusters[i].Name, r.Clusters[i].Cluster) })
 	category := Slug(r.Category)
-	if category == "" && r.Shopper != nil {
-		if v := shopper.Focus(r.Now, s.set).Value; v != juncture.Unknown {
-			category = v
-		}
-	}
 	none := func(int32) string { return category }
 	w.give(FromCategory, &r, w.plain(s.categories[category]), none)
 	w.give(FromStore, &r, w.plain(s.store), none)

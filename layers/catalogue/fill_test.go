@@ -13,7 +13,7 @@ import (
 )
 
 // store is a small one: shirts go with ties, who views a dress views hats, and a cluster of its own likes hats.
-func store(t testing.TB, priorities ...catalogue.Priority) (*catalogue.Index, *catalogue.Shelf) {
+func store(t testing.TB, priorities ...juncture.Priority) (*catalogue.Index, *catalogue.Shelf) {
 	t.Helper()
 	x := index(t, "s1", "s2", "s3", "t1", "t2", "d1", "d2", "h1", "h2", "h3")
 	c := catalogue.NewCounts(catalogue.Settings{Support: 3}, 0)
@@ -22,7 +22,7 @@ func store(t testing.TB, priorities ...catalogue.Priority) (*catalogue.Index, *c
 		var s catalogue.State
 		see := func(cluster string, e *juncture.Event) {
 			c.Observe(e, &s, catalogue.Share{Cluster: cluster, Weight: 1})
-			s.Fold(e, nowhere, catalogue.Settings{})
+			s.Fold(e, catalogue.Settings{})
 		}
 		switch i % 4 {
 		case 0:
@@ -52,7 +52,7 @@ func TestFillTakesFromWhatIsKnown(t *testing.T) {
 	state := func(es ...*juncture.Event) *catalogue.State {
 		var s catalogue.State
 		for _, e := range es {
-			s.Fold(e, nowhere, catalogue.Settings{})
+			s.Fold(e, catalogue.Settings{})
 		}
 		return &s
 	}
@@ -92,7 +92,7 @@ func TestFillTakesFromWhatIsKnown(t *testing.T) {
 }
 
 func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
-	x, shelf := store(t, catalogue.Priority{ID: "p", Products: []string{"s2", "gone"}, Weight: 1, Expiry: t0.Add(24 * time.Hour)})
+	x, shelf := store(t, juncture.Priority{ID: "p", Products: []string{"s2", "gone"}, Weight: 1, Expires: t0.Add(24 * time.Hour)})
 	x.SetStock("h1", 0)
 	x.Remove("h2")
 	p, _ := x.Get("h3")
@@ -102,8 +102,8 @@ func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
 		t.Fatal(err)
 	}
 	var s catalogue.State
-	s.Fold(event(juncture.EventOrderCompleted, t0, "s1"), nowhere, catalogue.Settings{})
-	s.Fold(event(juncture.EventProductAdded, t0.Add(time.Minute), "t1"), nowhere, catalogue.Settings{})
+	s.Fold(event(juncture.EventOrderCompleted, t0, "s1"), catalogue.Settings{})
+	s.Fold(event(juncture.EventProductAdded, t0.Add(time.Minute), "t1"), catalogue.Settings{})
 	r := catalogue.Request{Now: t0.Add(time.Hour), Shopper: &s, Product: "d1", Exclude: []string{"s3"}, Clusters: []catalogue.Share{{Cluster: "hatters", Weight: 1}}}
 	seen := map[string]int{}
 	for _, p := range shelf.Fill(100, r) {
@@ -122,13 +122,13 @@ func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
 }
 
 func TestPrioritiesNudgeWithinTheBound(t *testing.T) {
-	drop := catalogue.Priority{ID: "new-drop", Owner: "mia", Why: "new drop", Products: []string{"d2"}, Weight: 1, Start: t0, Expiry: t0.Add(48 * time.Hour)}
-	push := catalogue.Priority{ID: "hats", Owner: "mia", Why: "margin push", Category: "Hats & Caps", Weight: 5, Expiry: t0.Add(48 * time.Hour)}
-	late := catalogue.Priority{ID: "late", Products: []string{"d2"}, Weight: 1, Expiry: t0}
+	drop := juncture.Priority{ID: "new-drop", Owner: "mia", Why: "new drop", Products: []string{"d2"}, Weight: 1, Starts: &t0, Expires: t0.Add(48 * time.Hour)}
+	push := juncture.Priority{ID: "hats", Owner: "mia", Why: "margin push", Category: "Hats & Caps", Weight: 5, Expires: t0.Add(48 * time.Hour)}
+	late := juncture.Priority{ID: "late", Products: []string{"d2"}, Weight: 1, Expires: t0}
 	_, plain := store(t)
 	for _, c := range []struct {
 		what string
-		p    catalogue.Priority
+		p    juncture.Priority
 		now  time.Time
 		id   string
 		most float64 // times the score without it
@@ -148,6 +148,34 @@ func TestPrioritiesNudgeWithinTheBound(t *testing.T) {
 		got, by := score(shelf)
 		if was <= 0 || got/was > c.most+1e-9 || (by != "") != (c.most > 1) || got < was {
 			t.Errorf("%s: %v after %v, by %q", c.what, got, was, by)
+		}
+	}
+}
+
+func TestEditorialSuitsTheShopper(t *testing.T) {
+	past := t0
+	pieces := []juncture.Editorial{{ID: "over", Expires: &past}, {ID: "store"}, {ID: "hats", Category: "Hats & Caps"}, {ID: "formal", Meaning: []string{"formal"}},
+		{ID: "hatters", Meaning: []string{"hatters"}}, {ID: "hatters-hats", Meaning: []string{"hatters", "formal"}, Category: "hats caps"}, {ID: "store-2"}}
+	near := []catalogue.Share{{Cluster: "hatters", Weight: 0.7}, {Cluster: "formal", Weight: 0.3}}
+	for _, c := range []struct {
+		what, category string
+		clusters       []catalogue.Share
+		n              int
+		want           string
+	}{
+		{"nothing known", "", nil, 9, "store store-2"},
+		{"of a category", "hats-caps", nil, 9, "hats store store-2"},
+		{"of clusters, the nearest first", "", near, 9, "hatters formal store store-2"},
+		{"of both: 2.7, 1.7, 1.3, 1, 0, 0", "hats-caps", near, 9, "hatters-hats hatters formal hats store store-2"},
+		{"no more than asked for", "hats-caps", near, 2, "hatters-hats hatters"},
+		{"none asked for", "hats-caps", near, 0, ""},
+	} {
+		var got []string
+		for _, e := range catalogue.PickEditorial(pieces, c.n, c.category, c.clusters, t0) {
+			got = append(got, e.ID)
+		}
+		if strings.Join(got, " ") != c.want {
+			t.Errorf("%s: %v, want %s", c.what, got, c.want)
 		}
 	}
 }
@@ -205,7 +233,7 @@ func BenchmarkFold(b *testing.B) {
 	for b.Loop() {
 		e.At, e.Lines[0].Product = e.At.Add(time.Minute), ids[i%50]
 		i++
-		s.Fold(e, nowhere, catalogue.Settings{})
+		s.Fold(e, catalogue.Settings{})
 	}
 }
 
@@ -224,14 +252,14 @@ func BenchmarkFill(b *testing.B) {
 		for j := range 8 {
 			e := event(juncture.EventProductViewed, at, ids[(i*13+j*j)%4000])
 			c.Observe(e, &s, catalogue.Share{Cluster: fmt.Sprint(i % 100), Weight: 1})
-			s.Fold(e, nowhere, catalogue.Settings{})
+			s.Fold(e, catalogue.Settings{})
 		}
 		for j := range 16 {
 			e := event(juncture.EventOrderCompleted, at, ids[(i*13+j)%4000], ids[(i*13+j*j)%4000], ids[(i+j)%4000])
 			c.Observe(e, &s, catalogue.Share{Cluster: fmt.Sprint(i % 100), Weight: 1})
-			s.Fold(e, nowhere, catalogue.Settings{})
+			s.Fold(e, catalogue.Settings{})
 		}
-		s.Fold(event(juncture.EventProductAdded, at.Add(time.Second), ids[i%4000]), nowhere, catalogue.Settings{})
+		s.Fold(event(juncture.EventProductAdded, at.Add(time.Second), ids[i%4000]), catalogue.Settings{})
 		if len(s.Bought) > len(last.Bought) {
 			last = s
 		}

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/juncture/juncture"
 )
 
 // ranked is a pick before its reason is spelled out.
@@ -19,7 +22,7 @@ type picker struct {
 	request  *Request
 	category string
 	excluded map[Key]bool
-	live     []Priority
+	live     []juncture.Priority
 	seen     map[string]bool
 	picks    []ranked // the best, in order, at most slots
 	slots    int
@@ -33,7 +36,7 @@ func (s *Shelf) pick(slots int, candidates []candidate, r Request, category stri
 	k := picker{shelf: s, request: &r, category: category, excluded: excluded, seen: map[string]bool{}, slots: slots}
 	most := 0.0
 	for _, p := range s.priorities {
-		if p.live(r.Now) {
+		if live(&p, r.Now) {
 			k.live = append(k.live, p)
 			most = max(most, min(p.Weight, 1))
 		}
@@ -80,7 +83,7 @@ func (k *picker) consider(id string, score float64, source Source, by string) {
 	pick := ranked{Pick{ID: id, Source: source}, by}
 	nudge := 0.0
 	for i := range k.live {
-		if w := min(k.live[i].Weight, 1); w > nudge && k.live[i].covers(id, p) {
+		if w := min(k.live[i].Weight, 1); w > nudge && covers(&k.live[i], id, p) {
 			nudge, pick.Priority = w, k.live[i].ID
 			if source == FromPriority {
 				pick.Why = cmp.Or(k.live[i].Why, "a merchandiser's priority")
@@ -100,6 +103,16 @@ func (k *picker) consider(id string, score float64, source Source, by string) {
 		}
 		k.picks = slices.Insert(k.picks, at, pick)
 	}
+}
+
+// live reports whether a priority holds now.
+func live(p *juncture.Priority, now time.Time) bool {
+	return p.Weight > 0 && (p.Starts == nil || !now.Before(*p.Starts)) && now.Before(p.Expires)
+}
+
+// covers reports whether a priority is about a product.
+func covers(p *juncture.Priority, id string, product *juncture.Product) bool {
+	return p.Category != "" && product != nil && Slug(p.Category) == Slug(product.Category) || slices.Contains(p.Products, id)
 }
 
 // why says where a pick comes from.

@@ -8,76 +8,72 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers"
 	"github.com/juncture/juncture/layers/catalogue"
 	"github.com/juncture/juncture/layers/meaning"
 )
 
-// shop is a store built from events through both layers' own code.
+// shop is a store built from orders as the product does it, with default settings: every event is folded into a profile
+// and counted beside the profile before it.
 type shop struct {
-	index  *catalogue.Index
-	space  *meaning.Space
-	model  *meaning.Model
-	tastes map[string]*meaning.State
-	states map[string]*catalogue.State
-	owned  map[string]map[string]bool
-	shelf  *catalogue.Shelf
+	know     layers.Knowledge
+	profiles map[string]*layers.Profile
+	owned    map[string]map[string]bool
+	shelf    *catalogue.Shelf
 }
 
-func fit(t testing.TB, events []juncture.Event, products []juncture.Product, now time.Time, cs catalogue.Settings, ms meaning.Settings) *shop {
+func fit(t testing.TB, events []juncture.Event, products []juncture.Product, now time.Time) *shop {
 	t.Helper()
-	s := &shop{index: catalogue.NewIndex(0), tastes: map[string]*meaning.State{}, states: map[string]*catalogue.State{}, owned: map[string]map[string]bool{}}
-	if err := s.index.Put(products...); err != nil {
+	index := catalogue.NewIndex(0)
+	if err := index.Put(products...); err != nil {
 		t.Fatal(err)
 	}
-	s.space = meaning.NewSpace(slices.Values(s.index.All()), meaning.SpaceOptions{})
-	for i := range events {
-		e := &events[i]
-		taste := s.tastes[e.Shopper]
-		if taste == nil {
-			taste = &meaning.State{}
-			s.tastes[e.Shopper] = taste
+	space := meaning.NewSpace(func(yield func(*juncture.Product) bool) {
+		for _, p := range index.All() {
+			if !yield(p) {
+				return
+			}
 		}
-		taste.Fold(e, s.index.Get, s.space, ms)
+	}, meaning.SpaceOptions{})
+	s := &shop{profiles: map[string]*layers.Profile{}, owned: map[string]map[string]bool{},
+		know: layers.Knowledge{Index: index, Goods: meaning.NewGoods(space, func(key uint64) (*juncture.Product, bool) { return index.ByKey(catalogue.Key(key)) }, 0)}}
+	of := func(id string) *layers.Profile {
+		if s.profiles[id] == nil {
+			s.profiles[id], s.owned[id] = &layers.Profile{}, map[string]bool{}
+		}
+		return s.profiles[id]
+	}
+	for i := range events {
+		of(events[i].Shopper).Fold(events[i])
 	}
 	var vectors []meaning.Vector
-	for _, id := range sorted(s.tastes) {
-		vectors = append(vectors, s.tastes[id].Vector(s.space))
+	for _, id := range sorted(s.profiles) {
+		taste, _ := s.profiles[id].Taste(s.know, layers.Settings{})
+		vectors = append(vectors, taste.Vector)
 	}
 	var err error
 	began := time.Now()
-	if s.model, err = meaning.Fit(context.Background(), s.space, vectors, meaning.Options{Seed: 1, Workers: 2}); err != nil {
+	if s.know.Model, err = meaning.Fit(context.Background(), space, vectors, meaning.Options{Seed: 1, Workers: 2}); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("fit of %d clusters on %d shoppers: %v, silhouette %.3f", len(s.model.Clusters), len(vectors), time.Since(began).Round(time.Millisecond), s.model.Silhouette(vectors))
-	shares := map[string][]catalogue.Share{}
-	for id, taste := range s.tastes {
-		shares[id] = s.shares(taste)
-	}
-	counts := catalogue.NewCounts(cs, 0)
+	t.Logf("fit of %d clusters on %d shoppers: %v, silhouette %.3f", len(s.know.Model.Clusters), len(vectors), time.Since(began).Round(time.Millisecond), s.know.Model.Silhouette(vectors))
+	// As after a refit: the latest events are counted anew, each with the clusters that the shopper was near at the time.
+	clear(s.profiles)
+	counts := catalogue.NewCounts(catalogue.Settings{}, 0)
 	for i := range events {
 		e := &events[i]
-		st := s.states[e.Shopper]
-		if st == nil {
-			st = &catalogue.State{}
-			s.states[e.Shopper], s.owned[e.Shopper] = st, map[string]bool{}
-		}
-		counts.Observe(e, st, shares[e.Shopper]...)
-		st.Fold(e, s.index.Get, cs)
+		p := of(e.Shopper)
+		counts.Observe(e, &p.Goods, p.Shares(s.know, layers.Settings{})...)
+		p.Fold(*e)
 		for _, l := range e.Lines {
 			s.owned[e.Shopper][l.Product] = true
 		}
 	}
-	s.shelf = counts.Shelf(s.index, now, nil)
+	s.shelf = counts.Shelf(index, now, nil)
 	return s
 }
 
-func (s *shop) shares(taste *meaning.State) []catalogue.Share {
-	var out []catalogue.Share
-	for _, n := range s.model.Nearest(taste.Vector(s.space), 3) {
-		out = append(out, catalogue.Share{Cluster: n.ID, Weight: n.Weight})
-	}
-	return out
-}
+func day(month time.Month, d int) time.Time { return time.Date(2011, month, d, 0, 0, 0, 0, time.UTC) }
 
 func sorted[V any](m map[string]V) []string {
 	var out []string
@@ -88,20 +84,23 @@ func sorted[V any](m map[string]V) []string {
 	return out
 }
 
-// Recall at 20 of products not bought before, on the orders after the cut, for shoppers known before it.
+// Recall at 20 of products not bought before, on the orders of the 30 days after the cut, for shoppers known before it. The
+// weights of sources and pairs were chosen by what the first four cuts say; the last, whose orders come after all of
+// theirs, is the one to judge by.
 func TestRecallOnOnlineRetail(t *testing.T) {
 	products, events := retailProducts(t), retailOrders(t)
-	for _, cut := range []time.Time{time.Date(2011, 8, 1, 0, 0, 0, 0, time.UTC), time.Date(2011, 9, 9, 0, 0, 0, 0, time.UTC), time.Date(2011, 11, 9, 0, 0, 0, 0, time.UTC)} {
-		n, _ := slices.BinarySearchFunc(events, cut, func(e juncture.Event, at time.Time) int { return e.At.Compare(at) })
-		cs, ms := catalogue.Settings{Neighbours: 512, Bought: 512}, meaning.Settings{} // wholesalers: shoppers buy hundreds of products
-		s := fit(t, events[:n], products, cut, cs, ms)
+	for _, cut := range []time.Time{day(7, 1), day(8, 1), day(9, 1), day(10, 9), day(11, 9)} {
+		before := func(e juncture.Event, at time.Time) int { return e.At.Compare(at) }
+		n, _ := slices.BinarySearchFunc(events, cut, before)
+		end, _ := slices.BinarySearchFunc(events, cut.AddDate(0, 0, 30), before)
+		s := fit(t, events[:n], products, cut)
 		later := map[string]map[string]bool{}
-		for _, e := range events[n:] {
+		for _, e := range events[n:end] {
 			if s.owned[e.Shopper] == nil {
 				continue
 			}
 			for _, l := range e.Lines {
-				if _, ok := s.index.Get(l.Product); ok && !s.owned[e.Shopper][l.Product] {
+				if _, ok := s.know.Index.Get(l.Product); ok && !s.owned[e.Shopper][l.Product] {
 					if later[e.Shopper] == nil {
 						later[e.Shopper] = map[string]bool{}
 					}
@@ -119,11 +118,11 @@ func TestRecallOnOnlineRetail(t *testing.T) {
 			{"clusters and similar", []catalogue.Source{catalogue.FromCluster, catalogue.FromBought}},
 			{"everything", nil},
 		}
-		t.Logf("orders from %s on: %d shoppers", cut.Format("2 January 2006"), len(later))
+		t.Logf("orders of the 30 days from %s on: %d shoppers", cut.Format("2 January 2006"), len(later))
 		for _, way := range ways {
 			var recalls, capped []float64
 			for _, id := range sorted(later) {
-				picks := s.shelf.Fill(20, catalogue.Request{Now: cut, Shopper: s.states[id], Clusters: s.shares(s.tastes[id]), Exclude: sorted(s.owned[id]), Only: way.only})
+				picks := s.shelf.Fill(20, catalogue.Request{Now: cut, Shopper: &s.profiles[id].Goods, Clusters: s.profiles[id].Shares(s.know, layers.Settings{}), Exclude: sorted(s.owned[id]), Only: way.only})
 				hits := 0
 				for _, p := range picks {
 					if later[id][p.ID] {
@@ -134,7 +133,7 @@ func TestRecallOnOnlineRetail(t *testing.T) {
 				capped = append(capped, float64(hits)/float64(min(20, len(later[id]))))
 			}
 			mean, lo, hi := bootstrap(recalls)
-			if way.name == "clusters and similar" && cut.Month() == time.November && mean < 0.095 {
+			if way.name == "everything" && cut.Month() == time.November && mean < 0.095 {
 				t.Errorf("recall@20 in the last month is %.4f; the floor is 0.095", mean)
 			}
 			most, mlo, mhi := bootstrap(capped)

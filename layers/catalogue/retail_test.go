@@ -118,8 +118,11 @@ func retailOrders(t testing.TB) []juncture.Event {
 	var out []juncture.Event
 	for _, id := range slices.Sorted(maps.Keys(byInvoice)) {
 		e := byInvoice[id]
+		n := 0
 		for part := range slices.Chunk(e.Lines, juncture.MaxLines) { // a wholesaler's order comes in several events
 			one := *e
+			one.ID = fmt.Sprint(id, "-", n)
+			n++
 			one.Lines = part
 			out = append(out, one)
 		}

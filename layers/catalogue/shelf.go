@@ -25,7 +25,7 @@ type Shelf struct {
 	store      []neighbour            // trending, weight 1 for the first
 	clusters   map[string][]neighbour // what each likes
 	categories map[string][]neighbour // picks, by slug
-	priorities []Priority
+	priorities []juncture.Priority
 	scratch    *sync.Pool // of *scratch, so that a call allocates no room for every product
 }
 
@@ -38,11 +38,12 @@ type pair struct {
 
 const (
 	nearest    = 100 // neighbours of a product on the shelf, of each kind
+	similars   = 30  // of those bought by the same shoppers: more only add noise (TestRecallOnOnlineRetail)
 	rankedMost = 200 // products of a ranking
 )
 
 // Shelf reads the counts. priorities are the merchandiser's; expired ones are left out when a call is answered.
-func (c *Counts) Shelf(index *Index, now time.Time, priorities []Priority) *Shelf {
+func (c *Counts) Shelf(index *Index, now time.Time, priorities []juncture.Priority) *Shelf {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	products := index.All()
@@ -57,23 +58,25 @@ func (c *Counts) Shelf(index *Index, now time.Time, priorities []Priority) *Shel
 	n := len(s.names)
 	s.scratch = &sync.Pool{New: func() any { return newScratch(n) }}
 	season := c.season(now)
-	s.related = c.viewed.cosines(now, season)
-	s.similar = c.bought.cosines(now, season)
+	s.related = c.viewed.cosines(now, season, 1, nearest)
+	s.similar = c.bought.cosines(now, season, 0.1, similars)
 	s.completes = c.together.lifts(now, c.set)
 	s.rankStore(c, products)
 	prior, total := c.wanted(now)
 	for id, t := range c.clusters {
 		s.clusters[id] = t.likes(prior, total, now)
 	}
-	slices.SortStableFunc(s.priorities, func(a, b Priority) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortStableFunc(s.priorities, func(a, b juncture.Priority) int { return strings.Compare(a.ID, b.ID) })
 	return s
 }
 
+// At returns when the counts were read.
+func (s *Shelf) At() time.Time { return s.at }
+
 // cosines returns each product's neighbours by n_ab / sqrt(n_a * n_b), the cosine of the two columns of the
-// shopper-by-product matrix (Sarwar et al. 2001), times n_ab / (n_ab + 1): a pair seen once says little; and times the
-// season of the neighbour.
-func (p *pairs) cosines(now time.Time, season []float32) [][]neighbour {
-	const shrink = 1
+// shopper-by-product matrix (Sarwar et al. 2001), times n_ab / (n_ab + shrink): a pair seen once says little; and times
+// the season of the neighbour.
+func (p *pairs) cosines(now time.Time, season []float32, shrink float64, most int) [][]neighbour {
 	worth := p.clock.worth(now.UnixMilli())
 	out := make([][]neighbour, len(p.near))
 	for i, ns := range p.near {
@@ -86,27 +89,27 @@ func (p *pairs) cosines(now time.Time, season []float32) [][]neighbour {
 			}
 		}
 		slices.SortFunc(list, heavier)
-		out[i] = slices.Clone(list[:min(len(list), nearest)])
+		out[i] = slices.Clone(list[:min(len(list), most)])
 	}
 	return out
 }
 
 // season returns for each product the square root of how much more it is wanted now than over the long run: its share of
-// the trend over its share of the sales behind the pairs, both leaning on the average product; within [1/8, 8].
+// the trend over its share of the orders of half a year, both leaning on the average product; within [1/8, 8].
 func (c *Counts) season(now time.Time) []float32 {
-	recent, long := c.store.clock.worth(now.UnixMilli()), c.bought.clock.worth(now.UnixMilli())
+	recent, long := c.store.clock.worth(now.UnixMilli()), c.together.clock.worth(now.UnixMilli())
 	out := make([]float32, len(c.names))
 	n := float64(len(c.names))
 	total := 0.0
-	for _, w := range c.bought.counts {
+	for _, w := range c.together.counts {
 		total += float64(w)
 	}
 	total *= long
 	for i := range out {
 		r := (float64(c.store.counts[int32(i)])*recent + 1) / (c.store.total*recent + n)
 		l := 1 / (total + n)
-		if i < len(c.bought.counts) {
-			l = (float64(c.bought.counts[i])*long + 1) / (total + n)
+		if i < len(c.together.counts) {
+			l = (float64(c.together.counts[i])*long + 1) / (total + n)
 		}
 		out[i] = float32(min(8, max(1.0/8, math.Sqrt(r/l))))
 	}
@@ -211,7 +214,7 @@ func sortedKeys[V any](m map[string]V) []string {
 }
 
 // likes ranks a cluster's products by what it wants, leaning on what all clusters want as if on a number of products sold: a
-// small cluster's picks are mostly the store's.
+// small cluster's picks are mostly the store's; times the square root of how much more than all it wants them.
 func (t *trend) likes(prior map[int32]float64, total float64, now time.Time) []neighbour {
 	const lean = 30
 	worth := t.clock.worth(now.UnixMilli())
@@ -220,8 +223,11 @@ func (t *trend) likes(prior map[int32]float64, total float64, now time.Time) []n
 	}
 	list := make([]neighbour, 0, len(prior))
 	for i, p := range prior {
+		if !(p > 0) { // decayed to nothing
+			continue
+		}
 		w := (float64(t.counts[i])*worth + lean*p/total) / (t.total*worth + lean)
-		list = append(list, neighbour{i, float32(w)})
+		list = append(list, neighbour{i, float32(w * math.Sqrt(w*total/p))})
 	}
 	slices.SortFunc(list, heavier)
 	return topped(list[:min(len(list), rankedMost)])

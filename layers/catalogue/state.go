@@ -5,29 +5,19 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/juncture/juncture"
 )
 
-// State is what the layer keeps of a shopper: decayed scores of categories, and which products were viewed, put in the
-// bag and bought last. Folding and merging take the events in any order: scores add up, and of a product the last event
-// counts. The zero value is ready; its size is bounded by Settings and 16 categories.
+// State is what the layer keeps of a shopper: which products were viewed, put in the bag and bought last. Of a product
+// the last event counts, so that events and merges may come in any order and the state is the same, bit by bit. The zero
+// value is ready; its size is bounded by Settings.
 type State struct {
-	At         int64      // the time the scores are of, Unix milliseconds
-	Categories []Interest // in order of name
-	Viewed     []Seen     // the last ones, in order of Key
-	Bag        []Seen     // the last that were put in or taken out, in order of Key
-	Bought     []Seen     // in order of Key
-	Cleared    int64      // when the bag was last emptied or ordered, Unix milliseconds
-}
-
-// Interest is the score of a category.
-type Interest struct {
-	Category string  // as the store writes it
-	Score    float64 // in product views, at State.At
-	Since    int64   // the first event that is remembered, Unix milliseconds
+	Viewed  []Seen // viewed, wished for or reviewed: the last ones, in order of Key
+	Bag     []Seen // the last that were put in or taken out, in order of Key
+	Bought  []Seen // in order of Key
+	Cleared int64  // when the bag was last emptied or ordered, Unix milliseconds
 }
 
 // Seen is a product with the last event about it.
@@ -37,49 +27,16 @@ type Seen struct {
 	Out bool  // of the bag: the last event took it out
 }
 
-// interest is how much an event says of the category that a shopper is after, in product views.
-func interest(k juncture.EventKind) float64 {
-	switch k {
-	case juncture.EventListViewed, juncture.EventProductViewed:
-		return 1
-	case juncture.EventProductClicked, juncture.EventProductsSearched, juncture.EventArticleViewed:
-		return 0.5
-	case juncture.EventProductDetail:
-		return 1.5
-	case juncture.EventWishlisted:
-		return 2
-	case juncture.EventProductAdded:
-		return 3
-	case juncture.EventOrderCompleted:
-		return 2 // the need is met for now
-	default:
-		return 0
-	}
-}
+// lastMs is the end of the year 9999, in ms.
+const lastMs = 253402300799999
 
-// Fold adds an event. Categories that lines do not name are looked up.
-func (s *State) Fold(e *juncture.Event, lookup func(id string) (*juncture.Product, bool), set Settings) {
+// Fold adds an event; times before 1970 or after 9999 are cut to these.
+func (s *State) Fold(e *juncture.Event, set Settings) {
 	set = set.WithDefaults()
-	at := e.At.UnixMilli()
+	at := min(max(e.At.UnixMilli(), 0), lastMs)
 	lines := e.Lines[:min(len(e.Lines), juncture.MaxLines)]
-	if w := interest(e.Kind); w > 0 {
-		if len(lines) == 0 && e.Category != "" {
-			s.score(e.Category, w, at, set)
-		}
-		for i := range lines {
-			category := lines[i].Category
-			if category == "" {
-				if p, ok := lookup(lines[i].Product); ok {
-					category = p.Category
-				}
-			}
-			if category != "" {
-				s.score(category, w/float64(len(lines)), at, set)
-			}
-		}
-	}
 	switch e.Kind {
-	case juncture.EventProductViewed, juncture.EventProductDetail:
+	case juncture.EventProductViewed, juncture.EventProductDetail, juncture.EventWishlisted, juncture.EventReviewed:
 		s.Viewed = note(s.Viewed, lines, at, false, set.Viewed)
 	case juncture.EventProductAdded:
 		s.Bag = note(s.Bag, lines, at, false, set.Bag)
@@ -117,7 +74,16 @@ func put(list []Seen, s Seen) []Seen {
 
 // latest keeps the most recent, of equals those with the smaller key.
 func latest(list []Seen, most int) []Seen {
-	if len(list) <= most {
+	if over := len(list) - most; over <= 4 { // usually one: cheaper than to sort twice
+		for ; over > 0; over-- {
+			last := 0
+			for i := range list {
+				if list[i].At < list[last].At || list[i].At == list[last].At && list[i].Key > list[last].Key {
+					last = i
+				}
+			}
+			list = slices.Delete(list, last, last+1)
+		}
 		return list
 	}
 	slices.SortFunc(list, recent)
@@ -128,83 +94,17 @@ func latest(list []Seen, most int) []Seen {
 
 func recent(a, b Seen) int { return cmp.Or(cmp.Compare(b.At, a.At), cmp.Compare(a.Key, b.Key)) }
 
-// score adds to a category.
-func (s *State) score(category string, w float64, at int64, set Settings) {
-	if len(category) > 128 {
-		category = category[:128]
-	}
-	category = strings.ToValidUTF8(category, "")
-	switch {
-	case len(s.Categories) == 0:
-		s.At = at
-	case at > s.At:
-		s.scale(fade(at-s.At, set.FocusHalfLife))
-		s.At = at
-	default:
-		w *= fade(s.At-at, set.FocusHalfLife)
-	}
-	s.Categories = addInterest(s.Categories, Interest{category, w, at})
-	s.bound()
-}
-
-func addInterest(list []Interest, add Interest) []Interest {
-	i, found := slices.BinarySearchFunc(list, add.Category, func(a Interest, c string) int { return strings.Compare(a.Category, c) })
-	if !found {
-		return slices.Insert(list, i, add)
-	}
-	list[i].Score += add.Score
-	list[i].Since = min(list[i].Since, add.Since)
-	return list
-}
-
-// bound keeps the maxCategories strongest categories, of equals the first by name.
-func (s *State) bound() {
-	for len(s.Categories) > maxCategories {
-		least := 0
-		for i, c := range s.Categories {
-			if c.Score <= s.Categories[least].Score {
-				least = i
-			}
-		}
-		s.Categories = slices.Delete(s.Categories, least, least+1)
-	}
-}
-
-func (s *State) scale(f float64) {
-	for i := range s.Categories {
-		s.Categories[i].Score *= f
-	}
-}
-
-func fade(millis int64, halfLife time.Duration) float64 {
-	return math.Exp2(-float64(millis) / float64(halfLife.Milliseconds()))
-}
-
 // Clone returns a deep copy.
 func (s *State) Clone() State {
 	out := *s
-	out.Categories, out.Viewed, out.Bag, out.Bought = slices.Clone(s.Categories), slices.Clone(s.Viewed), slices.Clone(s.Bag), slices.Clone(s.Bought)
+	out.Viewed, out.Bag, out.Bought = slices.Clone(s.Viewed), slices.Clone(s.Bag), slices.Clone(s.Bought)
 	return out
 }
 
 // Merge returns the state of two shoppers who turn out to be one. It commutes exactly.
 func Merge(a, b *State, set Settings) State {
 	set = set.WithDefaults()
-	x, y := a.Clone(), b.Clone()
-	switch {
-	case len(x.Categories) == 0:
-		x.At = y.At
-	case len(y.Categories) == 0:
-	case x.At < y.At:
-		x.scale(fade(y.At-x.At, set.FocusHalfLife))
-		x.At = y.At
-	default:
-		y.scale(fade(x.At-y.At, set.FocusHalfLife))
-	}
-	for _, c := range y.Categories {
-		x.Categories = addInterest(x.Categories, c)
-	}
-	x.bound()
+	x, y := a.Clone(), b
 	x.Viewed = union(x.Viewed, y.Viewed, set.Viewed)
 	x.Bag = union(x.Bag, y.Bag, set.Bag)
 	x.Bought = union(x.Bought, y.Bought, set.Bought)
@@ -247,37 +147,79 @@ func (s *State) HasBought(k Key) bool {
 	return found
 }
 
-// Focus is the category that the shopper is after now, as a layer: the strongest, but of those within Settings.Hold of it
-// the one held longest, so that looking at two in turn does not flicker. The confidence is the share of the interest that
-// is in it, times how much interest is left (1 - 2^(-score), half at one product view).
-func (s *State) Focus(now time.Time, set Settings) juncture.LayerView {
+// Bytes is what the State holds in memory, beside its own struct.
+func (s *State) Bytes() int { return 24 * (cap(s.Viewed) + cap(s.Bag) + cap(s.Bought)) }
+
+// Interest is how much an event says of the category that a shopper is after, in product views.
+func Interest(k juncture.EventKind) float64 {
+	switch k {
+	case juncture.EventListViewed, juncture.EventProductViewed:
+		return 1
+	case juncture.EventProductClicked, juncture.EventProductsSearched, juncture.EventArticleViewed:
+		return 0.5
+	case juncture.EventProductDetail:
+		return 1.5
+	case juncture.EventWishlisted:
+		return 2
+	case juncture.EventProductAdded:
+		return 3
+	case juncture.EventOrderCompleted:
+		return 2 // the need is met for now
+	default:
+		return 0
+	}
+}
+
+// Look is a category that an event was about.
+type Look struct {
+	Category string
+	Weight   float64 // in product views (Interest)
+	At       int64   // Unix milliseconds
+}
+
+// Focus is the category that a shopper is after now, as a layer, from the latest looks in order of time: the strongest,
+// but of those within Settings.Hold of it the one held longest, so that looking at two in turn does not flicker. The
+// confidence is the share of the interest that is in it, times how much interest is left (1 - 2^(-score), half at one
+// product view).
+func Focus(looks []Look, now time.Time, set Settings) juncture.LayerView {
 	set = set.WithDefaults()
-	if len(s.Categories) == 0 {
-		return juncture.LayerView{Value: juncture.Unknown, Reason: "no category looked at yet"}
+	type interest struct {
+		category string
+		score    float64
 	}
+	var found []interest // in the order in which they were first looked at; few
 	total, top := 0.0, 0.0
-	for _, c := range s.Categories {
-		total += c.Score
-		top = max(top, c.Score)
-	}
-	focus := Interest{Since: math.MaxInt64}
-	for _, c := range s.Categories { // in order of name: of equals the first
-		if c.Score >= set.Hold*top && c.Since < focus.Since {
-			focus = c
+	for _, l := range looks {
+		if l.Category == "" || !(l.Weight > 0) {
+			continue
 		}
+		w := l.Weight * min(1, fade(now.UnixMilli()-l.At, set.FocusHalfLife))
+		i := slices.IndexFunc(found, func(f interest) bool { return f.category == l.Category })
+		if i < 0 {
+			i = len(found)
+			found = append(found, interest{category: l.Category})
+		}
+		found[i].score += w
+		total += w
+		top = max(top, found[i].score)
 	}
-	left := 1.0
-	if late := now.UnixMilli() - s.At; late > 0 {
-		left = fade(late, set.FocusHalfLife)
+	if len(found) == 0 {
+		return juncture.LayerView{Value: juncture.Unknown, Reason: "no category looked at yet"}
 	}
 	if !(total > 0) {
 		return juncture.LayerView{Value: juncture.Unknown, Reason: "the interest in every category has faded"}
 	}
-	share := focus.Score / total
-	conf := share * (1 - math.Exp2(-focus.Score*left))
-	value := Slug(focus.Category)
+	focus := found[slices.IndexFunc(found, func(f interest) bool { return f.score >= set.Hold*top })]
+	share := focus.score / total
+	conf := share * (1 - math.Exp2(-focus.score))
+	value := Slug(focus.category)
 	if conf < set.MinConfidence || value == "" {
-		return juncture.LayerView{Value: juncture.Unknown, Reason: fmt.Sprintf("most interest is in %s, but with %.0f%% of it and %.1f views' worth left that says too little", focus.Category, 100*share, focus.Score*left)}
+		return juncture.LayerView{Value: juncture.Unknown, Confidence: conf, Reason: fmt.Sprintf("most interest is in %s, but with %.0f%% of it and %.1f views' worth left that says too little", focus.category, 100*share, focus.score)}
 	}
-	return juncture.LayerView{Value: value, Confidence: conf, Reason: fmt.Sprintf("%.0f%% of the recent interest is in %s", 100*share, focus.Category)}
+	return juncture.LayerView{Value: value, Confidence: conf, Reason: fmt.Sprintf("%.0f%% of the recent interest is in %s", 100*share, focus.category)}
+}
+
+// fade is what is left of a weight after so many milliseconds.
+func fade(millis int64, halfLife time.Duration) float64 {
+	return math.Exp2(-float64(millis) / float64(halfLife.Milliseconds()))
 }

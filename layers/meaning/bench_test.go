@@ -2,6 +2,7 @@ package meaning_test
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -14,15 +15,22 @@ import (
 	"github.com/juncture/juncture/layers/meaning"
 )
 
-func BenchmarkFold(b *testing.B) {
+// BenchmarkTaste adds up the touches of a typical shopper and of a wholesaler.
+func BenchmarkTaste(b *testing.B) {
 	products := garments()
-	space, lookup := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{}), find(products)
-	s := meaning.State{}
-	e := event(juncture.EventProductViewed, t0, "shirts-3")
-	b.ReportAllocs()
-	for b.Loop() {
-		e.At = e.At.Add(time.Minute)
-		s.Fold(e, lookup, space, meaning.Settings{})
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
+	g := goods(space, products)
+	for _, n := range []int{20, 500} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var touches []meaning.Touch
+			for i := range n {
+				touches = append(touches, touch(juncture.EventOrderCompleted, t0.Add(time.Duration(i)*time.Hour), products[i%60].ID)...)
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				g.Taste(touches, meaning.Settings{})
+			}
+		})
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers"
+	"github.com/juncture/juncture/layers/catalogue"
 	"github.com/juncture/juncture/layers/meaning"
 )
 
@@ -93,15 +96,43 @@ func shopify(t testing.TB) []*juncture.Product {
 	return out
 }
 
-// sold gives each shopper of Online Retail one taste from the orders.
-func retail(t testing.TB) (*meaning.Space, []*meaning.State) {
+// profiled gives the tastes of profiles that events were folded into, with default settings, in the order of first events.
+func profiled(t testing.TB, space *meaning.Space, products []*juncture.Product, events []juncture.Event) []meaning.Taste {
+	index := catalogue.NewIndex(0)
+	for _, p := range products {
+		if err := index.Put(*p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	know := layers.Knowledge{Index: index, Goods: meaning.NewGoods(space, func(key uint64) (*juncture.Product, bool) { return index.ByKey(catalogue.Key(key)) }, 0)}
+	byShopper := map[string]*layers.Profile{}
+	var order []string
+	for _, e := range events {
+		p := byShopper[e.Shopper]
+		if p == nil {
+			p = &layers.Profile{}
+			byShopper[e.Shopper] = p
+			order = append(order, e.Shopper)
+		}
+		p.Fold(e)
+	}
+	var out []meaning.Taste
+	for _, id := range order {
+		taste, _ := byShopper[id].Taste(know, layers.Settings{})
+		out = append(out, taste)
+	}
+	return out
+}
+
+// retail gives each shopper of Online Retail one taste from the orders. An order of more products than an event holds
+// comes in several.
+func retail(t testing.TB) (*meaning.Space, []meaning.Taste) {
 	var products []*juncture.Product
 	for _, r := range table(t, "catalogue/online_retail_products.csv.gz") {
 		products = append(products, &juncture.Product{ID: r["StockCode"], Title: strings.TrimSpace(r["description"]), Price: cents(r["median_price"]), Stock: -1})
 	}
-	space, lookup := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{}), find(products)
-	byShopper := map[string]*meaning.State{}
-	var order []string
+	var events []juncture.Event
+	last := map[string]int{} // of an invoice, its last event
 	for _, r := range table(t, "transactions/online_retail.csv.gz") {
 		if strings.HasPrefix(r["InvoiceNo"], "C") {
 			continue
@@ -110,33 +141,28 @@ func retail(t testing.TB) (*meaning.Space, []*meaning.State) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := byShopper[r["CustomerID"]]
-		if s == nil {
-			s = &meaning.State{}
-			byShopper[r["CustomerID"]] = s
-			order = append(order, r["CustomerID"])
+		i, ok := last[r["InvoiceNo"]]
+		if !ok || len(events[i].Lines) == juncture.MaxLines {
+			i = len(events)
+			last[r["InvoiceNo"]] = i
+			events = append(events, juncture.Event{ID: fmt.Sprint(r["InvoiceNo"], "-", i), Kind: juncture.EventOrderCompleted, Shopper: r["CustomerID"], Order: r["InvoiceNo"], At: at})
 		}
-		s.Fold(event(juncture.EventOrderCompleted, at, r["StockCode"]), lookup, space, meaning.Settings{})
+		events[i].Lines = append(events[i].Lines, juncture.Line{Product: r["StockCode"], Quantity: 1})
 	}
-	var out []*meaning.State
-	for _, id := range order {
-		out = append(out, byShopper[id])
-	}
-	return space, out
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
+	return space, profiled(t, space, products, events)
 }
 
 // browsers simulates shoppers of a catalogue without orders: each likes two categories, and of two attributes one value,
 // and views products four times as often when they fit. It stands in for events that the data does not have.
-func browsers(products []*juncture.Product, space *meaning.Space, n int) []*meaning.State {
+func browsers(t testing.TB, products []*juncture.Product, space *meaning.Space, n int) []meaning.Taste {
 	rng := rand.New(rand.NewPCG(9, 9))
-	lookup := find(products)
 	byCategory := map[string][]*juncture.Product{}
 	for _, p := range products {
 		byCategory[p.Category] = append(byCategory[p.Category], p)
 	}
-	var out []*meaning.State
-	for range n {
-		s := &meaning.State{}
+	var events []juncture.Event
+	for i := range n {
 		like := products[rng.IntN(len(products))]
 		other := products[rng.IntN(len(products))]
 		for j := range 12 {
@@ -148,11 +174,11 @@ func browsers(products []*juncture.Product, space *meaning.Space, n int) []*mean
 			for tries := 0; tries < 4 && p.Attrs["colour"] != like.Attrs["colour"]; tries++ {
 				p = from[rng.IntN(len(from))]
 			}
-			s.Fold(event(juncture.EventProductViewed, t0.Add(time.Duration(j)*time.Hour), p.ID), lookup, space, meaning.Settings{})
+			events = append(events, juncture.Event{ID: fmt.Sprint(i, "-", j), Kind: juncture.EventProductViewed, Shopper: fmt.Sprint(i), At: t0.Add(time.Duration(j) * time.Hour),
+				Lines: []juncture.Line{{Product: p.ID, Category: p.Category, Quantity: 1}}})
 		}
-		out = append(out, s)
 	}
-	return out
+	return profiled(t, space, products, events)
 }
 
 func TestClustersOnRealData(t *testing.T) {
@@ -160,7 +186,7 @@ func TestClustersOnRealData(t *testing.T) {
 	sets := []struct {
 		name  string
 		space *meaning.Space
-		crowd []*meaning.State
+		crowd []meaning.Taste
 		o     meaning.Options
 	}{
 		{name: "Online Retail, shoppers by their orders", o: meaning.Options{Seed: 1, Workers: 2}},
@@ -168,10 +194,10 @@ func TestClustersOnRealData(t *testing.T) {
 		{name: "three Shopify exports, simulated shoppers", space: meaning.NewSpace(slices.Values(exports), meaning.SpaceOptions{}), o: meaning.Options{Seed: 1, Workers: 2}},
 	}
 	sets[0].space, sets[0].crowd = retail(t)
-	sets[1].crowd = browsers(styles, sets[1].space, 6000)
-	sets[2].crowd = browsers(exports, sets[2].space, 600)
+	sets[1].crowd = browsers(t, styles, sets[1].space, 6000)
+	sets[2].crowd = browsers(t, exports, sets[2].space, 600)
 	for _, set := range sets {
-		vs := vectors(set.space, set.crowd)
+		vs := vectors(set.crowd)
 		began := time.Now()
 		m, err := meaning.Fit(context.Background(), set.space, vs, set.o)
 		if err != nil {

@@ -106,11 +106,15 @@ func Match(old, next *Model) (*Model, Matching) {
 func (m *Model) centroids(space *Space) []Vector {
 	var out []Vector
 	for _, c := range m.Clusters {
-		var s State
+		var s sums
+		s.of = make([]float32, space.Dim())
 		for _, w := range c.Centroid {
-			s.Tastes = append(s.Tastes, Taste{m.Space.Attributes[w.Dim].Key, w.Weight * w.Weight})
+			if d, ok := space.dims[m.Space.Attributes[w.Dim].Key]; ok {
+				s.of[d] = w.Weight * w.Weight
+				s.touched = append(s.touched, d)
+			}
 		}
-		if v := s.Vector(space); len(v.Dims) > 0 {
+		if v := s.vector(len(s.of)); len(v.Dims) > 0 {
 			out = append(out, v)
 		}
 	}
@@ -193,14 +197,15 @@ func hungarian(cost [][]float64) []int {
 	return out
 }
 
-// Moved counts the shoppers with a cluster in either model, and those of them whose cluster's id differs between the two.
-func Moved(old, next *Model, states iter.Seq[*State]) (moved, of int) {
-	for s := range states {
-		var a, b Assignment
+// Moved counts the shoppers with a cluster in either model, and those of them whose cluster's id differs between the
+// two. tastes yields each shopper's taste in the old model's space, empty where there is none, and in the new one's.
+func Moved(old, next *Model, tastes iter.Seq2[Vector, Vector]) (moved, of int) {
+	for before, after := range tastes {
+		var a Assignment
 		if old != nil {
-			a, _ = old.Assign(s.Vector(old.Space))
+			a, _ = old.Assign(before)
 		}
-		b, _ = next.Assign(s.Vector(next.Space))
+		b, _ := next.Assign(after)
 		if a.ID == "" && b.ID == "" {
 			continue
 		}

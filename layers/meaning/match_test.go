@@ -3,7 +3,6 @@ package meaning_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -12,15 +11,15 @@ import (
 	"github.com/juncture/juncture/layers/meaning"
 )
 
-func refit(t *testing.T, products []*juncture.Product, k int, seed uint64) (*meaning.Model, []*meaning.State) {
+func refit(t *testing.T, products []*juncture.Product, k int, seed uint64) (*meaning.Model, []meaning.Taste) {
 	t.Helper()
 	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
-	states := crowd(products, space, 300, 11)
-	m, err := meaning.Fit(context.Background(), space, vectors(space, states), meaning.Options{K: k, Seed: seed})
+	shoppers := tastes(goods(space, products), crowd(products, 300, 11))
+	m, err := meaning.Fit(context.Background(), space, vectors(shoppers), meaning.Options{K: k, Seed: seed})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, states
+	return m, shoppers
 }
 
 func ids(m *meaning.Model) map[string]string {
@@ -50,7 +49,7 @@ func TestIDsSurviveARefitWithAnotherCatalogue(t *testing.T) {
 			p.ID += "-new"
 		}
 	}
-	fresh, states := refit(t, changed, 3, 99)
+	fresh, _ := refit(t, changed, 3, 99)
 	next, mt := meaning.Match(named, fresh)
 	if len(mt.Kept) != 3 || len(mt.New) != 0 || len(mt.Retired) != 0 {
 		t.Fatalf("%+v", mt)
@@ -63,7 +62,15 @@ func TestIDsSurviveARefitWithAnotherCatalogue(t *testing.T) {
 	if c, _ := next.Cluster(first); c.Name != "The favourites" || c.Voice.Tone != "warm" || !c.Renamed {
 		t.Errorf("name and voice did not carry over: %+v", c)
 	}
-	if moved, of := meaning.Moved(named, next, slices.Values(states)); of != 300 || moved > 6 {
+	before, after := goods(named.Space, changed), goods(next.Space, changed)
+	both := func(yield func(meaning.Vector, meaning.Vector) bool) {
+		for _, s := range crowd(changed, 300, 11) {
+			if !yield(before.Taste(s, meaning.Settings{}).Vector, after.Taste(s, meaning.Settings{}).Vector) {
+				return
+			}
+		}
+	}
+	if moved, of := meaning.Moved(named, next, both); of != 300 || moved > 6 {
 		t.Errorf("%d of %d shoppers moved", moved, of)
 	}
 }
@@ -84,8 +91,8 @@ func TestRetiredIDsNeverComeBack(t *testing.T) {
 }
 
 func TestSettleDoesNotFlicker(t *testing.T) {
-	m, states := fitted(t, garments(), meaning.Options{K: 3, Seed: 1})
-	v := states[0].Vector(m.Space)
+	m, shoppers := fitted(t, garments(), meaning.Options{K: 3, Seed: 1})
+	v := shoppers[0].Vector
 	a, _ := m.Assign(v)
 	for _, c := range m.Clusters {
 		if c.ID == a.ID {
@@ -137,7 +144,7 @@ func TestAdjustedRand(t *testing.T) {
 }
 
 func TestModelCodec(t *testing.T) {
-	m, states := fitted(t, garments(), meaning.Options{K: 3, Seed: 1})
+	m, shoppers := fitted(t, garments(), meaning.Options{K: 3, Seed: 1})
 	b, err := json.Marshal(m)
 	if err != nil {
 		t.Fatal(err)
@@ -146,9 +153,9 @@ func TestModelCodec(t *testing.T) {
 	if err := json.Unmarshal(b, &back); err != nil {
 		t.Fatal(err)
 	}
-	for _, s := range states {
-		x, _ := m.Assign(s.Vector(m.Space))
-		y, _ := back.Assign(s.Vector(back.Space))
+	for _, s := range shoppers {
+		x, _ := m.Assign(s.Vector)
+		y, _ := back.Assign(s.Vector)
 		if x != y {
 			t.Fatalf("%+v is %+v after a round", x, y)
 		}
@@ -180,21 +187,6 @@ func FuzzModel(f *testing.F) {
 		}
 		if twice, _ := json.Marshal(&again); string(twice) != string(once) {
 			t.Fatalf("%s\n%s", once, twice)
-		}
-	})
-}
-
-func FuzzState(f *testing.F) {
-	_, states := fitted(f, garments(), meaning.Options{K: 3, Seed: 1})
-	f.Add(states[0].AppendBinary(nil))
-	f.Add([]byte{})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		s, rest, err := meaning.DecodeState(b)
-		if err != nil {
-			return
-		}
-		if got := fmt.Sprintf("%x%x", s.AppendBinary(nil), rest); got != fmt.Sprintf("%x", b) {
-			t.Fatalf("%s\n%x", got, b)
 		}
 	})
 }

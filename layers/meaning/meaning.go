@@ -1,5 +1,5 @@
-// Package meaning is the second layer: what a shopper has taste for. Taste is a decayed, event-weighted sum over the
-// attributes of the products that the shopper's events are about (State, in the vocabulary of a Space); clusters of
+// Package meaning is the second layer: what a shopper has taste for. Taste is a decayed, weighted sum over the
+// attributes of the products that the shopper showed a taste for (Goods.Taste, in the vocabulary of a Space); clusters of
 // tastes are learnt from this store's own shoppers (Fit), get readable names, keep their ids when they are learnt again
 // (Match), and every shopper is assigned to the nearest one online (Model.View).
 //
@@ -17,14 +17,14 @@ import (
 // Settings are a store's thresholds of the layer. A zero field takes its default.
 type Settings struct {
 	HalfLife      time.Duration // after which an event counts half; default 60 days
-	Attributes    int           // attributes of a taste that are kept, at most MaxTaste; default 64
-	MinEvents     int           // events about products below which the layer is unknown; default 2
+	Attributes    int           // heaviest attributes of a taste that count, at most MaxTaste; default 128
+	MinTouches    int           // products or categories of taste below which the layer is unknown; default 2
 	MinConfidence float64       // in [0,1], below which the layer is unknown; default 0.25
 	Stick         float64       // similarity by which another cluster must be nearer before a shopper moves; default 0.02
 }
 
 // MaxTaste bounds Settings.Attributes.
-const MaxTaste = 256
+const MaxTaste = 1024
 
 // WithDefaults returns the settings with every zero or impossible field at its default.
 func (s Settings) WithDefaults() Settings {
@@ -32,10 +32,10 @@ func (s Settings) WithDefaults() Settings {
 		s.HalfLife = 60 * 24 * time.Hour
 	}
 	if s.Attributes <= 0 {
-		s.Attributes = 64
+		s.Attributes = 128
 	}
 	s.Attributes = min(s.Attributes, MaxTaste)
-	s.MinEvents = cmp.Or(max(s.MinEvents, 0), 2)
+	s.MinTouches = cmp.Or(max(s.MinTouches, 0), 2)
 	if s.MinConfidence <= 0 {
 		s.MinConfidence = 0.25
 	}

@@ -11,10 +11,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers/catalogue"
 	"github.com/juncture/juncture/layers/meaning"
 	"pgregory.net/rapid"
 )
@@ -43,59 +45,66 @@ func garments() []*juncture.Product {
 	return out
 }
 
-func find(products []*juncture.Product) func(string) (*juncture.Product, bool) {
-	byID := map[string]*juncture.Product{}
+// goods are the products as a space sees them.
+func goods(space *meaning.Space, products []*juncture.Product) *meaning.Goods {
+	byKey := map[uint64]*juncture.Product{}
 	for _, p := range products {
-		byID[p.ID] = p
+		byKey[uint64(catalogue.KeyOf(p.ID))] = p
 	}
-	return func(id string) (*juncture.Product, bool) { p, ok := byID[id]; return p, ok }
+	return meaning.NewGoods(space, func(key uint64) (*juncture.Product, bool) { p, ok := byKey[key]; return p, ok }, 0)
 }
 
-func event(kind juncture.EventKind, at time.Time, ids ...string) *juncture.Event {
-	e := &juncture.Event{Kind: kind, At: at}
+// touch is what an event of this kind at this time says of the products.
+func touch(kind juncture.EventKind, at time.Time, ids ...string) []meaning.Touch {
+	var out []meaning.Touch
 	for _, id := range ids {
-		e.Lines = append(e.Lines, juncture.Line{Product: id, Quantity: 1})
+		out = append(out, meaning.Touch{Product: uint64(catalogue.KeyOf(id)), Weight: meaning.Weight(kind), At: at.UnixMilli()})
 	}
-	return e
+	return out
 }
 
 // crowd is shoppers of whom each looks mostly at one category.
-func crowd(products []*juncture.Product, space *meaning.Space, n int, seed uint64) []*meaning.State {
+func crowd(products []*juncture.Product, n int, seed uint64) [][]meaning.Touch {
 	rng := rand.New(rand.NewPCG(seed, 1))
-	lookup := find(products)
-	out := make([]*meaning.State, n)
+	out := make([][]meaning.Touch, n)
 	for i := range out {
-		s := &meaning.State{}
 		own := i % 3 * 20 % len(products) // fewer tastes in a smaller shop
 		for j := range 8 {
 			p := products[own+rng.IntN(20)]
 			if rng.IntN(8) == 0 {
 				p = products[rng.IntN(len(products))]
 			}
-			s.Fold(event(juncture.EventProductViewed, t0.Add(time.Duration(j)*time.Hour), p.ID), lookup, space, meaning.Settings{})
+			out[i] = append(out[i], touch(juncture.EventProductViewed, t0.Add(time.Duration(j)*time.Hour), p.ID)...)
 		}
-		out[i] = s
 	}
 	return out
 }
 
-func vectors(space *meaning.Space, states []*meaning.State) []meaning.Vector {
+func tastes(g *meaning.Goods, shoppers [][]meaning.Touch) []meaning.Taste {
+	var out []meaning.Taste
+	for _, s := range shoppers {
+		out = append(out, g.Taste(s, meaning.Settings{}))
+	}
+	return out
+}
+
+func vectors(ts []meaning.Taste) []meaning.Vector {
 	var out []meaning.Vector
-	for _, s := range states {
-		out = append(out, s.Vector(space))
+	for _, t := range ts {
+		out = append(out, t.Vector)
 	}
 	return out
 }
 
-func fitted(t testing.TB, products []*juncture.Product, o meaning.Options) (*meaning.Model, []*meaning.State) {
+func fitted(t testing.TB, products []*juncture.Product, o meaning.Options) (*meaning.Model, []meaning.Taste) {
 	t.Helper()
 	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
-	states := crowd(products, space, 300, 7)
-	m, err := meaning.Fit(context.Background(), space, vectors(space, states), o)
+	shoppers := tastes(goods(space, products), crowd(products, 300, 7))
+	m, err := meaning.Fit(context.Background(), space, vectors(shoppers), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return m, states
+	return m, shoppers
 }
 
 func TestSensitiveTraitsAreNeverInputs(t *testing.T) {
@@ -132,10 +141,14 @@ func TestSensitiveTraitsAreNeverInputs(t *testing.T) {
 			t.Errorf("%q is missing", v)
 		}
 	}
-	var s meaning.State
-	s.Fold(event(juncture.EventOrderCompleted, t0, "b1", "c1", "d1"), find(products), space, meaning.Settings{})
-	if s.Events != 0 || len(s.Tastes) != 0 {
-		t.Errorf("products about sensitive traits left a taste: %+v", s)
+	g := goods(space, products)
+	if got := g.Taste(touch(juncture.EventOrderCompleted, t0, "b1", "c1", "d1"), meaning.Settings{}); got.Touches != 0 || len(got.Vector.Dims) != 0 || got.Evidence != 0 {
+		t.Errorf("products about sensitive traits left a taste: %+v", got)
+	}
+	for _, category := range []string{"maternity", "home > prayer rugs"} { // a category alone, of a product that nobody sells
+		if got := g.Taste([]meaning.Touch{{Category: category, Weight: 8, At: t0.UnixMilli()}}, meaning.Settings{}); got.Touches != 0 {
+			t.Errorf("the category %q left a taste: %+v", category, got)
+		}
 	}
 }
 
@@ -154,55 +167,65 @@ func TestSpaceIsTheSameInAnyOrder(t *testing.T) {
 	}
 }
 
-// What is drawn at random: events of a shopper.
-func events(t *rapid.T, label string) []*juncture.Event {
-	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) *juncture.Event {
-		kinds := []juncture.EventKind{juncture.EventProductViewed, juncture.EventProductAdded, juncture.EventOrderCompleted, juncture.EventListViewed, juncture.EventPageViewed}
-		e := event(rapid.SampledFrom(kinds).Draw(t, "kind"), t0.Add(time.Duration(rapid.IntRange(0, 100*24*60).Draw(t, "minute"))*time.Minute))
-		e.Category = rapid.SampledFrom([]string{"", "dresses", "shirts"}).Draw(t, "category")
-		for range rapid.IntRange(0, 3).Draw(t, "lines") {
-			p := rapid.SampledFrom(garments()).Draw(t, "product")
-			e.Lines = append(e.Lines, juncture.Line{Product: p.ID, Quantity: 1})
+// drawn is what a shopper may have touched.
+func drawn(t *rapid.T) []meaning.Touch {
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) meaning.Touch {
+		at := t0.Add(time.Duration(rapid.IntRange(0, 100*24*60).Draw(t, "minute")) * time.Minute).UnixMilli()
+		weight := meaning.Weight(rapid.SampledFrom([]juncture.EventKind{juncture.EventProductViewed, juncture.EventProductAdded, juncture.EventOrderCompleted}).Draw(t, "kind"))
+		out := meaning.Touch{Category: rapid.SampledFrom([]string{"", "dresses", "shirts", "none such"}).Draw(t, "category"), Weight: weight, At: at}
+		if rapid.Bool().Draw(t, "a product") {
+			out.Product = uint64(catalogue.KeyOf(rapid.SampledFrom(garments()).Draw(t, "product").ID))
 		}
-		return e
-	}), 0, 12).Draw(t, label)
+		return out
+	}), 0, 24).Draw(t, "touches")
 }
 
-func close(a, b *meaning.State) bool {
-	if a.At != b.At && len(a.Tastes) > 0 || a.Events != b.Events || len(a.Tastes) != len(b.Tastes) || math.Abs(a.Evidence-b.Evidence) > 1e-4*(1+a.Evidence) {
-		return false
+// One view an hour ago, one 60 days before it: the older one weighs a half. The first is of one attribute, so its weight
+// is (1 * idf)^2 / 1; the vector is square roots, of length 1, so their ratio is sqrt(2) at equal idf.
+func TestTasteIsTheFormula(t *testing.T) {
+	var products []*juncture.Product
+	for i := range 8 {
+		products = append(products, &juncture.Product{ID: fmt.Sprint(i), Category: []string{"lamps", "rugs"}[i%2]})
 	}
-	for i := range a.Tastes {
-		x, y := a.Tastes[i], b.Tastes[i]
-		if x.Key != y.Key || math.Abs(float64(x.Weight-y.Weight)) > 1e-4*(1e-3+float64(x.Weight)) {
-			return false
-		}
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{MinProducts: 1})
+	got := goods(space, products).Taste(append(touch(juncture.EventProductViewed, t0, "0"), touch(juncture.EventProductViewed, t0.AddDate(0, 0, -60), "1")...), meaning.Settings{})
+	if got.Touches != 2 || math.Abs(got.Evidence-1.5) > 1e-9 || got.At != t0.UnixMilli() || len(got.Vector.Dims) != 2 {
+		t.Fatalf("%+v", got)
 	}
-	return true
+	value := map[string]float64{}
+	for i, d := range got.Vector.Dims {
+		value[space.Attributes[d].Value] = float64(got.Vector.Values[i])
+	}
+	if math.Abs(value["lamps"]/value["rugs"]-math.Sqrt2) > 1e-5 || math.Abs(value["lamps"]*value["lamps"]+value["rugs"]*value["rugs"]-1) > 1e-5 {
+		t.Errorf("%v", value)
+	}
 }
 
-func TestTasteIsTheSameInAnyOrderAndMergesCommute(t *testing.T) {
+func TestTasteIsTheSameInAnyOrder(t *testing.T) {
 	products := garments()
-	space, lookup := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{}), find(products)
-	fold := func(es []*juncture.Event) *meaning.State {
-		s := &meaning.State{}
-		for _, e := range es {
-			s.Fold(e, lookup, space, meaning.Settings{})
-		}
-		return s
-	}
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
+	g := goods(space, products)
 	rapid.Check(t, func(t *rapid.T) {
-		a, b := events(t, "a"), events(t, "b")
-		x, y := fold(a), fold(b)
-		ab, ba := meaning.Merge(x, y, meaning.Settings{}), meaning.Merge(y, x, meaning.Settings{})
-		if !bytes.Equal(ab.AppendBinary(nil), ba.AppendBinary(nil)) {
-			t.Fatalf("merging does not commute:\n%+v\n%+v", ab, ba)
+		touches := drawn(t)
+		want := g.Taste(touches, meaning.Settings{})
+		got := g.Taste(rapid.Permutation(touches).Draw(t, "order"), meaning.Settings{})
+		if got.Touches != want.Touches || !slices.Equal(got.Vector.Dims, want.Vector.Dims) || math.Abs(got.Evidence-want.Evidence) > 1e-9*(1+want.Evidence) {
+			t.Fatalf("another order gives\n%+v\nafter\n%+v", got, want)
 		}
-		both := slices.Concat(a, b)
-		rng := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "order"), 0))
-		rng.Shuffle(len(both), func(i, j int) { both[i], both[j] = both[j], both[i] })
-		if whole := fold(both); !close(whole, &ab) {
-			t.Fatalf("folding all in another order gives\n%+v\nand merging\n%+v", whole, ab)
+		for i := range got.Vector.Values { // but for the rounding of sums in single precision
+			if math.Abs(float64(got.Vector.Values[i]-want.Vector.Values[i])) > 1e-5 {
+				t.Fatalf("another order gives\n%+v\nafter\n%+v", got, want)
+			}
+		}
+		length := 0.0
+		for _, x := range got.Vector.Values {
+			length += float64(x) * float64(x)
+		}
+		if len(got.Vector.Dims) > 0 && math.Abs(length-1) > 1e-4 {
+			t.Fatalf("of length %v", length)
+		}
+		if again := g.Taste(touches, meaning.Settings{}); !slices.Equal(again.Vector.Values, want.Vector.Values) {
+			t.Fatal("the same touches give another taste")
 		}
 	})
 }
@@ -213,26 +236,48 @@ func TestTasteIsBounded(t *testing.T) {
 		products = append(products, &juncture.Product{ID: fmt.Sprint(i), Category: fmt.Sprint("category ", string(rune('a'+i%26)), string(rune('a'+i/26%26))),
 			Brand: fmt.Sprint("brand ", string(rune('a'+i%23)), string(rune('a'+i/23%26))), Title: fmt.Sprint("thing ", string(rune('a'+i%19)), "zz", string(rune('a'+i/19%26)))})
 	}
-	space, lookup := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{MinProducts: 1}), find(products)
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{MinProducts: 1})
+	g := goods(space, products)
 	rapid.Check(t, func(t *rapid.T) {
 		set := meaning.Settings{Attributes: rapid.IntRange(1, 300).Draw(t, "attributes")}
-		s := meaning.State{}
-		for range rapid.IntRange(1, 60).Draw(t, "events") {
-			e := event(juncture.EventOrderCompleted, t0.Add(time.Duration(rapid.IntRange(0, 1e6).Draw(t, "minute"))*time.Minute))
+		var touches []meaning.Touch
+		for range rapid.IntRange(1, 60).Draw(t, "orders") {
 			at := rapid.IntRange(0, 2900).Draw(t, "from")
 			for i := range 60 {
-				e.Lines = append(e.Lines, juncture.Line{Product: fmt.Sprint(at + i)})
+				touches = append(touches, touch(juncture.EventOrderCompleted, t0.Add(time.Duration(i)*time.Minute), fmt.Sprint(at+i))...)
 			}
-			s.Fold(e, lookup, space, set)
 		}
-		if most := 2 * min(set.Attributes, meaning.MaxTaste); len(s.Tastes) > most || len(s.AppendBinary(nil)) > 23+12*most {
-			t.Fatalf("%d tastes in %d bytes", len(s.Tastes), len(s.AppendBinary(nil)))
+		if got := g.Taste(touches, set); len(got.Vector.Dims) > set.Attributes || len(got.Vector.Dims) == 0 || !slices.IsSorted(got.Vector.Dims) {
+			t.Fatalf("%d attributes, at most %d", len(got.Vector.Dims), set.Attributes)
+		}
+		if got := g.Taste(nil, set); got.Touches != 0 || len(got.Vector.Dims) != 0 { // nothing of the last taste is left
+			t.Fatalf("%+v of nothing", got)
 		}
 	})
 }
 
+// Goods are read by every call at once.
+func TestGoodsAreSafeForConcurrentUse(t *testing.T) {
+	products := garments()
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
+	shoppers := crowd(products, 30, 5)
+	want := tastes(goods(space, products), shoppers)
+	g := goods(space, products)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			for i, s := range shoppers {
+				if got := g.Taste(s, meaning.Settings{}); !slices.Equal(got.Vector.Values, want[i].Vector.Values) {
+					t.Errorf("shopper %d: another taste beside others", i)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestFitFindsTheTastesAndNamesThem(t *testing.T) {
-	m, states := fitted(t, garments(), meaning.Options{K: 3, Seed: 1})
+	m, shoppers := fitted(t, garments(), meaning.Options{K: 3, Seed: 1})
 	slugs := regexp.MustCompile(`^[a-z0-9-]{1,60}$`)
 	seen := map[string]bool{}
 	for _, c := range m.Clusters {
@@ -251,7 +296,7 @@ func TestFitFindsTheTastesAndNamesThem(t *testing.T) {
 	if names != "[budget navy shirts high-end red dresses white sports trainers]" {
 		t.Errorf("names %s", names)
 	}
-	for i, s := range states {
+	for i, s := range shoppers {
 		v := m.View(s, "", t0.Add(24*time.Hour), meaning.Settings{})
 		c, ok := m.Cluster(v.Value)
 		if !ok || v.Confidence <= 0 || v.Confidence > 1 || v.Reason == "" {
@@ -262,25 +307,26 @@ func TestFitFindsTheTastesAndNamesThem(t *testing.T) {
 			t.Logf("shopper %d of %s is in %s", i, want, c.Name)
 		}
 	}
-	if v := m.View(&meaning.State{}, "", t0, meaning.Settings{}); v.Value != juncture.Unknown || v.Reason == "" {
+	if v := m.View(meaning.Taste{}, "", t0, meaning.Settings{}); v.Value != juncture.Unknown || v.Reason == "" {
 		t.Errorf("nothing known: %+v", v)
 	}
-	if v := m.View(states[0], "", t0.Add(3*365*24*time.Hour), meaning.Settings{}); v.Value != juncture.Unknown {
+	if v := m.View(shoppers[0], "", t0.Add(3*365*24*time.Hour), meaning.Settings{}); v.Value != juncture.Unknown {
 		t.Errorf("three years later: %+v", v)
 	}
 }
 
 func TestKIsChosen(t *testing.T) {
 	products := garments()
-	space, lookup := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{}), find(products)
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
+	g := goods(space, products)
 	rng := rand.New(rand.NewPCG(4, 4))
 	var vs []meaning.Vector
 	for i := range 600 { // three tastes and nothing else
-		s := meaning.State{}
+		var touches []meaning.Touch
 		for range 5 {
-			s.Fold(event(juncture.EventProductViewed, t0, products[i%3*20+5*rng.IntN(4)+1+rng.IntN(4)].ID), lookup, space, meaning.Settings{})
+			touches = append(touches, touch(juncture.EventProductViewed, t0, products[i%3*20+5*rng.IntN(4)+1+rng.IntN(4)].ID)...)
 		}
-		vs = append(vs, s.Vector(space))
+		vs = append(vs, g.Taste(touches, meaning.Settings{}).Vector)
 	}
 	m, err := meaning.Fit(context.Background(), space, vs, meaning.Options{KMin: 2, KMax: 16, Seed: 1})
 	if err != nil || len(m.Clusters) != 3 {
@@ -290,7 +336,7 @@ func TestKIsChosen(t *testing.T) {
 
 func TestFitIsDeterministicAndCanBeCancelled(t *testing.T) {
 	products := garments()
-	a, states := fitted(t, products, meaning.Options{K: 6, Seed: 5, Batch: 64, Iterations: 20})
+	a, shoppers := fitted(t, products, meaning.Options{K: 6, Seed: 5, Batch: 64, Iterations: 20})
 	b, _ := fitted(t, products, meaning.Options{K: 6, Seed: 5, Batch: 64, Iterations: 20, Workers: 3})
 	x, _ := json.Marshal(a)
 	y, _ := json.Marshal(b)
@@ -299,13 +345,13 @@ func TestFitIsDeterministicAndCanBeCancelled(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err := meaning.Fit(ctx, a.Space, vectors(a.Space, states), meaning.Options{K: 6}); !errors.Is(err, context.Canceled) {
+	if _, err := meaning.Fit(ctx, a.Space, vectors(shoppers), meaning.Options{K: 6}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: %v", err)
 	}
 	if _, err := meaning.Fit(context.Background(), a.Space, nil, meaning.Options{}); err == nil {
 		t.Error("no shoppers give a model")
 	}
-	same := slices.Repeat(vectors(a.Space, states[:1]), 50)
+	same := slices.Repeat(vectors(shoppers[:1]), 50)
 	if m, err := meaning.Fit(context.Background(), a.Space, same, meaning.Options{K: 5}); err != nil || len(m.Clusters) != 1 {
 		t.Errorf("fifty times the same shopper: %v, %v", m, err)
 	}

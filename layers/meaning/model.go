@@ -147,6 +147,7 @@ func (m *Model) Settle(previous string, v Vector, stick float64) (Assignment, bo
 type Nearness struct {
 	ID     string
 	Weight float64 // sums to 1
+	Name   string
 }
 
 // Nearest returns the at most n nearest clusters, weighted by the fourth power of their similarity: in between two
@@ -168,7 +169,7 @@ func (m *Model) Nearest(v Vector, n int) []Nearness {
 	sum := 0.0
 	for _, c := range order[:min(n, len(order))] {
 		if w := math.Pow(float64(acc[c]), 4); acc[c] > 0 {
-			out = append(out, Nearness{m.Clusters[c].ID, w})
+			out = append(out, Nearness{m.Clusters[c].ID, w, m.Clusters[c].Name})
 			sum += w
 		}
 	}
@@ -189,59 +190,55 @@ func Confidence(evidence float64, a Assignment) float64 {
 	return (1 - math.Exp2(-evidence/4)) * (0.5 + 0.5*clear)
 }
 
-// View is the layer of a shopper now. previous is the cluster that the shopper was in, "" for none.
-func (m *Model) View(s *State, previous string, now time.Time, set Settings) juncture.LayerView {
+// View is the layer of a shopper now. previous is the cluster that the shopper's older touches lean to, "" for none.
+func (m *Model) View(t Taste, previous string, now time.Time, set Settings) juncture.LayerView {
 	set = set.WithDefaults()
 	if m == nil || len(m.Clusters) == 0 {
 		return juncture.LayerView{Value: juncture.Unknown, Reason: "no taste clusters have been learnt yet"}
 	}
-	if int(s.Events) < set.MinEvents {
-		return juncture.LayerView{Value: juncture.Unknown, Reason: fmt.Sprintf("%s about products seen; taste needs %d", count(int(s.Events), "event"), set.MinEvents)}
+	if t.Touches < set.MinTouches {
+		return juncture.LayerView{Value: juncture.Unknown, Reason: fmt.Sprintf("%s of taste seen; it takes %d", count(t.Touches, "product"), set.MinTouches)}
 	}
-	a, ok := m.Settle(previous, s.Vector(m.Space), set.Stick)
+	a, ok := m.Settle(previous, t.Vector, set.Stick)
 	if !ok {
 		return juncture.LayerView{Value: juncture.Unknown, Reason: "nothing that the shopper looked at is in the clusters' vocabulary"}
 	}
-	evidence := s.Evidence
-	if late := now.UnixMilli() - s.At; late > 0 {
-		evidence *= float64(decay(late, set.HalfLife))
-	}
-	conf := Confidence(evidence, a)
+	conf := Confidence(t.Evidence*min(1, fade(now.UnixMilli()-t.At, set.HalfLife)), a)
 	c := m.Clusters[m.byID[a.ID]]
 	if conf < set.MinConfidence {
-		return juncture.LayerView{Value: juncture.Unknown, Confidence: 0, Reason: fmt.Sprintf("nearest to %s, but %s weigh too little or lie between clusters (confidence %.2f)",
-			c.Name, count(int(s.Events), "event"), conf)}
+		return juncture.LayerView{Value: juncture.Unknown, Confidence: conf, Reason: fmt.Sprintf("nearest to %s, but %s weigh too little or lie between clusters (confidence %.2f)",
+			c.Name, count(t.Touches, "product"), conf)}
 	}
 	return juncture.LayerView{Value: a.ID, Confidence: conf, Reason: fmt.Sprintf("%s lean to %s: %s (similarity %.2f, %.2f over the next)",
-		count(int(s.Events), "event"), c.Name, strings.Join(m.shared(s, &c, 3), ", "), a.Similarity, a.Margin)}
+		count(t.Touches, "product"), c.Name, strings.Join(m.shared(t.Vector, &c, 3), ", "), a.Similarity, a.Margin)}
 }
 
 // shared returns the attributes that bring a taste to a cluster, the strongest first.
-func (m *Model) shared(s *State, c *Cluster, n int) []string {
-	type pull struct {
-		dim  int32
-		pull float64
-	}
-	var ps []pull
-	v := s.Vector(m.Space)
+func (m *Model) shared(v Vector, c *Cluster, n int) []string {
+	pulls := make([]float32, len(v.Dims))
+	j := 0
 	for i, d := range v.Dims {
-		if j, ok := slices.BinarySearchFunc(c.Centroid, d, func(w Weighted, d int32) int { return int(w.Dim - d) }); ok {
-			ps = append(ps, pull{d, float64(v.Values[i]) * float64(c.Centroid[j].Weight)})
+		for j < len(c.Centroid) && c.Centroid[j].Dim < d {
+			j++
+		}
+		if j < len(c.Centroid) && c.Centroid[j].Dim == d {
+			pulls[i] = v.Values[i] * c.Centroid[j].Weight
 		}
 	}
-	slices.SortStableFunc(ps, func(a, b pull) int {
-		switch {
-		case a.pull > b.pull:
-			return -1
-		case a.pull < b.pull:
-			return 1
-		}
-		return 0
-	})
 	var out []string
-	for _, p := range ps {
-		if v := m.Space.Attributes[p.dim].Value; len(out) < n && !slices.Contains(out, v) {
-			out = append(out, v)
+	for len(out) < n {
+		best := -1
+		for i, x := range pulls {
+			if x > 0 && (best < 0 || x > pulls[best]) {
+				best = i
+			}
+		}
+		if best < 0 {
+			break
+		}
+		pulls[best] = 0
+		if value := m.Space.Attributes[v.Dims[best]].Value; !slices.Contains(out, value) {
+			out = append(out, value)
 		}
 	}
 	return out

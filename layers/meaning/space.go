@@ -3,6 +3,7 @@ package meaning
 import (
 	"cmp"
 	"iter"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -288,8 +289,8 @@ func visit(p *juncture.Product, f func(kind Kind, name, value string)) {
 	for _, t := range p.Tags {
 		f(KindTag, "", t)
 	}
-	for name, value := range p.Attrs {
-		f(KindAttr, name, value)
+	for _, name := range slices.Sorted(maps.Keys(p.Attrs)) { // in order, since a product of very many loses the last
+		f(KindAttr, name, p.Attrs[name])
 	}
 }
 

@@ -2,6 +2,7 @@ package moment
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"github.com/juncture/juncture"
@@ -140,6 +141,28 @@ func (os *orders) lastAt() (int64, bool) {
 		}
 	}
 	return os.lastOff, os.older > 0
+}
+
+// days is on how many days (UTC) there was a counted order, and when the first order was (ms). Of the orders that fell off
+// the list, as many to the day as of those on it.
+func (os *orders) days() (n float64, first int64) {
+	before, orders, first := int64(math.MinInt64), 0.0, int64(math.MaxInt64)
+	for _, o := range os.recent {
+		if !o.counts() {
+			continue
+		}
+		first = min(first, o.at)
+		orders++
+		if d := o.at / day.Milliseconds(); d != before {
+			n++
+			before = d
+		}
+	}
+	if os.older > 0 {
+		first = min(first, os.first)
+		n += float64(os.older) * max(n, 1) / max(orders, 1)
+	}
+	return n, first
 }
 
 // lastVoid is the last order that was cancelled or wholly refunded; false for none.

@@ -5,22 +5,23 @@ import (
 	"time"
 )
 
-// RepurchaseFeatures are what RepurchaseScore weighs, from the counted orders that the State still knows: the logs of
-// (1 + days since the last), of the orders' number, of (1 + days since the first), and of (1 + days silent / (1 + median
-// gap in days)). False without an order.
+// RepurchaseFeatures are what RepurchaseScore weighs, from the counted orders: the logs of (1 + days since the last), of
+// the number of days with an order, of (1 + days since the first), and of (1 + days silent / (1 + mean gap between days
+// with an order)). Days (UTC) and not orders: thirty orders of one afternoon are one decision to buy. False without an
+// order.
 func (s *State) RepurchaseFeatures(now time.Time) ([4]float64, bool) {
 	last, ok := s.orders.lastAt()
-	n, _ := s.orders.counted()
+	n, first := s.orders.days()
 	if !ok || n < 1 {
 		return [4]float64{}, false
 	}
 	days := func(ms int64) float64 { return max(float64(ms)/float64(day.Milliseconds()), 0) }
-	recency, age := days(now.UnixMilli()-last), days(now.UnixMilli()-min(s.orders.first, last))
-	gap := 90.0 // one order says nothing of the gap: a quarter of a year stands in
-	if g, ok := s.orders.medianGap(); ok {
-		gap = days(g)
+	recency, age := days(now.UnixMilli()-last), days(now.UnixMilli()-first)
+	gap := 90.0 // one day says nothing of the gap: a quarter of a year stands in
+	if n > 1 {
+		gap = days(last-first) / (n - 1)
 	}
-	return [4]float64{math.Log1p(recency), math.Log(float64(n)), math.Log1p(age), math.Log1p(recency / (1 + gap))}, true
+	return [4]float64{math.Log1p(recency), math.Log(n), math.Log1p(age), math.Log1p(recency / (1 + gap))}, true
 }
 
 // RepurchaseWeights are the intercept, the four slopes and the slope of log(horizon / 90 days) of RepurchaseScore: a
@@ -30,7 +31,7 @@ func (s *State) RepurchaseFeatures(now time.Time) ([4]float64, bool) {
 //
 //	JUNCTURE_EVALUATE=1 go test -count=1 -run TestRefitRepurchase -v ./layers
 func RepurchaseWeights() [6]float64 {
-	return [6]float64{0.297, -0.056, 1.502, -0.264, -0.424, 1.038}
+	return [6]float64{0.272, -0.047, 1.496, -0.262, -0.453, 1.048}
 }
 
 // RepurchaseScore is the probability that a shopper with an order makes another within the horizon. Store is the store's

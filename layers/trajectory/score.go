@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-// Context is what a store knows beside the shopper's own events that bears on a purchase in this visit. The zero value
-// is a store that knows nothing more.
+// Context is what a store knows beside the shopper's own events that bears on a purchase in this visit: Rates.Context
+// makes it from the store's own visits. The zero value is a store that knows nothing more. Exit and Bounce were fitted on
+// rates of the single pages seen, as a web analytics tool reports them; Rates knows those of kinds and categories.
 type Context struct {
-	Season float64 // log-odds of the time of year against the store's average
+	Season float64 // log-odds of an order lately against the data's one visit in six: the store's level and the time of year
 	Exits  bool    // the next two are known
-	Exit   float64 // mean share of visits that end on the pages seen in this visit, in [0, 1]
-	Bounce float64 // mean share of visits that begin on them and end there, in [0, 1]
+	Exit   float64 // mean over the pages seen in this visit of the share of their views that end a visit, in [0, 1]
+	Bounce float64 // mean over them of the share of visits beginning there that end there, in [0, 1]
 }
 
 // LiveFeatures are the numbers that LiveScore weighs: of the visit that runs the logs of 1 + product looks, 1 + pages,
@@ -62,7 +63,7 @@ const (
 )
 
 // LiveScore is the probability of an order in the visit that runs, as in the data it was fitted on (one visit in six
-// bought); a store with another rate shifts it by Context.Season. False when no visit runs.
+// bought); another rate shifts it by Context.Season. False when no visit runs.
 func (s *State) LiveScore(now time.Time, c Context) (float64, bool) {
 	f, ok := s.LiveFeatures(now, c)
 	if !ok {

@@ -22,6 +22,9 @@ type profileMemory struct {
 	byWho map[string][]string
 	dirty map[string]bool
 	most  int
+
+	describe func(shopper string, now time.Time) (juncture.Standing, []juncture.Movement) // nil: nobody is described
+	begun    func()                                                                       // told when a checkpoint begins, on the writer's goroutine
 }
 
 func newProfileMemory() *profileMemory {
@@ -38,6 +41,11 @@ func (m *profileMemory) FoldProfiles(changes []juncture.ProfileChange) {
 			m.dirty[c.Event.Shopper] = true
 			continue
 		}
+		if c.Into == "" {
+			delete(m.byWho, c.From)
+			delete(m.dirty, c.From)
+			continue
+		}
 		m.byWho[c.Into] = append(m.byWho[c.Into], m.byWho[c.From]...)
 		delete(m.byWho, c.From)
 		m.dirty[c.Into], m.dirty[c.From] = true, true
@@ -47,6 +55,10 @@ func (m *profileMemory) FoldProfiles(changes []juncture.ProfileChange) {
 func (m *profileMemory) DirtyProfiles() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.begun != nil {
+		m.begun()
+		m.begun = nil
+	}
 	var out []string
 	for s := range m.dirty {
 		out = append(out, s)
@@ -55,12 +67,16 @@ func (m *profileMemory) DirtyProfiles() []string {
 	return out
 }
 
-func (m *profileMemory) ProfileRows(shoppers []string) (out []juncture.ProfileRow) {
+func (m *profileMemory) ProfileRows(shoppers []string, now time.Time) (out []juncture.ProfileRow) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, s := range shoppers {
 		if m.dirty[s] {
-			out = append(out, juncture.ProfileRow{Shopper: s, Body: []byte(strings.Join(m.byWho[s], " ")), Marks: []juncture.Mark{{Node: 1, Seq: 7}}})
+			r := juncture.ProfileRow{Shopper: s, Body: []byte(strings.Join(m.byWho[s], " ")), Marks: []juncture.Mark{{Node: 1, Seq: 7}}}
+			if m.describe != nil {
+				r.Standing, r.Moves = m.describe(s, now)
+			}
+			out = append(out, r)
 		}
 	}
 	return out
@@ -80,32 +96,36 @@ func (m *profileMemory) CrowdedProfiles() bool {
 	return m.most > 0 && len(m.dirty) > m.most
 }
 
+// following begins a writer that profiles follow.
+func following(t *testing.T, db *store.DB) (*desk, *profileMemory) {
+	m := newProfileMemory()
+	return begin(t, db, func(o *store.WriterOptions, _ *memory) { o.Profiles = m }), m
+}
+
+// send commits events of "id user anonymous previous", "-" for none, a minute apart, each with a commit of its own.
+func send(t *testing.T, d *desk, lines ...string) []*juncture.EventWrite {
+	t.Helper()
+	var out []*juncture.EventWrite
+	for _, line := range lines {
+		f := strings.Fields(line)
+		for i := range f {
+			if f[i] == "-" {
+				f[i] = ""
+			}
+		}
+		w := &juncture.EventWrite{Event: juncture.Event{ID: f[0], Kind: juncture.EventProductViewed, Name: "Product Viewed", At: d.clock.Now()},
+			UserID: f[1], AnonymousID: f[2], PreviousID: f[3], Received: d.clock.Now(), Raw: []byte(`{"messageId":"` + f[0] + `"}`)}
+		check(t, d.Commit(context.Background(), &juncture.Entry{Events: []*juncture.EventWrite{w}}))
+		d.clock.Advance(time.Minute)
+		out = append(out, w)
+	}
+	return out
+}
+
 // events is the part of the contract about what shoppers did.
 func events(t *testing.T, open func(t *testing.T) *store.DB) {
 	ctx := context.Background()
-	start := func(t *testing.T) (*desk, *profileMemory) {
-		m := newProfileMemory()
-		return begin(t, open(t), func(o *store.WriterOptions, _ *memory) { o.Profiles = m }), m
-	}
-	// send commits events of "id user anonymous previous", "-" for none, a minute apart, each with a commit of its own.
-	send := func(t *testing.T, d *desk, lines ...string) []*juncture.EventWrite {
-		t.Helper()
-		var out []*juncture.EventWrite
-		for _, line := range lines {
-			f := strings.Fields(line)
-			for i := range f {
-				if f[i] == "-" {
-					f[i] = ""
-				}
-			}
-			w := &juncture.EventWrite{Event: juncture.Event{ID: f[0], Kind: juncture.EventProductViewed, Name: "Product Viewed", At: d.clock.Now()},
-				UserID: f[1], AnonymousID: f[2], PreviousID: f[3], Received: d.clock.Now(), Raw: []byte(`{}`)}
-			check(t, d.Commit(ctx, &juncture.Entry{Events: []*juncture.EventWrite{w}}))
-			d.clock.Advance(time.Minute)
-			out = append(out, w)
-		}
-		return out
-	}
+	start := func(t *testing.T) (*desk, *profileMemory) { return following(t, open(t)) }
 
 	t.Run("AMessageIsKeptOnce", func(t *testing.T) {
 		d, m := start(t)

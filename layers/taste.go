@@ -1,0 +1,120 @@
+package layers
+
+import (
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/layers/catalogue"
+	"github.com/juncture/juncture/layers/meaning"
+)
+
+// olderBy is how far before the latest touch the taste ends that the hysteresis of the cluster leans on: a shopper stays
+// where the days before had them until another cluster is clearly nearer. Being a function of the touches, it neither
+// depends on when the profile was read nor needs to be kept.
+const olderBy = 24 * 60 * 60 * 1000
+
+// Taste is the shopper's taste as the store sees its goods now, and the cluster that the older part of it leans to, ""
+// for none, or where nothing is known but goods.
+func (p *Profile) Taste(k Knowledge, set Settings) (taste meaning.Taste, before string) {
+	touches := p.touches(k.Index)
+	if len(touches) == 0 {
+		return taste, ""
+	}
+	taste = k.Goods.Taste(touches, set.Meaning)
+	older := touches[:0]
+	for _, t := range touches {
+		if t.At <= taste.At-olderBy {
+			older = append(older, t)
+		}
+	}
+	if len(older) > 0 && k.Model != nil {
+		a, _ := k.Model.Assign(k.Goods.Taste(older, set.Meaning).Vector)
+		before = a.ID
+	}
+	return taste, before
+}
+
+// TasteOf is the shopper's taste as goods are seen; it asks for goods.
+func (p *Profile) TasteOf(k Knowledge, set Settings) meaning.Taste {
+	return k.Goods.Taste(p.touches(k.Index), set.Meaning)
+}
+
+// touches are the products viewed, in the bag and bought last, and the categories of the latest events about no product
+// that the store knows.
+func (p *Profile) touches(index *catalogue.Index) []meaning.Touch {
+	g := &p.Goods
+	out := make([]meaning.Touch, 0, len(g.Viewed)+len(g.Bag)+len(g.Bought)+8)
+	for _, list := range []struct {
+		seen   []catalogue.Seen
+		weight float64
+	}{
+		{g.Viewed, meaning.Weight(juncture.EventProductViewed)},
+		{g.Bag, meaning.Weight(juncture.EventProductAdded)},
+		{g.Bought, meaning.Weight(juncture.EventOrderCompleted)},
+	} {
+		for _, s := range list.seen {
+			if !s.Out {
+				out = append(out, meaning.Touch{Product: uint64(s.Key), Weight: list.weight, At: s.At})
+			}
+		}
+	}
+	for i := range p.Ring {
+		r := &p.Ring[i]
+		w := meaning.Weight(r.Kind)
+		if w == 0 {
+			continue
+		}
+		if len(r.Lines) == 0 && r.Category != "" {
+			out = append(out, meaning.Touch{Category: r.Category, Weight: w, At: r.At})
+		}
+		for _, l := range r.Lines {
+			if l.Category != "" && !sells(index, l.Product) {
+				out = append(out, meaning.Touch{Category: l.Category, Weight: w, At: r.At})
+			}
+		}
+	}
+	return out
+}
+
+func sells(index *catalogue.Index, product string) bool {
+	if index == nil {
+		return false
+	}
+	_, ok := index.Get(product)
+	return ok
+}
+
+// looks are the categories of the latest events, the catalogue's where it knows the product.
+func (p *Profile) looks(index *catalogue.Index) []catalogue.Look {
+	out := make([]catalogue.Look, 0, len(p.Ring))
+	for i := range p.Ring {
+		r := &p.Ring[i]
+		w := catalogue.Interest(r.Kind)
+		if w == 0 {
+			continue
+		}
+		if len(r.Lines) == 0 {
+			out = append(out, catalogue.Look{Category: r.Category, Weight: w, At: r.At})
+		}
+		for _, l := range r.Lines {
+			category := l.Category
+			if index != nil {
+				if known, ok := index.Get(l.Product); ok && known.Category != "" {
+					category = known.Category
+				}
+			}
+			out = append(out, catalogue.Look{Category: category, Weight: w / float64(len(r.Lines)), At: r.At})
+		}
+	}
+	return out
+}
+
+// Shares are the taste clusters that the shopper is nearest to, at most three, with how much of each.
+func (p *Profile) Shares(k Knowledge, set Settings) []catalogue.Share {
+	if k.Model == nil {
+		return nil
+	}
+	var out []catalogue.Share
+	for _, n := range k.Model.Nearest(p.TasteOf(k, set).Vector, 3) {
+		out = append(out, catalogue.Share{Cluster: n.ID, Weight: n.Weight, Name: n.Name})
+	}
+	return out
+}
