@@ -282,7 +282,7 @@ func shoppers(t *testing.T, open func(t *testing.T) *store.DB) {
 		d.write(act, d.outcome(all[1], "click", "o", 1), d.outcome(all[4], "click", "o", 1))
 		got, err := d.db.Touches(ctx, "a", 3)
 		check(t, err)
-		want := []juncture.Touch{{Claims: all[3], SigningKey: 1, Activation: &act.Activation}, {Claims: all[2], SigningKey: 1}, {Claims: all[1], SigningKey: 1}}
+		want := []juncture.Touch{{Claims: all[3], SigningKey: 1, Reason: juncture.ReasonSplit, Activation: &act.Activation}, {Claims: all[2], SigningKey: 1, Reason: juncture.ReasonSplit}, {Claims: all[1], SigningKey: 1, Reason: juncture.ReasonSplit}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s", diff)
 		}
@@ -290,7 +290,7 @@ func shoppers(t *testing.T, open func(t *testing.T) *store.DB) {
 			shopper, event, id string
 			want               []juncture.Touch
 		}{
-			{"a", "click", "o", want[2:]}, {"b", "click", "o", []juncture.Touch{{Claims: all[4], SigningKey: 1}}},
+			{"a", "click", "o", want[2:]}, {"b", "click", "o", []juncture.Touch{{Claims: all[4], SigningKey: 1, Reason: juncture.ReasonSplit}}},
 			{"a", "purchase", "o", nil}, {"a", "click", "", nil}, {"c", "click", "o", nil},
 		} {
 			got, err := d.db.Credited(ctx, c.shopper, c.event, c.id)
