@@ -1,0 +1,209 @@
+package lattice
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/juncture/juncture"
+)
+
+// Counts are what a tally of the root package says of one outcome.
+type Counts struct {
+	Trials, Successes    int64
+	LogValue, LogValueSq int64 // sums of ln(value) in 1e-4 and of its square in 1e-8
+}
+
+// Of takes the counts of a trial's or an outcome's delta.
+func Of(t juncture.Tally) Counts { return Counts{t.Trials, t.Successes, t.LogValue, t.LogValueSq} }
+
+// MaxCount bounds every count of one (intersection, arm, bucket) in a fit; A larger one is refused by Fit.
+const MaxCount = int64(1e12)
+
+// entry is the counts of one arm in one bucket at an intersection, 24 bytes.
+type entry struct {
+	arm               juncture.ArmID
+	bucket            Bucket
+	trials, successes int64
+}
+
+// money is the rest of an entry where the outcome has values, 16 bytes.
+type money struct{ logValue, logValueSq int64 }
+
+// cell is the evidence of one intersection: entries by arm and bucket, and money, empty or parallel to them.
+type cell struct {
+	entries []entry
+	money   []money
+}
+
+// delayKey is a bucket of trials and a class of delays.
+type delayKey struct {
+	bucket Bucket
+	class  int32
+}
+
+// Evidence is the counts of one experiment and one outcome: 24 bytes for each (intersection, arm, live bucket), 40 with
+// money, and about 100 for each intersection. Adding is commutative, a refund adds negative counts.
+//
+// One goroutine at a time may call Add, AddDelay, Compact and View; a View is immutable and may be fitted in any other
+// meanwhile. Taking one copies a slice header for each intersection, nothing else: Add clones a cell the first time it
+// touches it after a View (copy on write), so neither those who read nor those who write wait for a fit.
+type Evidence struct {
+	calendar Calendar
+	values   [juncture.LayerCount][]string
+	ids      [juncture.LayerCount]map[string]int32
+	at       map[[juncture.LayerCount]int32]int32
+	keys     [][juncture.LayerCount]int32
+	cells    []cell
+	owned    []uint32 // the generation in which a cell was last cloned: below now, a View has it too
+	now      uint32
+	delays   map[delayKey]int64
+	trials   int64
+}
+
+// NewEvidence returns an empty one.
+func NewEvidence(c Calendar) *Evidence {
+	e := &Evidence{calendar: c, at: map[[juncture.LayerCount]int32]int32{}, now: 1, delays: map[delayKey]int64{}}
+	for l := range e.ids {
+		e.ids[l] = map[string]int32{}
+	}
+	return e
+}
+
+// Trials returns how many trials it holds.
+func (e *Evidence) Trials() int64 { return e.trials }
+
+// Add adds counts of trials made at a time: an outcome belongs to the time of its trial (A.2).
+func (e *Evidence) Add(x juncture.Intersection, arm juncture.ArmID, trial time.Time, c Counts) {
+	i := e.cell(x)
+	if e.owned[i] != e.now {
+		e.cells[i] = cell{slices.Clone(e.cells[i].entries), slices.Clone(e.cells[i].money)}
+		e.owned[i] = e.now
+	}
+	e.cells[i].add(entry{arm, e.calendar.At(trial), c.Trials, c.Successes}, money{c.LogValue, c.LogValueSq})
+	e.trials += c.Trials
+}
+
+func (e *Evidence) cell(x juncture.Intersection) int32 {
+	var key [juncture.LayerCount]int32
+	for l := range key {
+		v := x.Value(juncture.Layer(l))
+		id, ok := e.ids[l][v]
+		if !ok {
+			id = int32(len(e.values[l]))
+			v = strings.Clone(v)
+			e.ids[l][v] = id
+			e.values[l] = append(e.values[l], v)
+		}
+		key[l] = id
+	}
+	i, ok := e.at[key]
+	if !ok {
+		i = int32(len(e.keys))
+		e.at[key] = i
+		e.keys, e.cells, e.owned = append(e.keys, key), append(e.cells, cell{}), append(e.owned, e.now)
+	}
+	return i
+}
+
+func (c *cell) add(n entry, m money) {
+	i, found := slices.BinarySearchFunc(c.entries, n, compareEntries)
+	if !found {
+		c.entries = slices.Insert(c.entries, i, entry{arm: n.arm, bucket: n.bucket})
+		if len(c.money) > 0 {
+			c.money = slices.Insert(c.money, i, money{})
+		}
+	}
+	c.entries[i].trials += n.trials
+	c.entries[i].successes += n.successes
+	if m != (money{}) {
+		if len(c.money) == 0 {
+			c.money = make([]money, len(c.entries))
+		}
+		c.money[i].logValue += m.logValue
+		c.money[i].logValueSq += m.logValueSq
+	}
+}
+
+func compareEntries(a, b entry) int {
+	if a.arm != b.arm {
+		return int(int64(a.arm) - int64(b.arm))
+	}
+	return int(a.bucket - b.bucket)
+}
+
+// AddDelay counts n successes that came delay after their trial; a success that a refund takes away is -1 with the delay
+// that was added.
+func (e *Evidence) AddDelay(trial time.Time, delay time.Duration, n int64) {
+	k := delayKey{e.calendar.At(trial), delayClass(delay.Minutes())}
+	if e.delays[k] += n; e.delays[k] == 0 {
+		delete(e.delays, k)
+	}
+}
+
+// Compact merges the buckets that are old enough at asOf. It changes no fit at asOf or later, and bounds the buckets to
+// 2 days of fine ones, 33 days, 22 weeks and one.
+func (e *Evidence) Compact(asOf time.Time) {
+	at := asOf.Unix() / 60
+	for i := range e.cells {
+		old := e.cells[i]
+		merged := cell{entries: make([]entry, 0, len(old.entries))}
+		for j, n := range old.entries {
+			n.bucket = e.calendar.merge(n.bucket, at)
+			m := money{}
+			if len(old.money) > 0 {
+				m = old.money[j]
+			}
+			merged.add(n, m)
+		}
+		merged.entries = slices.DeleteFunc(merged.entries, func(n entry) bool {
+			return len(merged.money) == 0 && n.trials == 0 && n.successes == 0
+		})
+		if len(merged.entries) < len(old.entries) {
+			merged.entries = slices.Clip(merged.entries)
+			e.cells[i], e.owned[i] = merged, e.now
+		} else if e.owned[i] == e.now {
+			e.cells[i] = merged
+		} else {
+			e.cells[i], e.owned[i] = merged, e.now
+		}
+	}
+	delays := make(map[delayKey]int64, len(e.delays))
+	for k, n := range e.delays {
+		k.bucket = e.calendar.merge(k.bucket, at)
+		delays[k] += n
+	}
+	e.delays = delays
+}
+
+// View is the evidence as it was at one moment, immutable.
+type View struct {
+	calendar Calendar
+	values   [juncture.LayerCount][]string
+	keys     [][juncture.LayerCount]int32
+	cells    []cell
+	delays   map[delayKey]int64
+}
+
+// View returns the evidence as it is now.
+func (e *Evidence) View() *View {
+	v := &View{calendar: e.calendar, keys: e.keys[:len(e.keys):len(e.keys)], cells: slices.Clone(e.cells), delays: make(map[delayKey]int64, len(e.delays))}
+	for l := range v.values {
+		v.values[l] = e.values[l][:len(e.values[l]):len(e.values[l])]
+	}
+	for k, n := range e.delays {
+		v.delays[k] = n
+	}
+	e.now++
+	return v
+}
+
+// Bytes returns what the evidence takes in memory, in bytes, and the (intersection, arm, bucket) triples it holds.
+func (e *Evidence) Bytes() (bytes, triples int64) {
+	for i := range e.cells {
+		bytes += int64(cap(e.cells[i].entries))*24 + int64(cap(e.cells[i].money))*16
+		triples += int64(len(e.cells[i].entries))
+	}
+	bytes += int64(len(e.cells)) * (48 + 4 + 16 + 2*(16+4)) // cell, owned, key, and the map at its fullest
+	return bytes + int64(len(e.delays))*40, triples
+}

@@ -1,0 +1,558 @@
+package lattice
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/juncture/juncture"
+)
+
+// Settings of a fit. The zero Settings are the defaults.
+type Settings struct {
+	HalfLife time.Duration // of evidence (A.3); 0: 180 days; below 0: it does not age
+	Window   time.Duration // of rewards (A.4); 0: outcomes come at once, and every trial counts in full
+	Sweeps   int           // over all families; 0: 12
+	Value    bool          // maximise rate × value (D)
+
+	// Untempered draws by Full·√Σv instead of the default Tempered·√Σ v·g/(1+g) (C.2).
+	Untempered bool
+	Temper     float64 // 0: 0.7, or 0.5 where Untempered
+}
+
+const (
+	defaultHalfLife = 180 * 24 * time.Hour
+	defaultSweeps   = 12
+	hyperEffects    = 4    // what a starting width is worth (B.2)
+	maxStep         = 1    // of an effect in one Newton step, log-odds
+	minWidthShare   = 0.05 // of the starting width: a family is never shut for good
+	maxWidth        = 3
+	priorRate       = 0.05 // of the store, before evidence: the real rates measured were 2% to 6%
+	interceptWidth  = 1.5  // standard deviation of the store's log-odds around it
+	timeWidth       = 0.3  // starting width of the effects of time buckets
+)
+
+func logit(p float64) float64    { return math.Log(p / (1 - p)) }
+func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+// rows are the evidence as a fit sees it: (intersection, arm) in key order, arms in the cast's.
+type rows struct {
+	keys  []juncture.Intersection
+	start []int32 // of each intersection, its first row; one more at the end
+	arm   []int32
+	n, s  []float64 // trials and successes, decayed and matured
+	// Money only: sums of ln(value) and its square, in 1.
+	logs, squares []float64
+	group         []int32 // rows of one intersection and action, consecutive
+	groups        int
+
+	// Cells by time, where there are several buckets.
+	cellRow, cellTime []int32
+	cellTrials        []float64
+	timeSuccesses     []float64
+	buckets           []Bucket
+}
+
+// read weighs the view's counts at asOf. Counts that no ledger holds are CodeInternal.
+func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
+	at := asOf.Unix() / 60
+	r := &rows{}
+	order := v.order()
+	r.keys = make([]juncture.Intersection, 0, len(order))
+	window := set.Window.Minutes()
+	mature := newMaturity(v.delays, v.calendar, at, window)
+	half := set.HalfLife
+	if half == 0 {
+		half = defaultHalfLife
+	}
+
+	type weight struct {
+		bucket          Bucket
+		decay, maturity float64
+		time            int32
+	}
+	weights := map[Bucket]*weight{}
+	var last *weight
+	var lastBucket Bucket
+	weigh := func(b Bucket) *weight {
+		if last != nil && b == lastBucket {
+			return last
+		}
+		w := weights[b]
+		if w == nil {
+			m := v.calendar.merge(b, at)
+			if w = weights[m]; w == nil {
+				w = &weight{bucket: m, decay: 1, time: -1}
+				if half > 0 {
+					w.decay = math.Exp2(-v.calendar.age(m, at) / half.Minutes())
+				}
+				w.maturity = 1
+				if m&3 != older {
+					from, to := v.calendar.span(m)
+					w.maturity = mature.over(from, to, at, window)
+				}
+				weights[m] = w
+			}
+			weights[b] = w
+		}
+		last, lastBucket = w, b
+		return w
+	}
+
+	// Superseded versions are worth at most oldVersion trials to their successor, over the store.
+	old := map[juncture.ArmID]float64{}
+	for id, version := range c.version {
+		if version < c.newest[c.index[id]] {
+			old[id] = 0
+		}
+	}
+	for i := range v.cells {
+		for _, e := range v.cells[i].entries {
+			if e.trials > MaxCount || e.trials < -MaxCount || e.successes > MaxCount || e.successes < -MaxCount {
+				return nil, juncture.Errorf(juncture.CodeInternal, "arm %d has %d successes of %d trials at an intersection", e.arm, e.successes, e.trials)
+			}
+			if n, ok := old[e.arm]; ok {
+				old[e.arm] = n + float64(e.trials)
+			}
+		}
+	}
+
+	type slot struct {
+		arm  int32
+		time *weight
+		n, s float64
+		l, q float64
+	}
+	var slots []slot
+	var cellOf []*weight
+	for _, i := range order {
+		slots = slots[:0]
+		for j, e := range v.cells[i].entries {
+			k, ok := c.index[e.arm]
+			if !ok || e.trials == 0 && e.successes == 0 {
+				continue
+			}
+			w := weigh(e.bucket)
+			share := w.decay
+			if n, ok := old[e.arm]; ok && n > oldVersion {
+				share *= oldVersion / n
+			}
+			s := slot{arm: k, time: w, n: share * w.maturity * float64(e.trials), s: share * float64(e.successes)}
+			if m := v.cells[i].money; len(m) > 0 {
+				s.l, s.q = share*float64(m[j].logValue)*1e-4, share*float64(m[j].logValueSq)*1e-8
+			}
+			slots = append(slots, s)
+		}
+		slices.SortStableFunc(slots, func(a, b slot) int {
+			if a.arm != b.arm {
+				return int(a.arm - b.arm)
+			}
+			return int(a.time.bucket - b.time.bucket)
+		})
+		first := len(r.arm)
+		for j := 0; j < len(slots); {
+			k := slots[j].arm
+			row := slot{arm: k}
+			from := len(r.cellRow)
+			for ; j < len(slots) && slots[j].arm == k; j++ {
+				t := slots[j]
+				row.n, row.s, row.l, row.q = row.n+t.n, row.s+t.s, row.l+t.l, row.q+t.q
+				if last := len(r.cellRow) - 1; last >= from && cellOf[last] == t.time {
+					r.cellTrials[last] += t.n
+				} else {
+					r.cellRow, r.cellTrials, cellOf = append(r.cellRow, int32(len(r.arm))), append(r.cellTrials, t.n), append(cellOf, t.time)
+				}
+				t.time.time = 0
+			}
+			if !(row.n > 0) || row.s < 0 {
+				row.n, row.s, row.l, row.q = 0, 0, 0, 0
+			}
+			if row.s > row.n { // more successes than are mature: as many trials at least
+				scale := row.s / max(row.n, 1e-300)
+				for c := from; c < len(r.cellRow); c++ {
+					r.cellTrials[c] *= scale
+				}
+				row.n = row.s
+			}
+			for c := from; c < len(r.cellRow); c++ {
+				r.cellTrials[c] = max(0, r.cellTrials[c])
+			}
+			g := len(r.arm)
+			if g == first || c.action[r.arm[g-1]] != c.action[k] {
+				r.groups++
+			}
+			r.group = append(r.group, int32(r.groups-1))
+			r.arm, r.n, r.s = append(r.arm, k), append(r.n, row.n), append(r.s, row.s)
+			r.logs, r.squares = append(r.logs, row.l), append(r.squares, row.q)
+		}
+		if len(r.arm) > first {
+			r.keys = append(r.keys, v.key(i))
+			r.start = append(r.start, int32(first))
+		}
+	}
+	r.start = append(r.start, int32(len(r.arm)))
+
+	for _, w := range weights {
+		if w.time == 0 && !slices.Contains(r.buckets, w.bucket) {
+			r.buckets = append(r.buckets, w.bucket)
+		}
+	}
+	slices.Sort(r.buckets)
+	for _, w := range weights {
+		if at, ok := slices.BinarySearch(r.buckets, w.bucket); ok {
+			w.time = int32(at)
+		}
+	}
+	r.cellTime = make([]int32, len(cellOf))
+	for i, w := range cellOf {
+		r.cellTime[i] = w.time
+	}
+	r.timeSuccesses = make([]float64, len(r.buckets))
+	for _, i := range order {
+		for _, e := range v.cells[i].entries {
+			if _, ok := c.index[e.arm]; !ok {
+				continue
+			}
+			if w := weigh(e.bucket); w.time >= 0 {
+				share := w.decay
+				if n, ok := old[e.arm]; ok && n > oldVersion {
+					share *= oldVersion / n
+				}
+				r.timeSuccesses[w.time] += share * float64(e.successes)
+			}
+		}
+	}
+	return r, nil
+}
+
+// order returns the intersections in key order.
+func (v *View) order() []int32 {
+	var rank [juncture.LayerCount][]int32
+	for l, values := range v.values {
+		ids := make([]int32, len(values))
+		for i := range ids {
+			ids[i] = int32(i)
+		}
+		slices.SortFunc(ids, func(a, b int32) int {
+			if values[a] < values[b] {
+				return -1
+			}
+			return 1
+		})
+		rank[l] = make([]int32, len(values))
+		for r, id := range ids {
+			rank[l][id] = int32(r)
+		}
+	}
+	order := make([]int32, len(v.keys))
+	for i := range order {
+		order[i] = int32(i)
+	}
+	slices.SortFunc(order, func(a, b int32) int {
+		for l := range rank {
+			if d := rank[l][v.keys[a][l]] - rank[l][v.keys[b][l]]; d != 0 {
+				return int(d)
+			}
+		}
+		return 0
+	})
+	return order
+}
+
+func (v *View) key(i int32) juncture.Intersection {
+	var x juncture.Intersection
+	for l := range x {
+		x[l] = v.values[l][v.keys[i][l]]
+	}
+	return x
+}
+
+// fit is the state of a fit of one model: binomial on the log-odds, or Gaussian (the logarithm of a value).
+type fit struct {
+	*rows
+	cast     *cast
+	families []*family
+	// Binomial: odds of each row by all effects, and the part of them that is time's.
+	odds, season []float64
+	time         []float64
+	timeWidth    float64
+	intercept    float64
+
+	gaussian bool
+	eta      []float64 // Gaussian: the mean of each row by all effects
+	noise    float64   // Gaussian: variance of one success
+}
+
+// Fit fits the lattice to the evidence at asOf: coordinate-wise penalised Newton steps over the families, broad before
+// narrow, from a cold start, a fixed number of sweeps over rows in key order, so that the same counts give the same
+// snapshot to the bit whatever order they came in (B.3). version names the snapshot: the hash of the ledger's watermark
+// and the settings. Impossible counts are CodeInternal.
+func Fit(v *View, arms []Arm, set Settings, asOf time.Time, version string) (*Snapshot, error) {
+	if len(arms) == 0 {
+		return nil, juncture.Errorf(juncture.CodeInternal, "a fit of no arms")
+	}
+	c := newCast(arms)
+	r, err := v.read(c, set, asOf)
+	if err != nil {
+		return nil, err
+	}
+	sweeps := set.Sweeps
+	if sweeps <= 0 {
+		sweeps = defaultSweeps
+	}
+	places := places(r.keys)
+	f := &fit{rows: r, cast: c, families: families(places, c)}
+	f.begin()
+	for i := range sweeps {
+		f.sweep(i)
+	}
+	s := newSnapshot(f, places, set, version)
+	if set.Value {
+		s.value = fitValue(r, c, places, sweeps)
+	}
+	return s, nil
+}
+
+func (f *fit) begin() {
+	for _, m := range f.families {
+		m.width = m.start
+		n := m.place.n * m.k
+		if m.sparse {
+			n = f.groups
+			if m.who == byArm {
+				n = len(f.arm)
+			}
+		}
+		m.effect, m.info = make([]float64, n), make([]float64, n)
+	}
+	if f.gaussian {
+		f.eta = make([]float64, len(f.arm))
+		return
+	}
+	n, s := 0.0, 0.0
+	for i := range f.n {
+		n, s = n+f.n[i], s+f.s[i]
+	}
+	p := (s + 2*priorRate) / (n + 2)
+	f.intercept = logit(min(max(p, 1e-9), 1-1e-9))
+	f.odds, f.season = make([]float64, len(f.arm)), make([]float64, len(f.arm))
+	for i := range f.odds {
+		f.odds[i], f.season[i] = math.Exp(f.intercept), 1
+	}
+	f.time, f.timeWidth = make([]float64, len(f.buckets)), timeWidth
+}
+
+// sweep moves every family once.
+func (f *fit) sweep(i int) {
+	if !f.gaussian {
+		f.moveIntercept()
+		f.moveTime(i)
+	}
+	var grad, shift []float64
+	for _, m := range f.families {
+		n := len(m.effect)
+		grad, shift = slices.Grow(grad[:0], n)[:n], slices.Grow(shift[:0], n)[:n]
+		clear(grad)
+		clear(m.info)
+		f.gather(m, grad)
+		if i > 0 {
+			m.learnWidth(grad)
+		}
+		penalty := 1 / (m.width * m.width)
+		for j, g := range grad {
+			if m.info[j] == 0 && m.effect[j] == 0 {
+				shift[j] = 0
+				continue
+			}
+			d := min(max((g-penalty*m.effect[j])/(m.info[j]+penalty), -maxStep), maxStep)
+			m.effect[j] += d
+			shift[j] = d
+		}
+		f.apply(m, shift)
+	}
+}
+
+// gather adds up the gradient and the information of every effect of a family.
+func (f *fit) gather(m *family, grad []float64) {
+	info := m.info
+	each := func(r int) (g, i float64) {
+		if f.gaussian {
+			i = f.s[r] / f.noise
+			return (f.logs[r] - f.s[r]*f.eta[r]) / f.noise, i
+		}
+		q := 1 / (1 + f.odds[r])
+		np := f.n[r] * f.odds[r] * q
+		return f.s[r] - np, np * q
+	}
+	for x, level := range m.place.level {
+		if level < 0 {
+			continue
+		}
+		from, to := int(f.start[x]), int(f.start[x+1])
+		switch {
+		case m.who == everyone:
+			sg, si := 0.0, 0.0
+			for r := from; r < to; r++ {
+				g, i := each(r)
+				sg, si = sg+g, si+i
+			}
+			grad[level] += sg
+			info[level] += si
+		case m.sparse:
+			for r := from; r < to; r++ {
+				if at := f.sparseIndex(m, r); at >= 0 {
+					g, i := each(r)
+					grad[at] += g
+					info[at] += i
+				}
+			}
+		default:
+			off := int(level) * m.k
+			gs, is := grad[off:off+m.k], info[off:off+m.k]
+			for r := from; r < to; r++ {
+				if k := m.part[f.arm[r]]; k >= 0 {
+					g, i := each(r)
+					gs[k] += g
+					is[k] += i
+				}
+			}
+		}
+	}
+}
+
+func (f *fit) sparseIndex(m *family, r int) int {
+	switch {
+	case m.part[f.arm[r]] < 0:
+		return -1
+	case m.who == byArm:
+		return r
+	}
+	return int(f.group[r])
+}
+
+// apply moves every row by the shift of its effect. shift is overwritten.
+func (f *fit) apply(m *family, shift []float64) {
+	if !f.gaussian {
+		for i, d := range shift {
+			if d != 0 {
+				shift[i] = math.Exp(d)
+			} else {
+				shift[i] = 1
+			}
+		}
+	}
+	move := func(r int, d float64) {
+		if f.gaussian {
+			f.eta[r] += d
+		} else {
+			f.odds[r] *= d
+		}
+	}
+	for x, level := range m.place.level {
+		if level < 0 {
+			continue
+		}
+		from, to := int(f.start[x]), int(f.start[x+1])
+		switch {
+		case m.who == everyone:
+			for r := from; r < to; r++ {
+				move(r, shift[level])
+			}
+		case m.sparse:
+			for r := from; r < to; r++ {
+				if at := f.sparseIndex(m, r); at >= 0 {
+					move(r, shift[at])
+				}
+			}
+		default:
+			ds := shift[int(level)*m.k : (int(level)+1)*m.k]
+			for r := from; r < to; r++ {
+				if k := m.part[f.arm[r]]; k >= 0 {
+					move(r, ds[k])
+				}
+			}
+		}
+	}
+}
+
+// learnWidth moves a family's prior width towards the mode of its marginal likelihood with hyperEffects effects at the
+// starting width: the fixed point of EM, τ² = (4·τ0² + Σ(e² + v))/(4 + levels), reached by Fisher scoring. With z = g/I the
+// effect that the rows alone would give, z ~ N(0, m), m = τ² + 1/I, and the step is Σ(z²−m)/m² / Σ 1/m²; EM's own steps
+// are of size τ⁴/m² and stall where effects are many and thin.
+func (m *family) learnWidth(grad []float64) {
+	t := m.width * m.width
+	s := m.start * m.start
+	score := hyperEffects * (s - t) / (t * t)
+	information := hyperEffects / (t * t)
+	for j, i := range m.info {
+		if i == 0 {
+			continue
+		}
+		d := 1 / (1 + t*i)
+		z := (grad[j] + i*m.effect[j]) * d // (g at effect 0)/(1+τ²I) = z·I/(1+τ²I)
+		w := i * d                         // 1/m
+		score += z*z - w
+		information += w * w
+	}
+	t += min(max(score/information, -t/2), 2*t)
+	t = min(max(t, s*minWidthShare*minWidthShare), maxWidth*maxWidth)
+	m.width = math.Sqrt(t)
+}
+
+func (f *fit) moveIntercept() {
+	g, info := 0.0, 0.0
+	for r, n := range f.n {
+		q := 1 / (1 + f.odds[r])
+		np := n * f.odds[r] * q
+		g += f.s[r] - np
+		info += np * q
+	}
+	const penalty = 1 / (interceptWidth * interceptWidth)
+	d := min(max((g-penalty*(f.intercept-logit(priorRate)))/(info+penalty), -maxStep), maxStep)
+	f.intercept += d
+	for r := range f.odds {
+		f.odds[r] *= math.Exp(d)
+	}
+}
+
+// moveTime moves the effects of the time buckets. Rows are not kept by bucket: a row's trials count as Σ n_t·e^τ_t at the
+// odds without time, exact where rates are small, which is where log-odds are additive on the rate.
+func (f *fit) moveTime(sweep int) {
+	if len(f.buckets) < 2 {
+		return
+	}
+	k := len(f.time)
+	grad, info, mult := make([]float64, k), make([]float64, k), make([]float64, k)
+	for t, e := range f.time {
+		mult[t], grad[t] = math.Exp(e), f.timeSuccesses[t]
+	}
+	for c, r := range f.cellRow {
+		t := f.cellTime[c]
+		o := f.odds[r] / f.season[r] * mult[t]
+		q := 1 / (1 + o)
+		np := f.cellTrials[c] * o * q
+		grad[t] -= np
+		info[t] += np * q
+	}
+	if sweep > 0 {
+		m := family{start: timeWidth, width: f.timeWidth, effect: f.time, info: info}
+		m.learnWidth(grad)
+		f.timeWidth = m.width
+	}
+	penalty := 1 / (f.timeWidth * f.timeWidth)
+	for t := range f.time {
+		f.time[t] += min(max((grad[t]-penalty*f.time[t])/(info[t]+penalty), -maxStep), maxStep)
+		mult[t] = math.Exp(f.time[t])
+	}
+	sum := make([]float64, len(f.arm))
+	for c, r := range f.cellRow {
+		sum[r] += f.cellTrials[c] * mult[f.cellTime[c]]
+	}
+	for r, n := range f.n {
+		if n > 0 && sum[r] > 0 {
+			season := sum[r] / n
+			f.odds[r] *= season / f.season[r]
+			f.season[r] = season
+		}
+	}
+}

@@ -1,0 +1,325 @@
+package lattice
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/juncture/juncture"
+)
+
+// Snapshot is what a fit learnt. It is immutable and safe for concurrent readers.
+type Snapshot struct {
+	Version string
+
+	cast     *cast
+	set      Settings
+	rows     *rows
+	places   []*place
+	families []*learnt
+	keyAt    map[juncture.Intersection]int32
+	base     float64 // log-odds of the store: intercept, and time as evidence had it
+	odds     []float64
+	value    *Snapshot // of ln(value); nil: the goal is the rate
+	noise    float64   // of a value model: variance of one success
+}
+
+// learnt is a family after the fit.
+type learnt struct {
+	*family
+	spot int
+	// variance is 1/(I + 1/τ²) of each effect, drawn what it adds to the variance of the draw (C.2).
+	variance, drawn []float64
+	// Of levels without an effect of a part: sparse families have only what was seen.
+	mean []float64 // of I over the parts, at each level
+}
+
+func newSnapshot(f *fit, places []*place, set Settings, version string) *Snapshot {
+	s := &Snapshot{Version: version, cast: f.cast, set: set, rows: f.rows, places: places, base: f.intercept, odds: f.odds,
+		keyAt: make(map[juncture.Intersection]int32, len(f.keys)), noise: f.noise}
+	for i, x := range f.keys {
+		s.keyAt[x] = int32(i)
+	}
+	if !f.gaussian {
+		n, shift := 0.0, 0.0
+		for r := range f.n {
+			n += f.n[r]
+			shift += f.n[r] * math.Log(f.season[r])
+		}
+		if n > 0 {
+			s.base += shift / n
+		}
+	}
+	for _, m := range f.families {
+		l := &learnt{family: m, variance: make([]float64, len(m.effect))}
+		for i, p := range places {
+			if p == m.place {
+				l.spot = i
+			}
+		}
+		penalty := 1 / (m.width * m.width)
+		for i, info := range m.info {
+			l.variance[i] = 1 / (info + penalty)
+		}
+		if m.who != everyone {
+			l.temper(f, set)
+		}
+		s.families = append(s.families, l)
+	}
+	return s
+}
+
+// temper fills drawn: v·g/(1+g) with g = v × the mean over the parts of the information at the level. A level that has
+// shown little of any part says little about all of them, and drawing it would be noise.
+func (l *learnt) temper(f *fit, set Settings) {
+	live := map[int32]bool{}
+	for _, k := range l.part {
+		if k >= 0 {
+			live[k] = true
+		}
+	}
+	parts := float64(len(live))
+	l.mean = make([]float64, l.place.n)
+	l.drawn = make([]float64, len(l.variance))
+	if !l.sparse {
+		for level := range l.mean {
+			sum := 0.0
+			for _, i := range l.info[level*l.k : (level+1)*l.k] {
+				sum += i
+			}
+			l.mean[level] = sum / parts
+			for i := level * l.k; i < (level+1)*l.k; i++ {
+				l.drawn[i] = draw(l.variance[i], l.mean[level], set)
+			}
+		}
+		return
+	}
+	for x := range l.mean {
+		last := -1
+		for r := int(f.start[x]); r < int(f.start[x+1]); r++ {
+			if i := f.sparseIndex(l.family, r); i >= 0 && i != last {
+				l.mean[x] += l.info[i]
+				last = i
+			}
+		}
+		l.mean[x] /= parts
+		for r := int(f.start[x]); r < int(f.start[x+1]); r++ {
+			if i := f.sparseIndex(l.family, r); i >= 0 {
+				l.drawn[i] = draw(l.variance[i], l.mean[x], set)
+			}
+		}
+	}
+}
+
+func draw(v, mean float64, set Settings) float64 {
+	if set.Untempered {
+		return v
+	}
+	g := v * mean
+	return v * g / (1 + g)
+}
+
+// Arms returns how many arms the snapshot knows, Trials the decayed trials behind it.
+func (s *Snapshot) Arms() int { return len(s.cast.names) }
+
+// Trials returns the trials that the fit learnt from, decayed and matured.
+func (s *Snapshot) Trials() float64 {
+	n := 0.0
+	for _, v := range s.rows.n {
+		n += v
+	}
+	return n
+}
+
+// spot is where an intersection lies in the lattice: the level of each place, -1 where it is unknown or was never seen.
+type spot struct {
+	level []int32
+	key   int32
+	buf   []byte
+}
+
+func (s *Snapshot) locate(x juncture.Intersection, to *spot) {
+	for l := range x {
+		x[l] = x.Value(juncture.Layer(l))
+	}
+	to.key = -1
+	if i, ok := s.keyAt[x]; ok {
+		to.key = i
+	}
+	to.level = to.level[:0]
+	for _, p := range s.places {
+		level := int32(-1)
+		switch {
+		case p.where == store:
+			level = 0
+		case to.key >= 0:
+			level = p.level[to.key]
+		case p.index != nil:
+			var ok bool
+			if to.buf, ok = p.label(&x, to.buf[:0]); ok {
+				if level, ok = p.index[string(to.buf)]; !ok {
+					level = -1
+				}
+			}
+		}
+		to.level = append(to.level, level)
+	}
+}
+
+// at returns the index of the effect of part k at the spot, -1: there is none (its estimate is 0, its variance the
+// prior's). row is the arm's row there, -1 for none; group that of its action.
+func (l *learnt) at(sp *spot, k, row, group int32) int32 {
+	level := sp.level[l.spot]
+	switch {
+	case level < 0:
+		return -1
+	case !l.sparse:
+		return level*int32(l.k) + k
+	case l.who == byArm:
+		return row
+	}
+	return group
+}
+
+// row finds an arm's row at an intersection, and the group of its action; -1 where there is none.
+func (s *Snapshot) row(key, arm int32) (row, group int32) {
+	row, group = -1, -1
+	if key < 0 {
+		return row, group
+	}
+	for r := s.rows.start[key]; r < s.rows.start[key+1]; r++ {
+		a := s.rows.arm[r]
+		if a == arm {
+			row = r
+		}
+		if s.cast.action[a] == s.cast.action[arm] {
+			group = s.rows.group[r]
+		} else if s.cast.action[a] > s.cast.action[arm] {
+			break
+		}
+	}
+	return row, group
+}
+
+// Score is what is believed of an arm's departure from the base at an intersection, on the log-odds (for a money goal: of
+// ln(rate × value)). Shared is what copies of one action have in common. Variances are tempered: those of the draw.
+type Score struct {
+	Mean             float64
+	Shared, Own      float64 // variances; their sum is the score's
+	action, position int32
+}
+
+// Sd returns the standard deviation of the draw.
+func (s Score) Sd() float64 { return math.Sqrt(s.Shared + s.Own) }
+
+// Workspace is reused memory of Scores and Vector. The zero one is ready; one goroutine at a time may use it.
+type Workspace struct {
+	spot   spot
+	spot2  spot
+	scores []Score
+	race   race
+	w, v   []float64
+	which  []int32
+}
+
+// Scores returns the scores of arms at an intersection, parallel to arms and valid until the workspace is used again. An
+// intersection that was never seen has the effects of the levels that it shares with others; an arm that the fit did not
+// know is CodeInternal.
+func (s *Snapshot) Scores(x juncture.Intersection, arms []juncture.ArmID, ws *Workspace) ([]Score, error) {
+	s.locate(x, &ws.spot)
+	ws.scores = ws.scores[:0]
+	for _, id := range arms {
+		k, ok := s.cast.index[id]
+		if !ok {
+			return nil, juncture.Errorf(juncture.CodeInternal, "arm %d is not in the snapshot", id)
+		}
+		ws.scores = append(ws.scores, Score{action: s.cast.action[k], position: k})
+	}
+	s.add(&ws.spot, ws.scores)
+	if v := s.value; v != nil {
+		v.locate(x, &ws.spot2)
+		base := s.baseAt(&ws.spot)
+		for i := range ws.scores {
+			sc := &ws.scores[i]
+			p := logistic(base + sc.Mean)
+			q2 := (1 - p) * (1 - p)
+			sc.Mean, sc.Shared, sc.Own = math.Log(p), q2*sc.Shared, q2*sc.Own
+		}
+		v.add(&ws.spot2, ws.scores)
+	}
+	t2 := s.set.temper()
+	for i := range ws.scores {
+		ws.scores[i].Shared *= t2
+		ws.scores[i].Own *= t2
+	}
+	return ws.scores, nil
+}
+
+func (set Settings) temper() float64 {
+	t := set.Temper
+	switch {
+	case t > 0:
+	case set.Untempered:
+		t = 0.5
+	default:
+		t = 0.7
+	}
+	return t * t
+}
+
+// add adds the arm effects at a spot to the scores.
+func (s *Snapshot) add(sp *spot, scores []Score) {
+	for i := range scores {
+		sc := &scores[i]
+		row, group := s.row(sp.key, sc.position)
+		for _, l := range s.families {
+			if l.who == everyone {
+				continue
+			}
+			k := l.part[sc.position]
+			if k < 0 {
+				continue
+			}
+			v := 0.0
+			if at := l.at(sp, k, row, group); at >= 0 {
+				sc.Mean += l.effect[at]
+				v = l.drawn[at]
+			} else {
+				mean := 0.0
+				if level := sp.level[l.spot]; level >= 0 {
+					mean = l.mean[level]
+				}
+				v = draw(l.width*l.width, mean, s.set)
+			}
+			if l.who == byAction {
+				sc.Shared += v
+			} else {
+				sc.Own += v
+			}
+		}
+	}
+}
+
+// baseAt returns the log-odds of the base at a spot.
+func (s *Snapshot) baseAt(sp *spot) float64 {
+	b := s.base
+	for _, l := range s.families {
+		if l.who != everyone {
+			continue
+		}
+		if level := sp.level[l.spot]; level >= 0 {
+			b += l.effect[level]
+		}
+	}
+	return b
+}
+
+// Widths says what prior standard deviations were learnt, and from what start, a line for each family.
+func (s *Snapshot) Widths() string {
+	var b strings.Builder
+	for _, l := range s.families {
+		who := [...]string{"base", "action", "copy", "arm"}[l.who]
+		fmt.Fprintf(&b, "%-8s %-24s %8d effects, width %.3f from %.3f\n", who, l.place.name(), len(l.effect), l.width, l.start)
+	}
+	return b.String()
+}
