@@ -22,6 +22,7 @@ type Settings struct {
 	Actions, Copies int     // 0: 8 and 3
 	Rate            float64 // mean success rate at the store's base; 0: drawn from 2% to 6%
 	Scale           float64 // of all arm effects; 0: 1
+	Personal        float64 // factor on the effects of an intersection, its inverse on those of the store; 0: 1
 
 	Nothing   bool          // to personalise: effects of actions and copies only
 	Noise     bool          // no structure: independent effects of intersection × arm, nothing else
@@ -59,6 +60,15 @@ func drawWidths(rng *rand.Rand) widths {
 	return widths{f(0.4), f(0.3), f(0.3), f(0.1), f(0.2), f(0.1), f(0.1), f(0.1), f(0.15), f(0.1), f(0.08), f(0.05)}
 }
 
+// personal makes the effects of the intersection share times as wide and those of the store 1/share times.
+func (w widths) personal(share float64) widths {
+	w.action, w.copy, w.actionCopy = w.action/share, w.copy/share, w.actionCopy/share
+	for _, v := range []*float64{&w.actionAxis, &w.actionLayer, &w.copyLayer, &w.pair, &w.armKey} {
+		*v *= share
+	}
+	return w
+}
+
 const spendNoise = 0.6 // standard deviation of ln(value) of an order
 
 // New makes a store.
@@ -82,6 +92,9 @@ func New(set Settings) *Store {
 	if set.Scale == 0 {
 		set.Scale = 1
 	}
+	if set.Personal == 0 {
+		set.Personal = 1
+	}
 	if set.Window == 0 {
 		set.Window = 7 * 24 * time.Hour
 	}
@@ -95,7 +108,7 @@ func New(set Settings) *Store {
 			s.late = append(s.late, a >= set.Actions-set.Late)
 		}
 	}
-	w := drawWidths(rng)
+	w := drawWidths(rng).personal(set.Personal)
 	normal := func(sd float64) float64 { return sd * rng.NormFloat64() }
 
 	// Layer values, and the effects of every level of every family.

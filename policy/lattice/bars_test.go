@@ -69,6 +69,15 @@ func TestBars(t *testing.T) {
 		set.Sweeps = v
 	}
 	for _, b := range bars() {
+		num := func(name string, to *float64) {
+			if v, err := strconv.ParseFloat(os.Getenv(name), 64); err == nil {
+				*to = v
+			}
+		}
+		num("ZIPF", &b.set.Zipf)
+		num("SCALE", &b.set.Scale)
+		num("PERSONAL", &b.set.Personal)
+		num("RATE", &b.set.Rate)
 		if only := os.Getenv("JUNCTURE_BAR"); only != "" && !strings.Contains(","+only+",", ","+b.name+",") {
 			continue
 		}
