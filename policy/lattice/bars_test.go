@@ -64,6 +64,7 @@ func TestBars(t *testing.T) {
 	if v, err := strconv.ParseFloat(os.Getenv("TEMPER"), 64); err == nil {
 		set.Temper = v
 	}
+	set.OneStage = os.Getenv("ONESTAGE") != ""
 	set.Untempered = os.Getenv("UNTEMPERED") != ""
 	if v, err := strconv.Atoi(os.Getenv("SWEEPS")); err == nil {
 		set.Sweeps = v

@@ -154,6 +154,7 @@ type family struct {
 	who   who
 	part  []int32 // of each arm; -1: it has none here
 	k     int     // parts: 1 for base effects
+	spare bool    // the last part is nobody's
 	start float64
 	width float64
 	// Of each effect, at [level*k + part]; for the whole key of actions and arms at the rows' own index (fit.group).

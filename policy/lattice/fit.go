@@ -18,6 +18,7 @@ type Settings struct {
 	// Untempered draws by Full·√Σv instead of the default Tempered·√Σ v·g/(1+g) (C.2).
 	Untempered bool
 	Temper     float64 // 0: 0.7, or 0.5 where Untempered
+	OneStage   bool    // arms compete as arms, and ten copies of an action get more than one would; for comparison
 }
 
 const (
@@ -277,6 +278,8 @@ type fit struct {
 	time         []float64
 	timeWidth    float64
 	intercept    float64
+	each         []int32   // every row's own number
+	spare        []float64 // memory of a pass
 
 	gaussian bool
 	eta      []float64 // Gaussian: the mean of each row by all effects
@@ -316,7 +319,10 @@ func Fit(v *View, arms []Arm, set Settings, asOf time.Time, version string) (*Sn
 func (f *fit) begin() {
 	for _, m := range f.families {
 		m.width = m.start
-		n := m.place.n * m.k
+		if m.who != everyone && slices.Min(m.part) < 0 && !m.sparse {
+			m.k, m.spare = m.k+1, true
+		}
+		n := (m.place.n + 1) * m.k
 		if m.sparse {
 			n = f.groups
 			if m.who == byArm {
@@ -324,6 +330,10 @@ func (f *fit) begin() {
 			}
 		}
 		m.effect, m.info = make([]float64, n), make([]float64, n)
+	}
+	f.each = make([]int32, len(f.arm))
+	for r := range f.each {
+		f.each[r] = int32(r)
 	}
 	if f.gaussian {
 		f.eta = make([]float64, len(f.arm))
@@ -342,80 +352,155 @@ func (f *fit) begin() {
 	f.time, f.timeWidth = make([]float64, len(f.buckets)), timeWidth
 }
 
-// sweep moves every family once.
+// sweep moves every family once. Each pass over the rows moves them by one family's shift and adds up the next one's
+// gradient and information.
 func (f *fit) sweep(i int) {
 	if !f.gaussian {
 		f.moveIntercept()
 		f.moveTime(i)
 	}
-	var grad, shift []float64
+	still := f.index(&family{place: f.everywhere(), k: 1})
+	before, shift := &still, []float64{f.still(), f.still()}
 	for _, m := range f.families {
 		n := len(m.effect)
-		grad, shift = slices.Grow(grad[:0], n)[:n], slices.Grow(shift[:0], n)[:n]
+		grad := slices.Grow(f.spare[:0], n)[:n]
 		clear(grad)
 		clear(m.info)
-		f.gather(m, grad)
+		next := f.index(m)
+		f.pass(before, shift, &next, grad, m.info)
+		m.bury(f, grad)
 		if i > 0 {
 			m.learnWidth(grad)
 		}
 		penalty := 1 / (m.width * m.width)
 		for j, g := range grad {
-			if m.info[j] == 0 && m.effect[j] == 0 {
-				shift[j] = 0
-				continue
+			d := 0.0
+			if m.info[j] > 0 || m.effect[j] != 0 {
+				d = min(max((g-penalty*m.effect[j])/(m.info[j]+penalty), -maxStep), maxStep)
+				m.effect[j] += d
 			}
-			d := min(max((g-penalty*m.effect[j])/(m.info[j]+penalty), -maxStep), maxStep)
-			m.effect[j] += d
-			shift[j] = d
+			if !f.gaussian {
+				d = math.Exp(d)
+			}
+			grad[j] = d
 		}
-		f.apply(m, shift)
+		f.spare, shift, before = shift, grad, &next
+	}
+	last := []float64{0, 0}
+	f.pass(before, shift, &still, last, []float64{0, 0})
+	f.spare = shift
+}
+
+// everywhere is a place where every intersection is alike.
+func (f *fit) everywhere() *place { return &place{level: make([]int32, len(f.keys)), n: 1} }
+
+// still is the shift that moves nothing.
+func (f *fit) still() float64 {
+	if f.gaussian {
+		return 0
+	}
+	return 1
+}
+
+// index finds the effect of a row: off[intersection] + part[arm], or rows[row] in a sparse family. Rows without an
+// effect have one of the slots that bury empties.
+type index struct{ off, part, rows []int32 }
+
+func (f *fit) index(m *family) index {
+	if m.sparse {
+		if m.who == byArm {
+			return index{rows: f.each}
+		}
+		return index{rows: f.group}
+	}
+	x := index{off: make([]int32, len(f.keys)), part: make([]int32, len(f.cast.names))}
+	for i, level := range m.place.level {
+		if level < 0 {
+			level = int32(m.place.n)
+		}
+		x.off[i] = level * int32(m.k)
+	}
+	for i := range x.part {
+		if m.who != everyone {
+			x.part[i] = m.part[i]
+			if x.part[i] < 0 {
+				x.part[i] = int32(m.k - 1)
+			}
+		}
+	}
+	return x
+}
+
+func (x *index) at(row int, intersection, arm int32) int32 {
+	if x.rows != nil {
+		return x.rows[row]
+	}
+	return x.off[intersection] + x.part[arm]
+}
+
+// bury empties the slots of rows without an effect.
+func (m *family) bury(f *fit, grad []float64) {
+	if m.sparse {
+		if m.who == byArm {
+			for r, a := range f.arm {
+				if m.part[a] < 0 {
+					grad[r], m.info[r] = 0, 0
+				}
+			}
+		}
+		return
+	}
+	for i := m.place.n * m.k; i < len(grad); i++ {
+		grad[i], m.info[i] = 0, 0
+	}
+	if m.spare {
+		for i := m.k - 1; i < len(grad); i += m.k {
+			grad[i], m.info[i] = 0, 0
+		}
 	}
 }
 
-// gather adds up the gradient and the information of every effect of a family.
-func (f *fit) gather(m *family, grad []float64) {
-	info := m.info
-	each := func(r int) (g, i float64) {
-		if f.gaussian {
-			i = f.s[r] / f.noise
-			return (f.logs[r] - f.s[r]*f.eta[r]) / f.noise, i
+// pass moves the rows by the shift of one family's effects and gathers the gradient and the information of another's.
+func (f *fit) pass(before *index, shift []float64, next *index, grad, info []float64) {
+	if f.gaussian {
+		for x := range f.keys {
+			for r := int(f.start[x]); r < int(f.start[x+1]); r++ {
+				f.eta[r] += shift[before.at(r, int32(x), f.arm[r])]
+				at := next.at(r, int32(x), f.arm[r])
+				grad[at] += (f.logs[r] - f.s[r]*f.eta[r]) / f.noise
+				info[at] += f.s[r] / f.noise
+			}
 		}
-		q := 1 / (1 + f.odds[r])
-		np := f.n[r] * f.odds[r] * q
-		return f.s[r] - np, np * q
+		return
 	}
-	for x, level := range m.place.level {
-		if level < 0 {
-			continue
+	arm, n, s, odds := f.arm, f.n[:len(f.arm)], f.s[:len(f.arm)], f.odds[:len(f.arm)]
+	for x := range f.keys {
+		var b, a int32
+		if before.rows == nil {
+			b = before.off[x]
 		}
-		from, to := int(f.start[x]), int(f.start[x+1])
-		switch {
-		case m.who == everyone:
-			sg, si := 0.0, 0.0
-			for r := from; r < to; r++ {
-				g, i := each(r)
-				sg, si = sg+g, si+i
+		if next.rows == nil {
+			a = next.off[x]
+		}
+		for r := int(f.start[x]); r < int(f.start[x+1]); r++ {
+			k := arm[r]
+			var from, to int32
+			if before.rows == nil {
+				from = b + before.part[k]
+			} else {
+				from = before.rows[r]
 			}
-			grad[level] += sg
-			info[level] += si
-		case m.sparse:
-			for r := from; r < to; r++ {
-				if at := f.sparseIndex(m, r); at >= 0 {
-					g, i := each(r)
-					grad[at] += g
-					info[at] += i
-				}
+			if next.rows == nil {
+				to = a + next.part[k]
+			} else {
+				to = next.rows[r]
 			}
-		default:
-			off := int(level) * m.k
-			gs, is := grad[off:off+m.k], info[off:off+m.k]
-			for r := from; r < to; r++ {
-				if k := m.part[f.arm[r]]; k >= 0 {
-					g, i := each(r)
-					gs[k] += g
-					is[k] += i
-				}
-			}
+			o := odds[r] * shift[from]
+			odds[r] = o
+			q := 1 / (1 + o)
+			np := n[r] * o * q
+			grad[to] += s[r] - np
+			info[to] += np * q
 		}
 	}
 }
@@ -428,51 +513,6 @@ func (f *fit) sparseIndex(m *family, r int) int {
 		return r
 	}
 	return int(f.group[r])
-}
-
-// apply moves every row by the shift of its effect. shift is overwritten.
-func (f *fit) apply(m *family, shift []float64) {
-	if !f.gaussian {
-		for i, d := range shift {
-			if d != 0 {
-				shift[i] = math.Exp(d)
-			} else {
-				shift[i] = 1
-			}
-		}
-	}
-	move := func(r int, d float64) {
-		if f.gaussian {
-			f.eta[r] += d
-		} else {
-			f.odds[r] *= d
-		}
-	}
-	for x, level := range m.place.level {
-		if level < 0 {
-			continue
-		}
-		from, to := int(f.start[x]), int(f.start[x+1])
-		switch {
-		case m.who == everyone:
-			for r := from; r < to; r++ {
-				move(r, shift[level])
-			}
-		case m.sparse:
-			for r := from; r < to; r++ {
-				if at := f.sparseIndex(m, r); at >= 0 {
-					move(r, shift[at])
-				}
-			}
-		default:
-			ds := shift[int(level)*m.k : (int(level)+1)*m.k]
-			for r := from; r < to; r++ {
-				if k := m.part[f.arm[r]]; k >= 0 {
-					move(r, ds[k])
-				}
-			}
-		}
-	}
 }
 
 // learnWidth moves a family's prior width towards the mode of its marginal likelihood with hyperEffects effects at the

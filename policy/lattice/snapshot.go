@@ -319,7 +319,7 @@ func (s *Snapshot) Widths() string {
 	var b strings.Builder
 	for _, l := range s.families {
 		who := [...]string{"base", "action", "copy", "arm"}[l.who]
-		fmt.Fprintf(&b, "%-8s %-24s %8d effects, width %.3f from %.3f\n", who, l.place.name(), len(l.effect), l.width, l.start)
+		fmt.Fprintf(&b, "%-8s %-24s %8d effects, width %.3f from %.3f\n", who, l.place.name(), l.place.n*l.k, l.width, l.start)
 	}
 	return b.String()
 }

@@ -19,11 +19,19 @@ func (s *Snapshot) Vector(x juncture.Intersection, arms []juncture.ArmID, ws *Wo
 	if err != nil {
 		return err
 	}
+	if s.set.OneStage {
+		ws.race.reset()
+		for _, sc := range scores {
+			ws.race.add(sc.Mean, sc.Shared+sc.Own)
+		}
+		p, err := ws.race.run()
+		copy(w, p)
+		return err
+	}
 	return choose(scores, ws, w)
 }
 
 func choose(scores []Score, ws *Workspace, w []float64) error {
-	ws.race.reset()
 	actions := ws.which[:0]
 	for i := range scores {
 		seen := false
@@ -38,9 +46,6 @@ func choose(scores []Score, ws *Workspace, w []float64) error {
 		}
 	}
 	ws.which = actions
-	var means, vars [2]float64
-	_ = means
-	_ = vars
 	ws.v = ws.v[:0]
 	for _, a := range actions { // copies within their action: w holds P(best copy)
 		r := &ws.race
