@@ -228,3 +228,6 @@ func panel(arms []*curve, lo, hi float64) float64 {
 	}
 	return top
 }
+
+// Interval returns the 95% interval of the rate, equal tails.
+func (b Beta) Interval() (low, high float64) { return interval(b.Alpha, b.Beta) }

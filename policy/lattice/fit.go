@@ -15,6 +15,8 @@ type Settings struct {
 	Sweeps   int           // over all families; 0: 12
 	Value    bool          // maximise rate × value (D)
 
+	HoldWidths bool // fit with the starting widths
+
 	// Untempered draws by Full·√Σv instead of the default Tempered·√Σ v·g/(1+g) (C.2).
 	Untempered bool
 	Temper     float64 // 0: 0.7, or 0.5 where Untempered
@@ -278,6 +280,7 @@ type fit struct {
 	time         []float64
 	timeWidth    float64
 	intercept    float64
+	hold         bool
 	each         []int32   // every row's own number
 	spare        []float64 // memory of a pass
 
@@ -304,7 +307,7 @@ func Fit(v *View, arms []Arm, set Settings, asOf time.Time, version string) (*Sn
 		sweeps = defaultSweeps
 	}
 	places := places(r.keys)
-	f := &fit{rows: r, cast: c, families: families(places, c)}
+	f := &fit{rows: r, cast: c, families: families(places, c), hold: set.HoldWidths}
 	f.begin()
 	for i := range sweeps {
 		f.sweep(i)
@@ -369,7 +372,7 @@ func (f *fit) sweep(i int) {
 		next := f.index(m)
 		f.pass(before, shift, &next, grad, m.info)
 		m.bury(f, grad)
-		if i > 0 {
+		if i > 0 && !f.hold {
 			m.learnWidth(grad)
 		}
 		penalty := 1 / (m.width * m.width)
@@ -574,7 +577,7 @@ func (f *fit) moveTime(sweep int) {
 		grad[t] -= np
 		info[t] += np * q
 	}
-	if sweep > 0 {
+	if sweep > 0 && !f.hold {
 		m := family{start: timeWidth, width: f.timeWidth, effect: f.time, info: info}
 		m.learnWidth(grad)
 		f.timeWidth = m.width

@@ -1,0 +1,539 @@
+package lattice
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"github.com/juncture/juncture"
+)
+
+func noon() time.Time { return time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC) }
+
+// armsOf names arms as "action/copy".
+func armsOf(actions, copies int) []Arm {
+	var out []Arm
+	for a := range actions {
+		for c := range copies {
+			out = append(out, Arm{ID: juncture.ArmID(len(out) + 1), Arm: juncture.Arm{Action: fmt.Sprintf("a%02d", a), ActionVersion: 1, Copy: fmt.Sprintf("c%02d", c), CopyVersion: 1}})
+		}
+	}
+	return out
+}
+
+func idsOf(arms []Arm) []juncture.ArmID {
+	var out []juncture.ArmID
+	for _, a := range arms {
+		out = append(out, a.ID)
+	}
+	return out
+}
+
+type fact struct {
+	x     juncture.Intersection
+	arm   juncture.ArmID
+	at    time.Time
+	delta Counts
+}
+
+func drawKey(t *rapid.T) juncture.Intersection {
+	return juncture.Intersection{
+		rapid.SampledFrom([]string{"new.cart.on", "new.none.on", "old.cart.off", "old.none.on", "_.cart.on", "_"}).Draw(t, "moment"),
+		rapid.SampledFrom([]string{"shoes", "bags", "_"}).Draw(t, "meaning"),
+		rapid.SampledFrom([]string{"up.hot", "up.cold", "down.hot", "_"}).Draw(t, "trajectory"),
+		rapid.SampledFrom([]string{"sale", "all"}).Draw(t, "catalogue"),
+	}
+}
+
+func drawFacts(t *rapid.T, arms []Arm) []fact {
+	most := rapid.SampledFrom([]int64{1, 50, 3000}).Draw(t, "most")
+	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fact {
+		n := rapid.Int64Range(0, most).Draw(t, "trials")
+		return fact{drawKey(t), rapid.SampledFrom(arms).Draw(t, "arm").ID, noon().Add(-time.Duration(rapid.Int64Range(0, 400*24).Draw(t, "age")) * time.Hour),
+			Counts{Trials: n, Successes: rapid.Int64Range(0, n).Draw(t, "successes")}}
+	}), 0, 40).Draw(t, "facts")
+}
+
+func gathered(facts []fact) *Evidence {
+	e := NewEvidence(Calendar{})
+	for _, f := range facts {
+		e.Add(f.x, f.arm, f.at, f.delta)
+	}
+	return e
+}
+
+func fitted(t interface{ Fatal(...any) }, e *Evidence, arms []Arm, set Settings) *Snapshot {
+	s, err := Fit(e.View(), arms, set, noon(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func scored(t interface{ Fatal(...any) }, s *Snapshot, x juncture.Intersection, arms []Arm) []Score {
+	var ws Workspace
+	sc, err := s.Scores(x, idsOf(arms), &ws)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]Score(nil), sc...)
+}
+
+func weighed(t interface{ Fatal(...any) }, s *Snapshot, x juncture.Intersection, arms []Arm) []float64 {
+	var ws Workspace
+	w := make([]float64, len(arms))
+	if err := s.Vector(x, idsOf(arms), &ws, w); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+func TestOrderMergingAndRefunds(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		arms := armsOf(3, 2)
+		facts := drawFacts(t, arms)
+		want := fitted(t, gathered(facts), arms, Settings{})
+		x := drawKey(t)
+		same := func(what string, e *Evidence) {
+			got := fitted(t, e, arms, Settings{})
+			for _, x := range []juncture.Intersection{x, {"new.cart.on", "shoes", "up.hot", "sale"}} {
+				a, b := weighed(t, want, x, arms), weighed(t, got, x, arms)
+				for i := range a {
+					if a[i] != b[i] { // to the bit
+						t.Fatalf("%s: arm %d has %v, was %v", what, i, b[i], a[i])
+					}
+				}
+			}
+		}
+		same("other order", gathered(rapid.Permutation(facts).Draw(t, "order")))
+
+		// Trials first, then outcomes, in halves; and a reward that was undone.
+		e := NewEvidence(Calendar{})
+		for _, f := range facts {
+			e.Add(f.x, f.arm, f.at, Counts{Trials: f.delta.Trials})
+		}
+		_ = e.View() // what a View holds is not changed by what comes after
+		for _, f := range facts {
+			half := f.delta.Successes / 2
+			e.Add(f.x, f.arm, f.at, Counts{Successes: half + 1, LogValue: 7, LogValueSq: 49})
+			e.Add(f.x, f.arm, f.at, Counts{Successes: f.delta.Successes - half})
+			e.Add(f.x, f.arm, f.at, Counts{Successes: -1, LogValue: -7, LogValueSq: -49})
+		}
+		same("in parts, with a refund", e)
+
+		// Compacting at any time before changes nothing.
+		e.Compact(noon().Add(-time.Duration(rapid.Int64Range(0, 300*24).Draw(t, "compacted")) * time.Hour))
+		same("compacted", e)
+	})
+}
+
+func TestViewStays(t *testing.T) {
+	arms := armsOf(2, 1)
+	e := NewEvidence(Calendar{})
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	e.Add(x, 1, noon(), Counts{Trials: 100, Successes: 10})
+	v := e.View()
+	before, _ := Fit(v, arms, Settings{}, noon(), "")
+	e.Add(x, 1, noon(), Counts{Trials: 1000})
+	e.Add(x, 2, noon(), Counts{Trials: 1000})
+	e.Add(juncture.Intersection{"m2", "n", "t", "c"}, 2, noon(), Counts{Trials: 1000})
+	e.Compact(noon().AddDate(1, 0, 0))
+	after, _ := Fit(v, arms, Settings{}, noon(), "")
+	if before.Trials() != 100 || after.Trials() != 100 {
+		t.Errorf("%v and %v trials, want 100", before.Trials(), after.Trials())
+	}
+}
+
+func TestRenaming(t *testing.T) {
+	// Labels that sort the other way round: the rows' order changes, and with it only the rounding of sums.
+	rapid.Check(t, func(t *rapid.T) {
+		arms := armsOf(3, 2)
+		facts := drawFacts(t, arms)
+		e := NewEvidence(Calendar{})
+		rename := func(x juncture.Intersection) juncture.Intersection {
+			for l, v := range x {
+				out := ""
+				for i, part := range splitDots(v) {
+					if i > 0 {
+						out += "."
+					}
+					if part != juncture.Unknown {
+						part = fmt.Sprintf("%c%s", 'z'-part[0]%20, part)
+					}
+					out += part
+				}
+				x[l] = out
+			}
+			return x
+		}
+		renamed := armsOf(3, 2)
+		for i := range renamed {
+			renamed[i].Action = string('z'-renamed[i].Action[2]%20) + renamed[i].Action
+		}
+		for _, f := range facts {
+			e.Add(rename(f.x), f.arm, f.at, f.delta)
+		}
+		x := drawKey(t)
+		a, b := weighed(t, fitted(t, gathered(facts), arms, Settings{}), x, arms), weighed(t, fitted(t, e, renamed, Settings{}), rename(x), renamed)
+		for i := range a {
+			if math.Abs(a[i]-b[i]) > 1e-6 {
+				t.Fatalf("arm %d: %v, renamed %v", i, a[i], b[i])
+			}
+		}
+	})
+}
+
+func splitDots(v string) (out []string) {
+	from := 0
+	for i := 0; i <= len(v); i++ {
+		if i == len(v) || v[i] == '.' {
+			out, from = append(out, v[from:i]), i+1
+		}
+	}
+	return out
+}
+
+func TestVectorSums(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		arms := armsOf(4, 2)
+		s := fitted(t, gathered(drawFacts(t, arms)), arms, Settings{Untempered: rapid.Bool().Draw(t, "untempered")})
+		eligible := arms[:rapid.IntRange(1, len(arms)).Draw(t, "eligible")]
+		w := weighed(t, s, drawKey(t), eligible)
+		sum := 0.0
+		for _, p := range w {
+			if !(p >= 0) {
+				t.Fatalf("weights %v", w)
+			}
+			sum += p
+		}
+		if math.Abs(sum-1) > 1e-12 || len(w) != len(eligible) {
+			t.Fatalf("%d weights, sum %v", len(w), sum)
+		}
+	})
+}
+
+func TestVectorAgainstIntegration(t *testing.T) {
+	// P(k largest) by the trapezoid rule on 200,000 even steps over all that has density.
+	exact := func(mean, sd []float64) []float64 {
+		lo, hi := math.Inf(1), math.Inf(-1)
+		for i := range mean {
+			lo, hi = min(lo, mean[i]-9*sd[i]), max(hi, mean[i]+9*sd[i])
+		}
+		const steps = 200_000
+		out := make([]float64, len(mean))
+		h := (hi - lo) / steps
+		for j := range steps {
+			y := lo + (float64(j)+0.5)*h
+			for k := range mean {
+				z := (y - mean[k]) / sd[k]
+				p := h / sd[k] * math.Exp(-z*z/2) / math.Sqrt(2*math.Pi)
+				for i := range mean {
+					if i != k && p > 0 {
+						p *= math.Erfc((mean[i]-y)/sd[i]/math.Sqrt2) / 2
+					}
+				}
+				out[k] += p
+			}
+		}
+		return out
+	}
+	rng := rand.New(rand.NewPCG(5, 6))
+	for range 12 {
+		k := 2 + rng.IntN(6)
+		var mean, sd []float64
+		var scores []Score
+		for i := range k {
+			mean, sd = append(mean, 0.3*rng.NormFloat64()), append(sd, math.Pow(10, -3*rng.Float64()))
+			scores = append(scores, Score{Mean: mean[i], Shared: sd[i] * sd[i], action: int32(i)})
+		}
+		w := make([]float64, k)
+		if err := choose(scores, &Workspace{}, w); err != nil {
+			t.Fatal(err)
+		}
+		for i, p := range exact(mean, sd) {
+			if math.Abs(p-w[i]) > 1e-4 { // the bar is 2e-3
+				t.Errorf("mean %v sd %v: %v, want %v", mean, sd, w[i], p)
+			}
+		}
+	}
+	// No width at all: the largest mean has everything, equal ones share.
+	w := make([]float64, 3)
+	if err := choose([]Score{{Mean: 1, action: 0}, {Mean: 2, action: 1}, {Mean: 2, action: 2}}, &Workspace{}, w); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []float64{0, 0.5, 0.5} {
+		if math.Abs(w[i]-want) > 1e-9 {
+			t.Errorf("without width: %v", w)
+		}
+	}
+}
+
+func TestTenCopiesGetWhatOneWould(t *testing.T) {
+	// Action a01 once with one copy, once with ten among which the same trials were spread.
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	share := func(copies int64) float64 {
+		arms := []Arm{{1, juncture.Arm{Action: "a00", Copy: "plain"}}, {2, juncture.Arm{Action: "a02", Copy: "plain"}}}
+		e := NewEvidence(Calendar{})
+		e.Add(x, 1, noon(), Counts{Trials: 10000, Successes: 500})
+		e.Add(x, 2, noon(), Counts{Trials: 10000, Successes: 480})
+		for c := range copies {
+			id := juncture.ArmID(10 + c)
+			arms = append(arms, Arm{id, juncture.Arm{Action: "a01", Copy: fmt.Sprint("way-", c)}})
+			e.Add(x, id, noon(), Counts{Trials: 10000 / copies, Successes: 500 / copies})
+		}
+		w := weighed(t, fitted(t, e, arms, Settings{}), x, arms)
+		sum := 0.0
+		for _, p := range w[2:] {
+			sum += p
+		}
+		return sum
+	}
+	one, ten := share(1), share(10)
+	t.Logf("one copy gets %.3f, ten get %.3f", one, ten)
+	if math.Abs(one-ten) > 0.03 { // the copies' own effects keep a little uncertainty that one arm does not have
+		t.Errorf("one copy gets %v, ten get %v", one, ten)
+	}
+}
+
+func TestMoreEvidenceNeverWidens(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		arms := armsOf(2, 2)
+		facts := drawFacts(t, arms)
+		x := drawKey(t)
+		c := rapid.Int64Range(2, 50).Draw(t, "times")
+		more := append([]fact(nil), facts...)
+		for i := range more {
+			if more[i].arm == 1 {
+				more[i].delta.Trials *= c
+				more[i].delta.Successes *= c
+			}
+		}
+		set := Settings{HoldWidths: true, Untempered: true, Sweeps: 60}
+		a, b := scored(t, fitted(t, gathered(facts), arms, set), x, arms)[0].Sd(), scored(t, fitted(t, gathered(more), arms, set), x, arms)[0].Sd()
+		if b > a*(1+1e-6) {
+			t.Fatalf("sd %v, with %d times the counts %v", a, c, b)
+		}
+	})
+}
+
+func TestFitFindsEffects(t *testing.T) {
+	// Two arms, two moments, 100,000 trials each cell: rates 4% and 6% cross over. The log-odds of 6% against 4% is 0.4266.
+	arms := armsOf(2, 1)
+	e := NewEvidence(Calendar{})
+	for i, m := range []string{"a", "b"} {
+		for k := range arms {
+			y := int64(4000)
+			if i == k {
+				y = 6000
+			}
+			e.Add(juncture.Intersection{m, "n", "t", "c"}, arms[k].ID, noon(), Counts{Trials: 100_000, Successes: y})
+		}
+	}
+	s := fitted(t, e, arms, Settings{})
+	for i, m := range []string{"a", "b"} {
+		sc := scored(t, s, juncture.Intersection{m, "n", "t", "c"}, arms)
+		if d := sc[i].Mean - sc[1-i].Mean; math.Abs(d-0.4266) > 0.02 {
+			t.Errorf("moment %s: %v, want 0.4266", m, d)
+		}
+		w := weighed(t, s, juncture.Intersection{m, "never-seen", "t", "c"}, arms)
+		if w[i] < 0.9 {
+			t.Errorf("moment %s at an intersection never seen: %v", m, w)
+		}
+	}
+	for _, l := range s.families {
+		if l.place.where != store && l.place.layer != 0 {
+			t.Errorf("family %s: only the moment varies here", l.name())
+		}
+	}
+	ex, err := s.Explain(juncture.Intersection{"a", "n", "t", "c"}, 1)
+	if err != nil || len(ex.Effects) != 5 || ex.Sentence == "" {
+		t.Errorf("%+v, %v", ex, err)
+	}
+	sum := 0.0
+	for _, f := range ex.Effects {
+		sum += f.Estimate
+	}
+	if got := scored(t, s, juncture.Intersection{"a", "n", "t", "c"}, arms)[0].Mean; math.Abs(got-sum) > 1e-12 {
+		t.Errorf("effects add up to %v, the score is %v", sum, got)
+	}
+}
+
+func TestReadOut(t *testing.T) {
+	// One intersection, hence no effects but the actions': the own counts are most of what is known.
+	arms := armsOf(2, 1)
+	e := NewEvidence(Calendar{})
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	e.Add(x, 1, noon(), Counts{Trials: 100_000, Successes: 6000})
+	e.Add(x, 2, noon(), Counts{Trials: 100_000, Successes: 4000})
+	out, err := fitted(t, e, arms, Settings{HalfLife: -1}).Read(x, idsOf(arms))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := out.Arms[0]; math.Abs(p.Mean-0.06) > 0.001 || p.Own != 100_000 || p.OwnSuccesses != 6000 || p.PBest < 1-1e-9 || p.Low > 0.06 || p.High < 0.06 {
+		t.Errorf("%+v", p)
+	}
+	if diff := cmp.Diff(out.Actions[0].PBest+out.Actions[1].PBest, 1.0); diff != "" || out.Winner != 0 {
+		t.Error(diff, out.Winner)
+	}
+}
+
+func TestNewcomers(t *testing.T) {
+	arms := armsOf(2, 2)
+	e := NewEvidence(Calendar{})
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	for k, y := range []int64{2400, 2400, 1600} { // of 40,000; the fourth arm has none
+		e.Add(x, arms[k].ID, noon(), Counts{Trials: 40_000, Successes: y})
+	}
+	sc := scored(t, fitted(t, e, arms, Settings{}), x, arms)
+	// A new copy inherits its action: nearer to its sibling than to the other action.
+	if math.Abs(sc[3].Mean-sc[2].Mean) > math.Abs(sc[3].Mean-sc[0].Mean) || sc[3].Sd() <= sc[2].Sd() {
+		t.Errorf("%+v", sc)
+	}
+	// A new version starts where the old one stood, worth at most 500 trials: wider than the old one was.
+	next := append(armsOf(2, 2), Arm{9, juncture.Arm{Action: "a00", ActionVersion: 2, Copy: "c00", CopyVersion: 1}})
+	after := scored(t, fitted(t, e, next, Settings{}), x, next)
+	if !(after[4].Sd() > sc[0].Sd()) || after[4].Mean < after[2].Mean {
+		t.Errorf("new version %+v, was %+v, the other action %+v", after[4], sc[0], after[2])
+	}
+	var ws Workspace
+	if _, err := fitted(t, e, arms, Settings{}).Scores(x, []juncture.ArmID{77}, &ws); juncture.ErrorCode(err) != juncture.CodeInternal {
+		t.Errorf("an arm that is not known: %v", err)
+	}
+}
+
+func TestSaleDoesNotCrownTheNewcomer(t *testing.T) {
+	// The arm of every day has 5% and 10% in the sale. One 10% worse came for the sale and stays: 9%, then 4.5%.
+	// Pooled over time it would have (900+45)/11000 = 8.6% against 5.8%.
+	arms := armsOf(2, 1)
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	e := NewEvidence(Calendar{})
+	add := func(arm juncture.ArmID, days int, n int64, rate float64) {
+		e.Add(x, arm, noon().AddDate(0, 0, -days), Counts{Trials: n, Successes: int64(float64(n) * rate)})
+	}
+	for d := 20; d < 30; d++ {
+		add(1, d, 10000, 0.05)
+	}
+	for d := 10; d < 15; d++ {
+		add(1, d, 5000, 0.10)
+		add(2, d, 5000, 0.09)
+	}
+	add(1, 5, 1000, 0.05)
+	add(2, 5, 1000, 0.045)
+	sc := scored(t, fitted(t, e, arms, Settings{}), x, arms)
+	// ln(0.9) = −0.105 on the rate, −0.111 on the log-odds at 5% to 10%; shrunk a little.
+	if d := sc[1].Mean - sc[0].Mean; d > -0.06 || d < -0.14 {
+		t.Errorf("the newcomer is judged %+.3f, want about -0.11", d)
+	}
+}
+
+func TestDelay(t *testing.T) {
+	// Delays uniform over 10 days. Trials of the last 10 days have shown only part of theirs: F(5 days) is about a half.
+	e := NewEvidence(Calendar{})
+	for day := range 40 {
+		for d := range 10 {
+			if d <= day {
+				e.AddDelay(noon().AddDate(0, 0, -day), time.Duration(d)*24*time.Hour+12*time.Hour-time.Duration(1), 30)
+			}
+		}
+	}
+	v := e.View()
+	window := 10 * 24 * 60.0
+	m := newMaturity(v.delays, v.calendar, noon().Unix()/60, window)
+	for days, want := range map[float64]float64{2: 0.2, 5: 0.5, 8: 0.8, 10: 1} {
+		if got := m.at(days*1440, window); math.Abs(got-want) > 0.15 { // classes are half an octave wide
+			t.Errorf("F(%v days) = %v, want about %v", days, got, want)
+		}
+	}
+	// A new arm, as good as the old, but a day old: it must not look ten times worse.
+	arms := armsOf(2, 1)
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	for day := range 30 {
+		mature := math.Min(1, float64(day)/10)
+		e.Add(x, 1, noon().AddDate(0, 0, -day), Counts{Trials: 5000, Successes: int64(250 * mature)})
+		if day < 3 {
+			e.Add(x, 2, noon().AddDate(0, 0, -day), Counts{Trials: 5000, Successes: int64(250 * mature)})
+		}
+	}
+	with := scored(t, fitted(t, e, arms, Settings{Window: 10 * 24 * time.Hour}), x, arms)
+	if d := with[1].Mean - with[0].Mean; math.Abs(d) > 0.15 {
+		t.Errorf("the new arm is judged %+.3f", d)
+	}
+}
+
+func TestRefusesImpossibleCounts(t *testing.T) {
+	arms := armsOf(2, 1)
+	for _, c := range []Counts{{Trials: MaxCount + 1}, {Trials: math.MaxInt64}, {Trials: 5, Successes: math.MinInt64}} {
+		e := NewEvidence(Calendar{})
+		e.Add(juncture.Intersection{}, 1, noon(), c)
+		if _, err := Fit(e.View(), arms, Settings{}, noon(), ""); juncture.ErrorCode(err) != juncture.CodeInternal {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+	if _, err := Fit(NewEvidence(Calendar{}).View(), nil, Settings{}, noon(), ""); err == nil {
+		t.Error("a fit of no arms")
+	}
+}
+
+func FuzzFit(f *testing.F) {
+	f.Add(int64(0), int64(0), int64(5), int64(7))
+	f.Add(int64(10_000_000), int64(10_000_000), int64(-3), int64(1))
+	f.Add(int64(1e12), int64(1), int64(0), int64(-1e12))
+	f.Fuzz(func(t *testing.T, n1, y1, n2, y2 int64) {
+		arms := armsOf(2, 2)
+		e := NewEvidence(Calendar{})
+		x := juncture.Intersection{"m", "n", "t", "c"}
+		e.Add(x, 1, noon(), Counts{Trials: n1, Successes: y1, LogValue: y1, LogValueSq: n2})
+		e.Add(juncture.Intersection{"m2", "n", "t", "c"}, 2, noon().AddDate(0, -1, 0), Counts{Trials: n2, Successes: y2})
+		for _, set := range []Settings{{}, {Value: true}, {Untempered: true}} {
+			s, err := Fit(e.View(), arms, set, noon(), "")
+			if err != nil {
+				if juncture.ErrorCode(err) != juncture.CodeInternal {
+					t.Fatal(err)
+				}
+				return
+			}
+			sum := 0.0
+			for _, p := range weighed(t, s, x, arms) {
+				sum += p
+			}
+			if !(math.Abs(sum-1) < 1e-9) {
+				t.Fatalf("weights sum to %v", sum)
+			}
+			out, err := s.Read(x, idsOf(arms))
+			if err != nil || math.IsNaN(out.Arms[0].Mean) {
+				t.Fatalf("%+v, %v", out, err)
+			}
+		}
+	})
+}
+
+func TestValueGoal(t *testing.T) {
+	// Same rate; the second action's orders are e^0.5 times as large, σ = 0.6, 2,000 orders each.
+	arms := armsOf(2, 1)
+	e := NewEvidence(Calendar{})
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	orders := func(mu float64) Counts {
+		n := 2000.0
+		return Counts{Trials: 40_000, Successes: 2000, LogValue: int64(n * mu * 1e4), LogValueSq: int64(n * (mu*mu + 0.36) * 1e8)}
+	}
+	e.Add(x, 1, noon(), orders(3))
+	e.Add(x, 2, noon(), orders(3.5))
+	s := fitted(t, e, arms, Settings{Value: true})
+	sc := scored(t, s, x, arms)
+	if d := sc[1].Mean - sc[0].Mean; math.Abs(d-0.5) > 0.05 {
+		t.Errorf("difference %v, want 0.5", d)
+	}
+	out, err := s.Read(x, idsOf(arms))
+	// 5% of e^(3.5 + 0.18).
+	if want := 0.05 * math.Exp(3.68); err != nil || math.Abs(out.Arms[1].Value/want-1) > 0.05 {
+		t.Errorf("%v, want %v; %v", out.Arms[1].Value, want, err)
+	}
+	if out.Winner != 1 || out.Actions[1].PBest < 0.99 {
+		t.Errorf("%+v", out.Actions)
+	}
+}

@@ -1,0 +1,205 @@
+package lattice
+
+import (
+	"math"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/policy"
+)
+
+// belief is the Beta view of one arm, or of an action over its copies, at an intersection (B.6).
+type belief struct {
+	eta       float64 // log-odds from all effects above the intersection, this cell's own counts taken out
+	arm, base float64 // its variance: of what is the arm's (key families included), and of what all arms share
+	n, s      float64 // own counts, decayed and matured
+}
+
+// prior returns n0 pseudo-trials for a variance on the log-odds: 1/(m(1−m)·s0²) − 1 within [1, 1e5].
+func prior(m, variance float64) float64 {
+	return min(max(1/(m*(1-m)*variance)-1, 1), 1e5)
+}
+
+func (b belief) beta(variance float64) (policy.Beta, float64) {
+	m := min(max(logistic(b.eta), 1e-9), 1-1e-9)
+	n0 := prior(m, variance)
+	return policy.Beta{Alpha: max(policy.MinShape, m*n0+b.s), Beta: max(policy.MinShape, (1-m)*n0+b.n-b.s)}, n0
+}
+
+// believe gathers the belief of arms (positions in the cast) of one action, mixed by weights that sum to 1.
+func (s *Snapshot) believe(sp *spot, arms []int32, weights []float64) belief {
+	b := belief{eta: s.base}
+	for _, l := range s.families {
+		if l.who != everyone {
+			continue
+		}
+		switch level := sp.level[l.spot]; {
+		case l.place.where == wholeKey:
+			b.base += l.width * l.width
+		case level >= 0:
+			b.eta += l.effect[level]
+			b.base += l.variance[level]
+		default:
+			b.base += l.width * l.width
+		}
+	}
+	dense, keys := 0.0, 0.0
+	gradient, information := 0.0, 0.0
+	for j, k := range arms {
+		w := weights[j]
+		for _, l := range s.families {
+			part := int32(-1)
+			if l.who != everyone {
+				part = l.part[k]
+			}
+			if part < 0 {
+				continue
+			}
+			share := w // of a variance: shared by the copies, or each one's own
+			if l.who != byAction {
+				share = w * w
+			}
+			if l.sparse {
+				keys += share * l.width * l.width
+				continue
+			}
+			if at := l.at(sp, part, -1, -1); at >= 0 {
+				b.eta += w * l.effect[at]
+				dense += share * l.variance[at]
+			} else if !sp.blank(s.places[l.spot]) {
+				dense += share * l.width * l.width
+			}
+		}
+		if row, _ := s.row(sp.key, k); row >= 0 && s.odds != nil { // a value's own orders are too few to matter
+			n, y := s.rows.n[row], s.rows.s[row]
+			q := 1 / (1 + s.odds[row])
+			np := n * s.odds[row] * q
+			b.n, b.s = b.n+n, b.s+y
+			gradient += y - np
+			information += np * q
+		}
+	}
+	// Leaving a cell out of a Gaussian fit moves its mean by −V·g/(1−h) and its variance to V/(1−h), h = V·I its leverage;
+	// the cell's information reaches the effects above it through its own, of variance keys.
+	h := min(dense*information/(1+keys*information), 0.9)
+	b.eta -= min(max(dense*gradient/(1-h), -maxStep), maxStep)
+	b.arm = dense/(1-h) + keys
+	return b
+}
+
+// blank reports whether the intersection says nothing at a place: there is no effect to be unsure of.
+func (sp *spot) blank(p *place) bool { return sp.key >= 0 && p.level[sp.key] < 0 }
+
+// Read returns what is believed at an intersection of the eligible arms, from untempered posteriors (B.6, B.7): the
+// counterpart of policy.Read. PBest and Loss leave out the uncertainty of the base, which all arms share; intervals have
+// it. For a money goal PBest is that of rate × value, and Loss a share of the best one's value.
+func (s *Snapshot) Read(x juncture.Intersection, arms []juncture.ArmID) (policy.ReadOut, error) {
+	var out policy.ReadOut
+	var ws Workspace
+	w := make([]float64, len(arms))
+	if err := s.Vector(x, arms, &ws, w); err != nil {
+		return out, err
+	}
+	sp := &ws.spot
+	out.Arms = make([]policy.Posterior, len(arms))
+	var members [][]int
+	index := map[int32]int{}
+	for i, sc := range ws.scores {
+		g, ok := index[sc.action]
+		if !ok {
+			g = len(members)
+			index[sc.action], members = g, append(members, nil)
+			out.Actions = append(out.Actions, policy.ActionPosterior{Action: s.cast.actions[sc.action]})
+		}
+		members[g] = append(members[g], i)
+	}
+	beliefs := make([]belief, len(members))
+	var best policy.Best
+	for g, ms := range members {
+		of, share, sum := make([]int32, len(ms)), make([]float64, len(ms)), 0.0
+		for _, i := range ms {
+			sum += w[i]
+		}
+		for j, i := range ms {
+			of[j], share[j] = ws.scores[i].position, 1/float64(len(ms))
+			if sum > 1e-300 {
+				share[j] = w[i] / sum
+			}
+		}
+		beliefs[g] = s.believe(sp, of, share)
+		out.Actions[g].Posterior = s.posterior(x, beliefs[g], of, share)
+		copies := make([]belief, len(ms))
+		for j, i := range ms {
+			copies[j] = s.believe(sp, of[j:j+1], []float64{1})
+			out.Arms[i] = s.posterior(x, copies[j], of[j:j+1], []float64{1})
+		}
+		if err := s.compare(x, copies, of, nil, &best); err != nil {
+			return out, err
+		}
+		top := 0
+		for j, i := range ms {
+			out.Arms[i].PBest, out.Arms[i].Loss = best.P[j], best.Loss[j]
+			if best.P[j] > best.P[top] {
+				top = j
+			}
+		}
+		out.Actions[g].Best = ms[top]
+	}
+	var lead []int32
+	for _, ms := range members {
+		lead = append(lead, ws.scores[ms[0]].position)
+	}
+	if err := s.compare(x, beliefs, lead, out.Actions, &best); err != nil {
+		return out, err
+	}
+	for g, ms := range members {
+		a := &out.Actions[g]
+		a.PBest, a.Loss = best.P[g], best.Loss[g]
+		for _, i := range ms {
+			out.Arms[i].PBest *= a.PBest
+			out.Arms[i].Loss += a.Loss
+		}
+		if a.PBest > out.Actions[out.Winner].PBest {
+			out.Winner = g
+		}
+	}
+	return out, nil
+}
+
+// compare says in best which belief is the best, by rate, or by rate × value.
+func (s *Snapshot) compare(x juncture.Intersection, beliefs []belief, arms []int32, actions []policy.ActionPosterior, best *policy.Best) error {
+	if s.value == nil {
+		betas := make([]policy.Beta, len(beliefs))
+		for i, b := range beliefs {
+			betas[i], _ = b.beta(b.arm)
+		}
+		return best.Betas(betas)
+	}
+	normals := make([]policy.Normal, len(beliefs))
+	for i, b := range beliefs {
+		post, _ := b.beta(b.arm)
+		mean, variance := s.worth(x, arms[i:i+1], []float64{1})
+		p := post.Mean()
+		rate := (1 - p) / (p * (post.Alpha + post.Beta)) // Var ln p = (1−p)²·Var logit p
+		normals[i] = policy.Normal{Mean: math.Log(p) + mean, Sd: max(minSd, math.Sqrt(rate+variance))}
+	}
+	return best.Normals(normals)
+}
+
+// worth returns the effects of arms on ln(value), mixed by weights, and their variance.
+func (s *Snapshot) worth(x juncture.Intersection, arms []int32, weights []float64) (mean, variance float64) {
+	var sp spot
+	s.value.locate(x, &sp)
+	b := s.value.believe(&sp, arms, weights)
+	return b.eta, b.arm
+}
+
+func (s *Snapshot) posterior(x juncture.Intersection, b belief, arms []int32, weights []float64) policy.Posterior {
+	beta, n0 := b.beta(b.arm + b.base)
+	p := policy.Posterior{Alpha: beta.Alpha, Beta: beta.Beta, Borrowed: n0, Own: b.n, OwnSuccesses: b.s, Mean: beta.Mean()}
+	p.Low, p.High = beta.Interval()
+	if s.value != nil && !math.IsInf(s.value.base, 0) {
+		mean, _ := s.worth(x, arms, weights)
+		p.Value = p.Mean * math.Exp(min(mean+s.value.noise/2, 100))
+	}
+	return p
+}
