@@ -33,6 +33,8 @@ func rooms() map[string]room {
 		"layers/trajectory": {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
 		"layers/catalogue":  {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
 		"policy":            {[]string{"."}, gonum(), "a choice is a function of evidence: it must be reproducible without a store or a clock"},
+		"policy/lattice":    {[]string{".", "policy"}, gonum(), "a snapshot is a function of counts: any node must be able to fit it again"},
+		"simulate":          {[]string{"."}, gonum(), "a made-up store drives any policy and favours none"},
 		"experiments":       {[]string{".", "policy", "layers"}, gonum(), "a read-out is a function of evidence; layers lends it the order of their values"},
 		"pool":              {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
 		"access":            {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
@@ -158,7 +160,7 @@ func TestImports(t *testing.T) {
 // The root, policy and experiments take time and randomness as arguments; so do the layers.
 func TestNoClockNoGlobalRandomness(t *testing.T) {
 	pure := []string{".", "layers", "layers/moment", "layers/meaning", "layers/trajectory", "layers/catalogue", "policy",
-		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay"}
+		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay", "policy/lattice", "simulate"}
 	for _, dir := range pure {
 		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))
 		if err != nil {
