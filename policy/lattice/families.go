@@ -157,6 +157,7 @@ type family struct {
 	spare bool    // the last part is nobody's
 	start float64
 	width float64
+	worth float64 // of the starting width, in effects; 0: hyperEffects
 	// Of each effect, at [level*k + part]; for the whole key of actions and arms at the rows' own index (fit.group).
 	effect, info []float64
 	sparse       bool

@@ -15,6 +15,7 @@ type Settings struct {
 	Sweeps   int           // over all families; 0: 12
 	Value    bool          // maximise rate × value (D)
 
+	Prior      Prior
 	HoldWidths bool // fit with the starting widths
 
 	// Untempered draws by Full·√Σv instead of the default Tempered·√Σ v·g/(1+g) (C.2).
@@ -281,6 +282,7 @@ type fit struct {
 	timeWidth    float64
 	intercept    float64
 	hold         bool
+	prior        Prior
 	each         []int32   // every row's own number
 	spare        []float64 // memory of a pass
 
@@ -308,6 +310,18 @@ func Fit(v *View, arms []Arm, set Settings, asOf time.Time, version string) (*Sn
 	}
 	places := places(r.keys)
 	f := &fit{rows: r, cast: c, families: families(places, c), hold: set.HoldWidths}
+	f.prior = set.Prior.orDefault()
+	for _, m := range f.families {
+		if m.place.where != store {
+			continue
+		}
+		if w := set.Prior.Action; w > 0 && m.who == byAction {
+			m.start, m.worth = w, f.prior.Certain
+		}
+		if w := set.Prior.Copy; w > 0 && m.who == byArm {
+			m.start, m.worth = w, f.prior.Certain
+		}
+	}
 	f.begin()
 	for i := range sweeps {
 		f.sweep(i)
@@ -346,7 +360,7 @@ func (f *fit) begin() {
 	for i := range f.n {
 		n, s = n+f.n[i], s+f.s[i]
 	}
-	p := (s + 2*priorRate) / (n + 2)
+	p := (s + 2*f.prior.Rate) / (n + 2)
 	f.intercept = logit(min(max(p, 1e-9), 1-1e-9))
 	f.odds, f.season = make([]float64, len(f.arm)), make([]float64, len(f.arm))
 	for i := range f.odds {
@@ -525,8 +539,12 @@ func (f *fit) sparseIndex(m *family, r int) int {
 func (m *family) learnWidth(grad []float64) {
 	t := m.width * m.width
 	s := m.start * m.start
-	score := hyperEffects * (s - t) / (t * t)
-	information := hyperEffects / (t * t)
+	worth := m.worth
+	if worth == 0 {
+		worth = hyperEffects
+	}
+	score := worth * (s - t) / (t * t)
+	information := worth / (t * t)
 	for j, i := range m.info {
 		if i == 0 {
 			continue
@@ -550,8 +568,8 @@ func (f *fit) moveIntercept() {
 		g += f.s[r] - np
 		info += np * q
 	}
-	const penalty = 1 / (interceptWidth * interceptWidth)
-	d := min(max((g-penalty*(f.intercept-logit(priorRate)))/(info+penalty), -maxStep), maxStep)
+	penalty := 1 / (f.prior.Intercept * f.prior.Intercept)
+	d := min(max((g-penalty*(f.intercept-logit(f.prior.Rate)))/(info+penalty), -maxStep), maxStep)
 	f.intercept += d
 	for r := range f.odds {
 		f.odds[r] *= math.Exp(d)
