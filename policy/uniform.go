@@ -9,16 +9,29 @@ import (
 // Default is the policy of an experiment that names none.
 const Default = "ladder"
 
-// Names lists the policies.
-func Names() []string { return []string{"ladder", "uniform"} }
+// DefaultEpsilon is how much epsilon-greedy explores.
+const DefaultEpsilon = 0.1
 
-// New returns a policy by name, the default for "". An unknown name is CodeInvalidRequest.
+// Names lists the policies.
+func Names() []string {
+	return []string{"ladder", "uniform", "global", "flat", "epsilon-greedy", "fixed"}
+}
+
+// New returns a policy by name with its default settings, the default policy for ""; a fixed split is even until shares are set. An unknown name is CodeInvalidRequest.
 func New(name string) (Policy, error) {
 	switch name {
 	case "", "ladder":
 		return Ladder{}, nil
 	case "uniform":
 		return Even{}, nil
+	case "global":
+		return Global{}, nil
+	case "flat":
+		return Flat{}, nil
+	case "epsilon-greedy":
+		return Greedy{Epsilon: DefaultEpsilon}, nil
+	case "fixed":
+		return Fixed{}, nil
 	}
 	return nil, juncture.Errorf(juncture.CodeInvalidRequest, "no policy is called %.40q", name).
 		WithHint("there are: " + strings.Join(Names(), ", ")).WithField("policy")
