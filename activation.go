@@ -21,9 +21,9 @@ func Activate(c Claims, earlier *Activation, act Activation, types []OutcomeType
 	before := Settlement{Claims: c, Currency: currency}
 	after := Settlement{Claims: c, Currency: currency, Activation: &act}
 	if before.Active() {
-		deltas = append(deltas, c.Trial(before.Arm(), -1))
+		deltas = append(deltas, before.Trial(-1))
 	}
-	deltas = append(deltas, c.Trial(after.Arm(), 1))
+	deltas = append(deltas, after.Trial(1))
 	for _, t := range types {
 		before.Type, after.Type = t, t
 		var old, now []Outcome
@@ -41,16 +41,7 @@ func Activate(c Claims, earlier *Activation, act Activation, types []OutcomeType
 			}
 			now = append(now, r)
 		}
-		was, is := t.Aggregate(old, currency), t.Aggregate(now, currency)
-		if before.Arm() == after.Arm() {
-			is, was = is.Minus(was), Tally{}
-		}
-		if was != (Tally{}) {
-			deltas = append(deltas, Delta{TallyKey: c.tallyKey(before.Arm(), t.Name), Tally: Tally{}.Minus(was)})
-		}
-		if is != (Tally{}) {
-			deltas = append(deltas, Delta{TallyKey: c.tallyKey(after.Arm(), t.Name), Tally: is})
-		}
+		deltas = append(deltas, difference(before.Learnt(old), after.Learnt(now))...)
 	}
 	return deltas, changed, false, nil
 }

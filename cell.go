@@ -3,23 +3,26 @@ package juncture
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
-// Cell is everything the ledger has folded at one intersection of one experiment, or, where Rung is set, at one step
-// of the ladder of back-off: the sum, over the groups that teach, of the intersections whose ladder passes through it.
+// Cell is everything the ledger has folded at one intersection of one experiment, or, where Delays is set, how late the
+// experiment's successes came.
 type Cell struct {
 	Experiment   string
 	Intersection Intersection
-	Rung         bool
-	Rows         []CellRow // in order of arm, group, event; a rung's have GroupNone
+	Delays       bool
+	Rows         []CellRow // in order of arm, group, event, delay, bucket
 	Marks        []Mark
 }
 
 // CellRow is one tally of a cell. The empty Event holds the trials, one row per outcome name the rest.
 type CellRow struct {
-	Arm   ArmID
-	Group Group
-	Event string
+	Arm    ArmID
+	Group  Group
+	Event  string
+	Delay  uint8 // 1 + DelayClass, of a cell of delays
+	Bucket Bucket
 	Tally
 }
 
@@ -29,15 +32,63 @@ type Mark struct {
 	Seq  int64
 }
 
-// Compare orders rows by arm, group, event.
+// Compare orders rows by arm, group, event, delay, bucket.
 func (r CellRow) Compare(o CellRow) int {
-	if r.Arm != o.Arm {
+	switch {
+	case r.Arm != o.Arm:
 		return cmp.Compare(r.Arm, o.Arm)
-	}
-	if r.Group != o.Group {
+	case r.Group != o.Group:
 		return cmp.Compare(r.Group, o.Group)
+	case r.Event != o.Event:
+		return cmp.Compare(r.Event, o.Event)
+	case r.Delay != o.Delay:
+		return cmp.Compare(r.Delay, o.Delay)
 	}
-	return cmp.Compare(r.Event, o.Event)
+	return cmp.Compare(r.Bucket, o.Bucket)
+}
+
+// Flat returns the cell with the buckets of each tally added up.
+func (c *Cell) Flat() Cell {
+	out := *c
+	out.Marks = slices.Clone(c.Marks)
+	out.Rows = make([]CellRow, 0, len(c.Rows))
+	for _, r := range c.Rows {
+		r.Bucket = 0
+		if n := len(out.Rows); n > 0 && out.Rows[n-1].Compare(r) == 0 {
+			out.Rows[n-1].Tally = out.Rows[n-1].Plus(r.Tally)
+		} else {
+			out.Rows = append(out.Rows, r)
+		}
+	}
+	return out
+}
+
+// Compact merges the buckets that are old enough at a time (statistics A.1), and drops what adds up to nothing.
+func (c *Cell) Compact(now time.Time) {
+	at := now.Unix() / 60
+	merged := c.Rows[:0:0]
+	changed := false
+	for _, r := range c.Rows {
+		b := Calendar{}.Merge(r.Bucket, at)
+		changed = changed || b != r.Bucket
+		r.Bucket = b
+		if n := len(merged); n > 0 && merged[n-1].Compare(r) == 0 {
+			merged[n-1].Tally = merged[n-1].Plus(r.Tally)
+		} else {
+			merged = append(merged, r)
+		}
+	}
+	if changed {
+		slices.SortStableFunc(merged, CellRow.Compare)
+		c.Rows = merged[:0]
+		for _, r := range merged {
+			if n := len(c.Rows); n > 0 && c.Rows[n-1].Compare(r) == 0 {
+				c.Rows[n-1].Tally = c.Rows[n-1].Plus(r.Tally)
+			} else {
+				c.Rows = append(c.Rows, r)
+			}
+		}
+	}
 }
 
 // Fold adds a delta that a node wrote under seq. A delta that the cell already holds changes nothing; it reports
@@ -47,10 +98,7 @@ func (c *Cell) Fold(node uint16, seq int64, deltas ...Delta) bool {
 		return false
 	}
 	for _, d := range deltas {
-		row := CellRow{Arm: d.Arm, Group: d.Group, Event: d.Event}
-		if c.Rung {
-			row.Group = GroupNone
-		}
+		row := CellRow{Arm: d.Arm, Group: d.Group, Event: d.Event, Delay: d.Delay, Bucket: d.Bucket}
 		i, found := slices.BinarySearchFunc(c.Rows, row, CellRow.Compare)
 		if !found {
 			c.Rows = slices.Insert(c.Rows, i, row)
@@ -88,28 +136,20 @@ func (c *Cell) Clone() Cell {
 type CellID struct {
 	Experiment   string
 	Intersection Intersection
-	Rung         bool
+	Delays       bool
 }
 
 // ID returns the cell's name.
-func (c *Cell) ID() CellID { return CellID{c.Experiment, c.Intersection, c.Rung} }
+func (c *Cell) ID() CellID { return CellID{c.Experiment, c.Intersection, c.Delays} }
 
-// Targets calls f for every cell that a delta belongs to: its intersection and, for groups that teach, each rung.
-func (d Delta) Targets(f func(CellID)) {
-	f(CellID{d.Experiment, d.Intersection, false})
-	if !d.Group.Teaches() {
-		return
-	}
-	for _, r := range d.Intersection.Rungs() {
-		f(CellID{d.Experiment, r, true})
-	}
-}
+// Cell names the cell that a delta belongs to.
+func (d Delta) Cell() CellID { return CellID{d.Experiment, d.Intersection, d.Delay != 0} }
 
 // FoldInto groups one commit's deltas by the cells that they belong to, so that each cell is folded once per commit.
 func FoldInto(deltas []Delta, f func(id CellID, mine []Delta)) {
-	byCell := make(map[CellID][]Delta, 2*len(deltas))
+	byCell := make(map[CellID][]Delta, len(deltas))
 	for _, d := range deltas {
-		d.Targets(func(id CellID) { byCell[id] = append(byCell[id], d) })
+		byCell[d.Cell()] = append(byCell[d.Cell()], d)
 	}
 	for id, mine := range byCell {
 		f(id, mine)

@@ -1,40 +1,50 @@
 package juncture_test
 
 import (
-	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	. "github.com/juncture/juncture"
 )
 
-func TestADeltaBelongsToItsIntersectionAndItsRungs(t *testing.T) {
-	d := Delta{TallyKey: TallyKey{Experiment: "x", Intersection: Intersection{"a", "b", "_", "_"}, Arm: 1, Group: GroupPolicy}}
-	list := func(d Delta) (out []string) {
-		d.Targets(func(id CellID) { out = append(out, fmt.Sprint(id.Intersection.Key(), " ", id.Rung)) })
-		return out
+func TestADeltaBelongsToItsIntersection(t *testing.T) {
+	key := TallyKey{Experiment: "x", Intersection: Intersection{"a", "b", "_", "_"}, Arm: 1, Group: GroupPolicy}
+	if got := (Delta{TallyKey: key}).Cell(); got != (CellID{"x", key.Intersection, false}) {
+		t.Errorf("a trial belongs to %+v", got)
 	}
-	if got, want := list(d), []string{"v1/a/b/_/_ false", "v1/_/_/_/_ true", "v1/a/_/_/_ true", "v1/a/b/_/_ true"}; !slices.Equal(got, want) {
-		t.Errorf("policy teaches %v, want %v", got, want)
-	}
-	d.Group = GroupHoldout
-	if got, want := list(d), []string{"v1/a/b/_/_ false"}; !slices.Equal(got, want) {
-		t.Errorf("holdout teaches %v, want %v", got, want)
+	if got := (Delta{TallyKey: TallyKey{Experiment: "x", Event: "click", Delay: 3}}).Cell(); got != (CellID{Experiment: "x", Delays: true}) {
+		t.Errorf("a delay belongs to %+v", got)
 	}
 }
 
-func TestARungSumsTheGroups(t *testing.T) {
-	c := Cell{Rung: true}
-	key := TallyKey{Arm: 1, Event: "click"}
-	for i, g := range []Group{GroupPolicy, GroupRandom, GroupBAU} {
-		key.Group = g
-		c.Fold(1, int64(i+1), Delta{TallyKey: key, Tally: Tally{Outcomes: 1}})
-	}
-	if want := []CellRow{{Arm: 1, Event: "click", Tally: Tally{Outcomes: 3}}}; !slices.Equal(c.Rows, want) { // 1 + 1 + 1
-		t.Errorf("%+v, want %+v", c.Rows, want)
-	}
+// Buckets merge as they age, and never change what they add up to; merging again later is merging once then.
+func TestCompactingKeepsTheSums(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	rapid.Check(t, func(t *rapid.T) {
+		var c Cell
+		for i := range rapid.IntRange(1, 60).Draw(t, "trials") {
+			at := start.Add(time.Duration(rapid.IntRange(0, 400*24).Draw(t, "hour")) * time.Hour)
+			c.Fold(1, int64(i+1), Delta{TallyKey: TallyKey{Arm: ArmID(rapid.IntRange(1, 2).Draw(t, "arm")), Bucket: Calendar{}.At(at)}, Tally: Tally{Trials: 1}})
+		}
+		flat, once := c.Flat(), c.Clone()
+		early, late := start.AddDate(0, 14, 0), start.AddDate(0, 15, 7)
+		c.Compact(early)
+		c.Compact(late)
+		once.Compact(late)
+		again := c.Flat()
+		if !slices.Equal(flat.Rows, again.Rows) {
+			t.Fatalf("%+v became %+v", flat.Rows, again.Rows)
+		}
+		if !slices.Equal(c.Rows, once.Rows) || !slices.IsSortedFunc(c.Rows, CellRow.Compare) {
+			t.Fatalf("in two steps %+v, in one %+v", c.Rows, once.Rows)
+		}
+		if most := 2 * (48 + 33 + 26 + 1); len(c.Rows) > most {
+			t.Fatalf("%d rows of 2 arms", len(c.Rows))
+		}
+	})
 }
 
 // TestFoldingIsIdempotentAndOrderOfStreamsDoesNotMatter: every node's stream in order, however they interleave and

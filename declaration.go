@@ -188,12 +188,46 @@ type Experiment struct {
 	Groups     GroupShares `json:"groups"`
 	Traffic    *float64    `json:"traffic,omitempty"` // share of shoppers in the experiment, 0 to 1; nil means 1
 	Floor      *float64    `json:"floor,omitempty"`   // total uniform mass ε; nil means DefaultFloor
-	Policy     string      `json:"policy,omitempty"`  // empty means policy.Default
+	Policy     string      `json:"policy,omitempty"`  // empty means pooled
+	Learning   *Learning   `json:"learning,omitempty"`
 	Stickiness string      `json:"stickiness,omitempty"`
 	Status     string      `json:"status"`
 	Starts     *time.Time  `json:"starts,omitempty"`
 	Ends       *time.Time  `json:"ends,omitempty"`
 }
+
+// The policies of an experiment. PolicyPooled is the default.
+const (
+	PolicyPooled  = "pooled"         // every intersection with a prior from the lattice around it
+	PolicyUniform = "uniform"        // every eligible arm alike
+	PolicyFixed   = "fixed"          // a split that evidence does not move
+	PolicyGlobal  = "global"         // one Thompson bandit for the store
+	PolicyFlat    = "flat"           // a Thompson bandit at every intersection by itself
+	PolicyGreedy  = "epsilon-greedy" // the best mean of the store, and the rest evenly
+)
+
+// Policies lists them.
+func Policies() []string {
+	return []string{PolicyPooled, PolicyUniform, PolicyFixed, PolicyGlobal, PolicyFlat, PolicyGreedy}
+}
+
+// Pooled reports whether a policy's name is that of the pooled one.
+func Pooled(policy string) bool { return policy == "" || policy == PolicyPooled }
+
+// Learning is how an experiment's policy learns; each setting belongs to the policies named, and zero means the default.
+type Learning struct {
+	HalfLife Duration           `json:"halfLife,omitempty"` // pooled: of evidence; 180d
+	Draw     string             `json:"draw,omitempty"`     // pooled: tempered (default) or full
+	Temper   float64            `json:"temper,omitempty"`   // pooled: of the draw's standard deviation; 0.7, or 0.5 where full
+	Epsilon  float64            `json:"epsilon,omitempty"`  // epsilon-greedy: what is spread evenly; 0.1
+	Split    map[string]float64 `json:"split,omitempty"`    // fixed: the share of each action
+}
+
+// The draws of the pooled policy (statistics C.2).
+const (
+	DrawTempered = "tempered"
+	DrawFull     = "full"
+)
 
 // DefaultFloor is ε where the experiment sets none (statistics C.4).
 const DefaultFloor = 0.01
@@ -560,12 +594,52 @@ func (c *check) experiment(path string, e Experiment, surfaces map[string]Surfac
 	}
 	c.number(path+".traffic", e.TrafficShare(), 0, 1)
 	c.number(path+".floor", e.FloorMass(), 0, 1)
+	if e.Policy != "" {
+		c.oneOf(path+".policy", e.Policy, Policies()...)
+	}
+	c.learning(path+".learning", e)
 	if e.Stickiness != "" {
 		c.oneOf(path+".stickiness", e.Stickiness, StickyNone, StickySession, StickyWindow)
 	}
 	c.oneOf(path+".status", e.Status, StatusDraft, StatusRunning, StatusPaused, StatusStopped)
 	if e.Starts != nil && e.Ends != nil && !e.Starts.Before(*e.Ends) {
 		c.add(path+".ends", "ends before it starts", "")
+	}
+}
+
+func (c *check) learning(path string, e Experiment) {
+	l := e.Learning
+	if l == nil {
+		if e.Policy == PolicyFixed {
+			c.add(path+".split", "a fixed split needs its shares", "split: {five_off: 0.5, points: 0.5}")
+		}
+		return
+	}
+	only := func(field string, set bool, policy string) {
+		if name := cmp.Or(e.Policy, PolicyPooled); set && name != policy {
+			c.add(path+"."+field, fmt.Sprintf("policy %q has no such setting", name), "it belongs to "+policy)
+		}
+	}
+	only("halfLife", l.HalfLife != 0, PolicyPooled)
+	only("draw", l.Draw != "", PolicyPooled)
+	only("temper", l.Temper != 0, PolicyPooled)
+	only("epsilon", l.Epsilon != 0, PolicyGreedy)
+	only("split", len(l.Split) > 0, PolicyFixed)
+	if l.Draw != "" {
+		c.oneOf(path+".draw", l.Draw, DrawTempered, DrawFull)
+	}
+	if l.HalfLife != 0 {
+		c.number(path+".halfLife", days(l.HalfLife), 1, 3650)
+	}
+	c.number(path+".temper", l.Temper, 0, 2)
+	c.number(path+".epsilon", l.Epsilon, 0, 1)
+	sum := 0.0
+	for id, v := range sorted(l.Split) {
+		c.number(path+".split."+id, v, 0, 1)
+		sum += v
+	}
+	if len(l.Split) > 0 && !(math.Abs(sum-1) <= 1e-9) {
+		c.add(path+".split", fmt.Sprintf("shares sum to %v, not 1", sum), "")
 	}
 }
 

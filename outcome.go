@@ -57,13 +57,17 @@ func (t Tally) Minus(o Tally) Tally {
 		t.LogValue - o.LogValue, t.LogValueSq - o.LogValueSq}
 }
 
-// TallyKey names a tally. The tally of the empty Event holds the trials, one per outcome name the rest.
+// TallyKey names a tally. The tally of the empty Event holds the trials, one per outcome name the rest. A tally of
+// delays, where Delay is not 0, counts in Trials the successes of teaching groups that came so late: it belongs to no
+// intersection, arm or group.
 type TallyKey struct {
 	Experiment   string
 	Intersection Intersection
 	Arm          ArmID
 	Group        Group
 	Event        string
+	Bucket       Bucket // of the trial (statistics A.2)
+	Delay        uint8  // 1 + DelayClass
 }
 
 // Delta is what one entry of the ledger adds to one tally.
@@ -72,13 +76,45 @@ type Delta struct {
 	Tally
 }
 
-// Trial returns the delta of one trial of the claims' decision for an arm; n is 1, or -1 to take it away.
-func (c Claims) Trial(arm ArmID, n int64) Delta {
-	return Delta{TallyKey: c.tallyKey(arm, ""), Tally: Tally{Trials: n}}
+// Trial returns the delta of the decision's trial; n is 1, or -1 to take it away.
+func (s Settlement) Trial(n int64) Delta {
+	return Delta{TallyKey: s.tallyKey(""), Tally: Tally{Trials: n}}
 }
 
-func (c Claims) tallyKey(arm ArmID, event string) TallyKey {
-	return TallyKey{Experiment: c.Experiment, Intersection: c.Intersection, Arm: arm, Group: c.Group, Event: event}
+func (s Settlement) tallyKey(event string) TallyKey {
+	c := &s.Claims
+	return TallyKey{Experiment: c.Experiment, Intersection: c.Intersection, Arm: s.Arm(), Group: c.Group, Event: event, Bucket: Calendar{}.At(s.TrialAt())}
+}
+
+// TrialAt is when the decision became a trial: its choice, or its activation.
+func (s Settlement) TrialAt() time.Time {
+	if s.Claims.Deferred && s.Activation != nil {
+		return s.Activation.At
+	}
+	return s.Claims.At
+}
+
+// Learnt is all that outcomes of one event add to tallies as they stand: their aggregate, and the delay of the success.
+func (s Settlement) Learnt(rows []Outcome) []Delta {
+	out := []Delta{{TallyKey: s.tallyKey(s.Type.Name), Tally: s.Type.Aggregate(rows, s.Currency)}}
+	if at, ok := s.Type.succeeded(rows); ok && out[0].Successes > 0 && s.Claims.Group.Teaches() {
+		out = append(out, Delta{TallyKey: TallyKey{Experiment: s.Claims.Experiment, Event: s.Type.Name, Bucket: out[0].Bucket,
+			Delay: uint8(1 + DelayClass(at.Sub(s.TrialAt())))}, Tally: Tally{Trials: 1}})
+	}
+	return out
+}
+
+// difference is what turns some deltas into others.
+func difference(before, after []Delta) []Delta {
+	out := slices.Clone(after)
+	for _, b := range before {
+		if i := slices.IndexFunc(out, func(d Delta) bool { return d.TallyKey == b.TallyKey }); i >= 0 {
+			out[i].Tally = out[i].Minus(b.Tally)
+		} else {
+			out = append(out, Delta{TallyKey: b.TallyKey, Tally: Tally{}.Minus(b.Tally)})
+		}
+	}
+	return slices.DeleteFunc(out, func(d Delta) bool { return d.Tally == Tally{} })
 }
 
 // Minor converts a value to the outcome's integer units: minor units of the currency for money, 0 or 1 for binary.
@@ -97,28 +133,7 @@ func (o OutcomeType) Minor(value float64, currency string) int64 {
 // been (a whole refund takes the success back). The recorded ones that are left make one aggregate by o.Counting, at
 // most o.Cap; a success is an aggregate above zero (statistics A.2, D).
 func (o OutcomeType) Aggregate(rows []Outcome, currency string) Tally {
-	type net struct {
-		Outcome
-		sum      int64
-		adjusted bool
-	}
-	nets := make([]net, 0, len(rows))
-	for _, r := range rows {
-		if !r.Adjust && (r.Status == StatusRecorded || r.Status == StatusLate) {
-			nets = append(nets, net{Outcome: r, sum: r.Minor})
-		}
-	}
-	for _, r := range rows {
-		if r.Adjust {
-			for i := range nets {
-				if nets[i].ID == r.Adjusts {
-					nets[i].sum += r.Minor
-					nets[i].adjusted = true
-				}
-			}
-		}
-	}
-	nets = slices.DeleteFunc(nets, func(n net) bool { return n.adjusted && n.sum == 0 })
+	nets := standing(rows)
 	t := Tally{Outcomes: int64(len(nets))}
 	nets = slices.DeleteFunc(nets, func(n net) bool { return n.Status != StatusRecorded })
 	if len(nets) == 0 {
@@ -149,6 +164,44 @@ func (o OutcomeType) Aggregate(rows []Outcome, currency string) Tally {
 		}
 	}
 	return t
+}
+
+// net is an outcome with what its adjustments left of it, in minor units.
+type net struct {
+	Outcome
+	sum int64
+}
+
+// standing returns the recorded and late outcomes that are not void, with what is left of each.
+func standing(rows []Outcome) []net {
+	nets := make([]net, 0, len(rows))
+	for _, r := range rows {
+		if !r.Adjust && (r.Status == StatusRecorded || r.Status == StatusLate) {
+			nets = append(nets, net{r, r.Minor})
+		}
+	}
+	var adjusted []string
+	for _, r := range rows {
+		if r.Adjust {
+			adjusted = append(adjusted, r.Adjusts)
+			for i := range nets {
+				if nets[i].ID == r.Adjusts {
+					nets[i].sum += r.Minor
+				}
+			}
+		}
+	}
+	return slices.DeleteFunc(nets, func(n net) bool { return n.sum == 0 && slices.Contains(adjusted, n.ID) })
+}
+
+// succeeded is when the first of the outcomes that stand and were in time happened; false for none.
+func (o OutcomeType) succeeded(rows []Outcome) (at time.Time, ok bool) {
+	for _, n := range standing(rows) {
+		if n.Status == StatusRecorded && (!ok || n.At.Before(at)) {
+			at, ok = n.At, true
+		}
+	}
+	return at, ok
 }
 
 // Settlement is what the ledger already holds of a decision when something new comes for it.
@@ -192,12 +245,12 @@ const MaxPerDecision = 100
 
 // Settle decides what becomes of a new outcome: its status, and the delta that it adds. in carries everything but its
 // Status; an adjustment without Whole carries the change in Minor. The returned outcome is to be appended unless its
-// status is StatusDuplicate.
+// status is StatusDuplicate; the first delta is that of the event's tally, also where it adds nothing.
 //
 // Errors: CodeOutcomeConflict (same id, other value), CodeUnprocessable (adjusts nothing known, nothing that is left, or
 // below zero; too many).
-func (s Settlement) Settle(in Outcome, whole bool) (Outcome, Delta, error) {
-	delta := Delta{TallyKey: s.Claims.tallyKey(s.Arm(), in.Event)}
+func (s Settlement) Settle(in Outcome, whole bool) (Outcome, []Delta, error) {
+	delta := []Delta{{TallyKey: s.tallyKey(in.Event)}}
 	if in.Adjust {
 		left, status, ok := s.remaining(in.Adjusts, in.ID)
 		if !ok {
@@ -239,10 +292,11 @@ func (s Settlement) Settle(in Outcome, whole bool) (Outcome, Delta, error) {
 	if len(s.Earlier) >= MaxPerDecision {
 		return in, delta, Errorf(CodeUnprocessable, "the decision has %d outcomes of %q already", MaxPerDecision, in.Event).WithField("event")
 	}
-	before := s.Type.Aggregate(s.Earlier, s.Currency)
-	after := s.Type.Aggregate(append(slices.Clone(s.Earlier), in), s.Currency)
-	delta.Tally = after.Minus(before)
-	return in, delta, nil
+	changed := difference(s.Learnt(s.Earlier), s.Learnt(append(slices.Clone(s.Earlier), in)))
+	if len(changed) > 0 && changed[0].TallyKey == delta[0].TallyKey {
+		return in, changed, nil
+	}
+	return in, append(delta, changed...), nil
 }
 
 // remaining returns what is left of outcome id after its adjustments, other than adjustment except.

@@ -141,11 +141,12 @@ func TestSettleGivesEachOutcomeItsStatus(t *testing.T) {
 		{"in the window from the activation", activated, 72 * 60, StatusRecorded, 1, 1}, // 48 h + 24 h
 		{"after the window from the activation", activated, 72*60 + 1, StatusLate, 1, 0},
 	} {
-		got, delta, err := c.s.Settle(row("a", 1000, c.minutes, ""), false)
+		got, deltas, err := c.s.Settle(row("a", 1000, c.minutes, ""), false)
+		delta := deltas[0]
 		if err != nil || got.Status != c.want || delta.Outcomes != c.counts || delta.Successes != c.learns {
 			t.Errorf("%s: %s, %+v, %v", c.what, got.Status, delta.Tally, err)
 		}
-		if delta.TallyKey != (TallyKey{"x", c.s.Claims.Intersection, 3, GroupPolicy, "purchase"}) {
+		if delta.TallyKey != (TallyKey{"x", c.s.Claims.Intersection, 3, GroupPolicy, "purchase", Calendar{}.At(c.s.TrialAt()), 0}) {
 			t.Errorf("%s: belongs to %+v", c.what, delta.TallyKey)
 		}
 	}
@@ -187,7 +188,8 @@ func TestSettleDuplicatesConflictsAndAdjustments(t *testing.T) {
 	} {
 		s := settlement(purchase)
 		s.Earlier = c.earlier
-		got, delta, err := s.Settle(c.in, c.whole)
+		got, deltas, err := s.Settle(c.in, c.whole)
+		delta := deltas[0]
 		delta.LogValue, delta.LogValueSq = 0, 0
 		if ErrorCode(err) != c.code || got.Minor != c.minor || delta.Tally != c.delta || err == nil && got.Status != c.status {
 			t.Errorf("%s: %s, minor %d, %+v, %v", c.what, got.Status, got.Minor, delta.Tally, err)
@@ -250,7 +252,9 @@ func TestActivateMovesTrialAndOutcomes(t *testing.T) {
 			if got.deltas == nil {
 				got.deltas = map[string]Tally{}
 			}
-			d.LogValue, d.LogValueSq = 0, 0
+			if d.LogValue, d.LogValueSq = 0, 0; d.Delay != 0 {
+				continue
+			}
 			got.deltas[fmt.Sprintf("%d/%s", d.Arm, d.Event)] = d.Tally
 		}
 		for _, r := range changed {
@@ -277,7 +281,7 @@ type book struct {
 func newBook(c Claims, types []OutcomeType) *book {
 	b := &book{c: c, types: types, sums: map[TallyKey]Tally{}}
 	if !c.Deferred && !c.Ignored {
-		b.add(c.Trial(c.Arm, 1))
+		b.add(Settlement{Claims: c}.Trial(1))
 	}
 	return b
 }
@@ -297,10 +301,12 @@ func (b *book) outcome(kind OutcomeType, in Outcome, whole bool) (Outcome, error
 			earlier = append(earlier, r)
 		}
 	}
-	got, delta, err := Settlement{Claims: b.c, Activation: b.activation, Type: kind, Currency: "GBP", Earlier: earlier}.Settle(in, whole)
+	got, deltas, err := Settlement{Claims: b.c, Activation: b.activation, Type: kind, Currency: "GBP", Earlier: earlier}.Settle(in, whole)
 	if err == nil && got.Status != StatusDuplicate {
 		b.rows = append(b.rows, got)
-		b.add(delta)
+		for _, d := range deltas {
+			b.add(d)
+		}
 	}
 	return got, err
 }
@@ -330,7 +336,7 @@ func (b *book) fold() map[TallyKey]Tally {
 	if !s.Active() {
 		return out
 	}
-	trial := b.c.Trial(s.Arm(), 1)
+	trial := s.Trial(1)
 	out[trial.TallyKey] = trial.Tally
 	for _, kind := range b.types {
 		var rows []Outcome
@@ -339,10 +345,11 @@ func (b *book) fold() map[TallyKey]Tally {
 				rows = append(rows, r)
 			}
 		}
-		if t := kind.Aggregate(rows, "GBP"); t != (Tally{}) {
-			key := trial.TallyKey
-			key.Event = kind.Name
-			out[key] = t
+		s.Type, s.Currency = kind, "GBP"
+		for _, d := range s.Learnt(rows) {
+			if d.Tally != (Tally{}) {
+				out[d.TallyKey] = d.Tally
+			}
 		}
 	}
 	return out

@@ -138,7 +138,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 	}
 	if r.Explain {
-		c.explain = &juncture.ExplanationView{Filtered: []juncture.FilteredView{}, Floor: x.FloorMass(), Policy: c.st.policies[x.ID].Name(), Share: d.Share}
+		c.explain = &juncture.ExplanationView{Filtered: []juncture.FilteredView{}, Floor: x.FloorMass(), Policy: cmp.Or(x.Policy, juncture.PolicyPooled), Share: d.Share}
 		count := refused
 		refused = func(f pool.Refusal) {
 			count(f)
@@ -163,7 +163,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 		return certain(d, c.surface.Default), nil, nil
 	}
-	v, err := c.e.vector(ctx, c.st, x, c.x, arms)
+	v, err := c.e.vector(ctx, c.st, x, c.x, arms, c.now)
 	if err != nil {
 		return nil, nil, err
 	}

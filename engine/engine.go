@@ -15,6 +15,7 @@ import (
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/layers"
 	"github.com/juncture/juncture/policy"
+	"github.com/juncture/juncture/policy/lattice"
 	"github.com/juncture/juncture/pool"
 )
 
@@ -100,12 +101,17 @@ type Engine struct {
 	merges   atomic.Uint64 // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
+
+	learnersMu sync.Mutex
+	learners   map[string]*learner // by experiment
+	workspaces sync.Pool           // of *lattice.Workspace
 }
 
 // Stats count what the engine answered, for metrics. RuleFailures counts arms left out because their rule could not be
 // evaluated, ConfigFailures calls served by the last good configuration.
 type Stats struct {
-	Vectors, VectorHits, PolicyFailures, RuleFailures, ConfigFailures atomic.Uint64
+	Vectors, VectorHits, PolicyFailures, RuleFailures, ConfigFailures, Fits atomic.Uint64
+	LastFit                                                                 atomic.Int64 // its duration, ns
 }
 
 // state is everything that changes with the configuration, swapped as one.
@@ -115,7 +121,8 @@ type state struct {
 	group    []byte
 	derives  bool // some layer is derived from events
 	layers   layers.Settings
-	policies map[string]policy.Policy // by experiment
+	policies map[string]policy.Policy // by experiment, of those that read no snapshot
+	fits     map[string]string        // by experiment, a hash of what its fit depends on beside evidence
 }
 
 // New makes an engine and reads the configuration.
@@ -124,7 +131,7 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	if d.Node == 0 {
 		d.Node = 1
 	}
-	e := &Engine{d: d}
+	e := &Engine{d: d, learners: map[string]*learner{}, workspaces: sync.Pool{New: func() any { return new(lattice.Workspace) }}}
 	known, err := d.Config.LayerValues(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
@@ -197,13 +204,15 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secrets: %w", err)
 	}
-	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, policies: map[string]policy.Policy{}}
+	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, policies: map[string]policy.Policy{}, fits: map[string]string{}}
 	s.layers = layers.SettingsOf(snapshot.Declaration.Layers, s.currency())
 	for _, l := range juncture.Layers() {
 		s.derives = s.derives || snapshot.Declaration.Layers[l.String()].Source != juncture.SourceRequest
 	}
 	for id, x := range snapshot.Experiments {
-		if s.policies[id], err = policy.New(x.Policy); err != nil {
+		if juncture.Pooled(x.Policy) {
+			s.fits[id] = e.fitSettings(s, x)
+		} else if s.policies[id], err = policyOf(s, x); err != nil {
 			return nil, err
 		}
 	}

@@ -110,7 +110,7 @@ func (e *Engine) nextBest(ctx context.Context, st *state, v *juncture.ProfileVie
 		if len(arms) == 0 {
 			continue
 		}
-		vector, err := e.vector(ctx, st, experiment, here, arms)
+		vector, err := e.vector(ctx, st, experiment, here, arms, now)
 		if err != nil {
 			return err
 		}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/juncture/juncture"
-	"github.com/juncture/juncture/policy"
 )
 
 // CellStore reads the checkpoint.
@@ -33,6 +33,9 @@ type Tallies struct {
 	most   int               // dirty cells before a checkpoint is forced
 	epochs map[string]*epoch // by experiment; bounded by the experiments there are
 	broken error             // a cell could not be read while folding: memory no longer follows the ledger
+
+	learnings map[string]*learning // by experiment, of those that were asked for
+	marks     []juncture.Mark      // how much of each node's stream is folded
 }
 
 // epoch counts an experiment's evidence, so that cached probabilities are renewed as it grows.
@@ -56,7 +59,7 @@ func NewTallies(ctx context.Context, store CellStore, cells int) (*Tallies, erro
 	if err != nil {
 		return nil, err
 	}
-	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, most: cells, epochs: map[string]*epoch{}}
+	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, most: cells, epochs: map[string]*epoch{}, learnings: map[string]*learning{}}
 	err = store.Restore(ctx, func(node uint16, seq int64, deltas []juncture.Delta) error {
 		t.Fold(node, seq, deltas)
 		return t.broken
@@ -94,8 +97,17 @@ func (t *Tallies) Fold(node uint16, seq int64, deltas []juncture.Delta) {
 		if c.Fold(node, seq, mine...) {
 			t.dirty[id] = c
 			t.clean.Remove(id)
+			if l := t.learnings[id.Experiment]; l != nil {
+				for _, d := range mine {
+					l.add(id.Intersection, juncture.CellRow{Arm: d.Arm, Group: d.Group, Event: d.Event, Delay: d.Delay, Bucket: d.Bucket, Tally: d.Tally})
+				}
+			}
 		}
 	})
+	advance(&t.marks, juncture.Mark{Node: node, Seq: seq})
+	for _, l := range t.learnings {
+		l.marks = t.marks
+	}
 	for _, d := range deltas {
 		e := t.epoch(d.Experiment)
 		e.evidence += abs(d.Trials) + abs(d.Outcomes)
@@ -143,13 +155,14 @@ func (t *Tallies) Dirty() []juncture.CellID {
 	return ids
 }
 
-// Cells returns copies of those cells that still differ from the checkpoint.
-func (t *Tallies) Cells(ids []juncture.CellID) []juncture.Cell {
+// Cells returns copies of those cells that still differ from the checkpoint, their old buckets merged.
+func (t *Tallies) Cells(ids []juncture.CellID, now time.Time) []juncture.Cell {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	out := make([]juncture.Cell, 0, len(ids))
 	for _, id := range ids {
 		if c, ok := t.dirty[id]; ok {
+			c.Compact(now)
 			out = append(out, c.Clone())
 		}
 	}
@@ -182,12 +195,15 @@ func (t *Tallies) Size() (dirty, clean int) {
 	return len(t.dirty), t.clean.Len()
 }
 
-// Experiment returns every intersection of an experiment with its tallies, in key order, as they are now.
+// Experiment returns every intersection of an experiment with its tallies over all time, in key order, as they are now.
 func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture.Cell, error) {
 	// A cell that is checkpointed while the store is read is in one of the two looks at memory; of two views of a cell
 	// the one that holds more of the ledger is the newer.
 	byKey := map[juncture.Intersection]juncture.Cell{}
 	take := func(c juncture.Cell) error {
+		if c.Delays {
+			return nil
+		}
 		if old, ok := byKey[c.Intersection]; !ok || newer(c, old) {
 			byKey[c.Intersection] = c
 		}
@@ -197,7 +213,7 @@ func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		for id, c := range t.dirty {
-			if id.Experiment == experiment && !id.Rung {
+			if id.Experiment == experiment && !id.Delays {
 				_ = take(c.Clone())
 			}
 		}
@@ -209,7 +225,7 @@ func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture
 	fromMemory()
 	out := make([]juncture.Cell, 0, len(byKey))
 	for _, c := range byKey {
-		out = append(out, c)
+		out = append(out, c.Flat())
 	}
 	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) })
 	return out, nil
@@ -232,59 +248,11 @@ func compareIDs(a, b juncture.CellID) int {
 		}
 		return 1
 	}
-	if a.Rung != b.Rung {
-		if b.Rung {
+	if a.Delays != b.Delays {
+		if b.Delays {
 			return -1
 		}
 		return 1
 	}
 	return slices.Compare(a.Intersection[:], b.Intersection[:])
-}
-
-// situation fills s with the evidence of the arms along the ladder of x, for the experiment's goal.
-func (t *Tallies) situation(ctx context.Context, e *juncture.Experiment, goal juncture.OutcomeType, x juncture.Intersection, arms []policy.Arm) (policy.Situation, error) {
-	s := policy.Situation{Arms: arms, Value: goal.Type == juncture.OutcomeMoney && e.Goal.Measure != juncture.MeasureRate}
-	rungs := x.Rungs()
-	s.Rungs = make([]policy.Rung, len(rungs))
-	counts := make([]policy.Counts, len(rungs)*len(arms))
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for i, r := range rungs {
-		c, err := t.cell(ctx, juncture.CellID{Experiment: e.ID, Intersection: r, Rung: true})
-		if err != nil {
-			return s, err
-		}
-		s.Rungs[i] = policy.Rung{Layer: rungLayer(rungs, i), Counts: counts[i*len(arms) : (i+1)*len(arms)]}
-		for k, a := range arms {
-			s.Rungs[i].Counts[k] = countsOf(c, a.ID, goal.Name)
-		}
-	}
-	return s, nil
-}
-
-// rungLayer is the layer that rung i adds, -1 for the store's.
-func rungLayer(rungs []juncture.Intersection, i int) int {
-	if i == 0 {
-		return -1
-	}
-	for l := range rungs[i] {
-		if rungs[i][l] != rungs[i-1][l] {
-			return l
-		}
-	}
-	return -1
-}
-
-func countsOf(c *juncture.Cell, arm juncture.ArmID, event string) policy.Counts {
-	var out policy.Counts
-	if i, ok := slices.BinarySearchFunc(c.Rows, juncture.CellRow{Arm: arm}, juncture.CellRow.Compare); ok {
-		out.Trials = float64(c.Rows[i].Trials)
-	}
-	if i, ok := slices.BinarySearchFunc(c.Rows, juncture.CellRow{Arm: arm, Event: event}, juncture.CellRow.Compare); ok {
-		r := c.Rows[i]
-		out.Successes = float64(r.Successes)
-		out.LogValue = float64(r.LogValue) / 1e4
-		out.LogValueSq = float64(r.LogValueSq) / 1e8
-	}
-	return out
 }

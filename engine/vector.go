@@ -9,6 +9,7 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/policy"
+	"github.com/juncture/juncture/policy/lattice"
 	"github.com/juncture/juncture/pool"
 )
 
@@ -53,28 +54,48 @@ func (v *vector) fits(arms []*pool.Arm, epoch uint64, number int64) bool {
 
 // vector gives the probabilities with which the policy picks each arm, floor included, from the cache where evidence
 // has not grown since. Where the policy fails the answer is uniform, and counted.
-func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, at juncture.Intersection, arms []*pool.Arm) (*vector, error) {
+func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, at juncture.Intersection, arms []*pool.Arm, now time.Time) (_ *vector, err error) {
+	pooled := juncture.Pooled(x.Policy)
+	var f *fitted
+	var epoch uint64
+	if pooled {
+		var err error
+		if f, err = e.snapshot(ctx, st, x, now); err != nil && f == nil {
+			return nil, err
+		}
+		epoch = f.number
+	} else {
+		epoch = e.d.Tallies.Epoch(x.ID)
+	}
 	key := vectorKey{x.ID, at, setHash(arms)}
-	epoch := e.d.Tallies.Epoch(x.ID)
 	if v, ok := e.vectors.Get(key); ok && v.fits(arms, epoch, st.pool.Number) {
 		e.stats.VectorHits.Add(1)
 		return v, nil
 	}
 	e.stats.Vectors.Add(1)
-	v := &vector{epoch: epoch, number: st.pool.Number, p: make([]float64, len(arms)),
-		own: make([]float64, len(arms)), borrow: make([]float64, len(arms)), version: policyVersion(st.pool.Number, x.ID, epoch)}
+	v := &vector{epoch: epoch, number: st.pool.Number, p: make([]float64, len(arms)), borrow: make([]float64, len(arms))}
 	competing := make([]policy.Arm, len(arms))
 	for i, a := range arms {
 		v.arms = append(v.arms, a.ID)
 		competing[i] = policy.Arm{ID: a.ID, Action: a.Arm.Action}
 	}
-	s, err := e.d.Tallies.situation(ctx, x, st.pool.Outcomes[x.Goal.Outcome], at, competing)
-	if err != nil {
+	if v.own, err = e.own(ctx, x, at, competing); err != nil {
 		return nil, err
 	}
-	err = st.policies[x.ID].Weights(&s, v.p)
-	if err == nil {
-		err = policy.Borrowing(&s, v.own, v.borrow)
+	if pooled {
+		v.version = f.Version
+		ws := e.workspaces.Get().(*lattice.Workspace)
+		if err = f.Vector(at, v.arms, ws, v.p); err == nil {
+			err = f.Borrowed(at, v.arms, v.borrow)
+		}
+		e.workspaces.Put(ws)
+	} else {
+		v.version = policyVersion(st.pool.Number, x.ID, epoch)
+		var s policy.Situation
+		if s, err = e.situation(ctx, x, st.pool.Outcomes[x.Goal.Outcome], at, competing); err != nil {
+			return nil, err
+		}
+		err = st.policies[x.ID].Weights(&s, v.p)
 	}
 	if err != nil {
 		e.stats.PolicyFailures.Add(1)

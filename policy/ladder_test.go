@@ -139,18 +139,15 @@ func TestRefuses(t *testing.T) {
 }
 
 func TestNew(t *testing.T) {
-	for _, name := range append(Names(), "") {
-		p, err := New(name)
-		if want := name; err != nil || want != "" && p.Name() != want || want == "" && p.Name() != Default {
+	for _, name := range juncture.Policies()[1:] { // the first is the pooled one
+		if p, err := New(name); err != nil || p.Name() != name {
 			t.Errorf("New(%q) = %v, %v", name, p, err)
 		}
 	}
-	_, err := New("greedy")
-	if juncture.ErrorCode(err) != juncture.CodeInvalidRequest || !strings.Contains(err.(*juncture.Error).Hint, "ladder, uniform") {
-		t.Errorf("New(greedy): %v", err)
-	}
-	if w := weigh(t, Even{}, situation([]string{"a", "a", "b"}, []cell{{{9, 9}}, {{9, 0}}, {{9, 0}}})); w[0] != 1.0/3 {
-		t.Errorf("uniform: %v", w)
+	for _, name := range []string{"greedy", "", juncture.PolicyPooled} {
+		if _, err := New(name); juncture.ErrorCode(err) != juncture.CodeInvalidRequest {
+			t.Errorf("New(%q): %v", name, err)
+		}
 	}
 }
 

@@ -1,40 +1,29 @@
 package policy
 
 import (
-	"strings"
-
 	"github.com/juncture/juncture"
 )
-
-// Default is the policy of an experiment that names none.
-const Default = "ladder"
 
 // DefaultEpsilon is how much epsilon-greedy explores.
 const DefaultEpsilon = 0.1
 
-// Names lists the policies.
-func Names() []string {
-	return []string{"ladder", "uniform", "global", "flat", "epsilon-greedy", "fixed"}
-}
-
-// New returns a policy by name with its default settings, the default policy for ""; a fixed split is even until shares are set. An unknown name is CodeInvalidRequest.
+// New returns a policy that reads a situation, by name, with its default settings; a fixed split is even until shares
+// are set. The pooled policy is not among them: it reads a snapshot (package lattice). An unknown name is
+// CodeInvalidRequest.
 func New(name string) (Policy, error) {
 	switch name {
-	case "", "ladder":
-		return Ladder{}, nil
-	case "uniform":
+	case juncture.PolicyUniform:
 		return Even{}, nil
-	case "global":
+	case juncture.PolicyGlobal:
 		return Global{}, nil
-	case "flat":
+	case juncture.PolicyFlat:
 		return Flat{}, nil
-	case "epsilon-greedy":
+	case juncture.PolicyGreedy:
 		return Greedy{Epsilon: DefaultEpsilon}, nil
-	case "fixed":
+	case juncture.PolicyFixed:
 		return Fixed{}, nil
 	}
-	return nil, juncture.Errorf(juncture.CodeInvalidRequest, "no policy is called %.40q", name).
-		WithHint("there are: " + strings.Join(Names(), ", ")).WithField("policy")
+	return nil, juncture.Errorf(juncture.CodeInvalidRequest, "no such policy is called %.40q", name).WithField("policy")
 }
 
 // Even is the policy "uniform": every eligible arm alike, whatever the evidence.

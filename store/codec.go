@@ -10,7 +10,10 @@ import (
 
 // The blobs of deltas, cells and rankings: unsigned varints for numbers that are never negative, zig-zag varints for
 // the rest, length-prefixed text. The first byte is the format's version.
-const codecVersion = 1
+const codecVersion = 2
+
+// rankingVersion opens a ranking.
+const rankingVersion = 1
 
 type encoder struct{ b []byte }
 
@@ -80,12 +83,15 @@ func (d *decoder) count() int {
 	return int(n)
 }
 
-func (d *decoder) version() {
-	if len(d.b) == 0 || d.b[0] != codecVersion {
+// version reads the format's version, 1 up to the given one.
+func (d *decoder) version(most byte) byte {
+	if len(d.b) == 0 || d.b[0] < 1 || d.b[0] > most {
 		d.fail()
-		return
+		return 0
 	}
+	v := d.b[0]
 	d.b = d.b[1:]
+	return v
 }
 
 func (d *decoder) done() error {
@@ -104,6 +110,8 @@ func encodeDeltas(deltas []juncture.Delta) []byte {
 		e.uint(uint64(d.Arm))
 		e.uint(uint64(d.Group))
 		e.text(d.Event)
+		e.uint(uint64(d.Delay))
+		e.int(int64(d.Bucket))
 		e.tally(d.Tally)
 	}
 	return e.b
@@ -111,7 +119,7 @@ func encodeDeltas(deltas []juncture.Delta) []byte {
 
 func decodeDeltas(b []byte) ([]juncture.Delta, error) {
 	d := decoder{b: b}
-	d.version()
+	version := d.version(codecVersion)
 	out := make([]juncture.Delta, 0, d.count())
 	for range cap(out) {
 		var v juncture.Delta
@@ -120,6 +128,7 @@ func decodeDeltas(b []byte) ([]juncture.Delta, error) {
 		v.Arm = juncture.ArmID(d.uint())
 		v.Group = juncture.Group(d.uint())
 		v.Event = d.text()
+		v.Delay, v.Bucket = d.bucket(version)
 		v.Tally = d.tally()
 		if d.err != nil {
 			return nil, d.err
@@ -146,27 +155,44 @@ func encodeCell(rows []juncture.CellRow, marks []juncture.Mark) []byte {
 		e.uint(uint64(r.Arm))
 		e.uint(uint64(r.Group))
 		e.text(r.Event)
+		e.uint(uint64(r.Delay))
+		e.int(int64(r.Bucket))
 		e.tally(r.Tally)
 	}
 	return e.b
 }
 
+// bucket reads the delay and the bucket of a tally; before they were kept, all is old.
+func (d *decoder) bucket(version byte) (uint8, juncture.Bucket) {
+	if version < 2 {
+		return 0, juncture.BucketOlder
+	}
+	delay := d.uint()
+	if delay > juncture.DelayClasses {
+		d.fail()
+	}
+	return uint8(delay), juncture.Bucket(d.int())
+}
+
 func decodeCell(b []byte) ([]juncture.CellRow, []juncture.Mark, error) {
 	d := decoder{b: b}
-	d.version()
+	version := d.version(codecVersion)
 	marks := make([]juncture.Mark, 0, d.count())
 	for range cap(marks) {
 		marks = append(marks, juncture.Mark{Node: uint16(d.uint()), Seq: d.int()})
 	}
 	rows := make([]juncture.CellRow, 0, d.count())
 	for range cap(rows) {
-		rows = append(rows, juncture.CellRow{Arm: juncture.ArmID(d.uint()), Group: juncture.Group(d.uint()), Event: d.text(), Tally: d.tally()})
+		r := juncture.CellRow{Arm: juncture.ArmID(d.uint()), Group: juncture.Group(d.uint()), Event: d.text()}
+		r.Delay, r.Bucket = d.bucket(version)
+		r.Tally = d.tally()
+		rows = append(rows, r)
 	}
 	return rows, marks, d.done()
 }
 
 func encodeRanking(ranking []juncture.Ranked) []byte {
-	e := encoder{b: []byte{codecVersion}}
+	e := encoder{b: []byte{rankingVersion}}
 	e.uint(uint64(len(ranking)))
 	for _, r := range ranking {
 		e.uint(uint64(r.Arm))
@@ -177,7 +203,7 @@ func encodeRanking(ranking []juncture.Ranked) []byte {
 
 func decodeRanking(b []byte) ([]juncture.Ranked, error) {
 	d := decoder{b: b}
-	d.version()
+	d.version(rankingVersion)
 	out := make([]juncture.Ranked, 0, d.count())
 	for range cap(out) {
 		arm := juncture.ArmID(d.uint())

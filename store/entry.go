@@ -165,7 +165,7 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 		return err
 	}
 	if !d.Ignored && !d.Deferred {
-		t.add(d.Trial(d.Arm, 1))
+		t.add(juncture.Settlement{Claims: d.Claims}.Trial(1))
 	}
 	return nil
 }
@@ -253,7 +253,9 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 	if s.Earlier, err = scanOutcomes(t.tx.Stmtx(t.w.stmts.outcomesOf).Query(int64(w.Claims.Serial), w.Outcome.Event)); err != nil {
 		return err
 	}
-	w.Result, w.Delta, w.Err = s.Settle(w.Outcome, w.Whole)
+	var deltas []juncture.Delta
+	w.Result, deltas, w.Err = s.Settle(w.Outcome, w.Whole)
+	w.Delta = deltas[0]
 	if w.Err != nil || w.Result.Status == juncture.StatusDuplicate {
 		return nil
 	}
@@ -266,7 +268,9 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 		ms(o.At), ms(o.Received), string(o.Status)); err != nil {
 		return err
 	}
-	t.add(w.Delta)
+	for _, d := range deltas {
+		t.add(d)
+	}
 	return nil
 }
 

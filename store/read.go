@@ -14,10 +14,10 @@ import (
 
 // Cell reads a cell's checkpoint; an empty cell where there is none.
 func (db *DB) Cell(ctx context.Context, id juncture.CellID) (juncture.Cell, error) {
-	c := juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Rung: id.Rung}
+	c := juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Delays: id.Delays}
 	var body []byte
-	err := db.read.QueryRowContext(ctx, `SELECT body FROM cells WHERE experiment = ? AND rung = ? AND key = ?`,
-		id.Experiment, id.Rung, id.Intersection.Key()).Scan(&body)
+	err := db.read.QueryRowContext(ctx, `SELECT body FROM cells WHERE experiment = ? AND delays = ? AND key = ?`,
+		id.Experiment, id.Delays, id.Intersection.Key()).Scan(&body)
 	if errors.Is(err, sql.ErrNoRows) {
 		return c, nil
 	}
@@ -30,11 +30,11 @@ func (db *DB) Cell(ctx context.Context, id juncture.CellID) (juncture.Cell, erro
 
 // Cells calls f for every checkpointed intersection of an experiment, in key order.
 func (db *DB) Cells(ctx context.Context, experiment string, f func(juncture.Cell) error) error {
-	return eachCell(ctx, db.read, `WHERE experiment = ? AND rung = 0 ORDER BY key`, f, experiment)
+	return eachCell(ctx, db.read, `WHERE experiment = ? ORDER BY delays, key`, f, experiment)
 }
 
 func eachCell(ctx context.Context, q sqlx.QueryerContext, where string, f func(juncture.Cell) error, args ...any) error {
-	rows, err := q.QueryContext(ctx, `SELECT experiment, rung, key, body FROM cells `+where, args...)
+	rows, err := q.QueryContext(ctx, `SELECT experiment, delays, key, body FROM cells `+where, args...)
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func eachCell(ctx context.Context, q sqlx.QueryerContext, where string, f func(j
 		var c juncture.Cell
 		var key string
 		var body []byte
-		if err := rows.Scan(&c.Experiment, &c.Rung, &key, &body); err != nil {
+		if err := rows.Scan(&c.Experiment, &c.Delays, &key, &body); err != nil {
 			return err
 		}
 		if c.Intersection, err = juncture.ParseIntersection(key); err != nil {

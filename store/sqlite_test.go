@@ -62,11 +62,11 @@ func exec(t *testing.T, db *sql.DB, text string) {
 // ignore is memory that follows nothing.
 type ignore struct{}
 
-func (ignore) Fold(uint16, int64, []juncture.Delta)    {}
-func (ignore) Dirty() []juncture.CellID                { return nil }
-func (ignore) Cells([]juncture.CellID) []juncture.Cell { return nil }
-func (ignore) Crowded() bool                           { return false }
-func (ignore) Clean([]juncture.CellID)                 {}
+func (ignore) Fold(uint16, int64, []juncture.Delta)               {}
+func (ignore) Dirty() []juncture.CellID                           { return nil }
+func (ignore) Cells([]juncture.CellID, time.Time) []juncture.Cell { return nil }
+func (ignore) Crowded() bool                                      { return false }
+func (ignore) Clean([]juncture.CellID)                            {}
 
 // shop fills a node's database with 6 decisions at two intersections, each with a purchase.
 func shop(t *testing.T) *testkit.Node {

@@ -28,8 +28,8 @@ type Difference struct {
 
 func (d Difference) String() string {
 	kind := "intersection"
-	if d.ID.Rung {
-		kind = "rung"
+	if d.ID.Delays {
+		kind = "delays"
 	}
 	return fmt.Sprintf("%s %s of %q, arm %d, group %q, event %q: ledger %+v, stored %+v",
 		kind, d.ID.Intersection.Key(), d.ID.Experiment, d.Row.Arm, d.Row.Group, d.Row.Event, d.Ledger, d.Stored)
@@ -49,7 +49,7 @@ type fold map[juncture.CellID]*juncture.Cell
 func (f fold) cell(id juncture.CellID) *juncture.Cell {
 	c := f[id]
 	if c == nil {
-		c = &juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Rung: id.Rung}
+		c = &juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Delays: id.Delays}
 		f[id] = c
 	}
 	return c
@@ -74,10 +74,8 @@ func (db *DB) Verify(ctx context.Context) (Verification, error) {
 		v.Decisions++
 		v.Outcomes += int64(len(s.rows))
 		for _, d := range s.deltas() {
-			d.Targets(func(id juncture.CellID) {
-				c := ledger.cell(id)
-				c.Fold(0, c.Mark(0)+1, d)
-			})
+			c := ledger.cell(d.Cell())
+			c.Fold(0, c.Mark(0)+1, d)
 		}
 		return nil
 	})
@@ -117,16 +115,14 @@ func (s settled) deltas() []juncture.Delta {
 	if !base.Active() {
 		return nil
 	}
-	out := []juncture.Delta{s.Trial(base.Arm(), 1)}
+	out := []juncture.Delta{base.Trial(1)}
 	byEvent := map[string][]juncture.Outcome{}
 	for _, r := range s.rows {
 		byEvent[r.Event] = append(byEvent[r.Event], r)
 	}
 	for event, rows := range byEvent {
-		d := s.Trial(base.Arm(), 0)
-		d.Event = event
-		d.Tally = s.types[event].Aggregate(rows, s.currency)
-		out = append(out, d)
+		base.Type = s.types[event]
+		out = append(out, base.Learnt(rows)...)
 	}
 	return out
 }
@@ -213,13 +209,13 @@ func (f fold) ids() []juncture.CellID {
 		ids = append(ids, id)
 	}
 	slices.SortFunc(ids, func(a, b juncture.CellID) int {
-		rung := func(id juncture.CellID) int {
-			if id.Rung {
+		kind := func(id juncture.CellID) int {
+			if id.Delays {
 				return 1
 			}
 			return 0
 		}
-		return cmp.Or(cmp.Compare(a.Experiment, b.Experiment), cmp.Compare(rung(a), rung(b)), cmp.Compare(a.Intersection.Key(), b.Intersection.Key()))
+		return cmp.Or(cmp.Compare(a.Experiment, b.Experiment), cmp.Compare(kind(a), kind(b)), cmp.Compare(a.Intersection.Key(), b.Intersection.Key()))
 	})
 	return ids
 }
@@ -234,16 +230,24 @@ func (f fold) digest() string {
 			}
 		}
 		if len(rows) > 0 {
-			fmt.Fprintf(h, "%q %q %v\n", id.Experiment, id.Intersection.Key(), id.Rung)
+			fmt.Fprintf(h, "%q %q %v\n", id.Experiment, id.Intersection.Key(), id.Delays)
 			h.Write(encodeCell(rows, nil))
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// mostDifferences bounds the report: one wrong delta shows at every rung.
+// mostDifferences bounds the report.
 const mostDifferences = 1000
 
+// flat are a cell's tallies over all time: buckets merge as they age, and what was tallied before there were buckets
+// has none.
+func flat(f fold, id juncture.CellID) []juncture.CellRow {
+	c := f.cell(id).Flat()
+	return c.Rows
+}
+
+// compare leaves out delays: what was tallied before they were has none.
 func compare(ledger, stored fold) []Difference {
 	var out []Difference
 	all := fold{}
@@ -254,14 +258,17 @@ func compare(ledger, stored fold) []Difference {
 		all[id] = nil
 	}
 	for _, id := range all.ids() {
+		if id.Delays {
+			continue
+		}
 		type both struct{ ledger, stored juncture.Tally }
 		rows := map[juncture.CellRow]both{}
-		for _, r := range ledger.cell(id).Rows {
+		for _, r := range flat(ledger, id) {
 			k := r
 			k.Tally = juncture.Tally{}
 			rows[k] = both{ledger: r.Tally}
 		}
-		for _, r := range stored.cell(id).Rows {
+		for _, r := range flat(stored, id) {
 			k := r
 			k.Tally = juncture.Tally{}
 			b := rows[k]
@@ -324,7 +331,7 @@ func (db *DB) ExportLedger(ctx context.Context, out io.Writer) error {
 	type sums struct{ trials, outcomes int64 }
 	arms := map[string]sums{}
 	for id, c := range stored {
-		if id.Rung {
+		if id.Delays {
 			continue
 		}
 		for _, r := range c.Rows {

@@ -22,7 +22,7 @@ type Folder interface {
 	// Dirty names the cells that changed since they were last clean, in an order that keeps neighbours together.
 	Dirty() []juncture.CellID
 	// Cells returns copies of those of them that are still dirty, as they are now.
-	Cells(ids []juncture.CellID) []juncture.Cell
+	Cells(ids []juncture.CellID, now time.Time) []juncture.Cell
 	// Crowded reports whether more cells are dirty than memory is meant to hold.
 	Crowded() bool
 	// Clean says that the checkpoint holds these cells as Dirty gave them.
@@ -319,10 +319,10 @@ func (w *Writer) Checkpoint(ctx context.Context) (int, error) {
 // write is a request that checkpoints cells as they are on its turn.
 func (w *Writer) write(ctx context.Context, ids []juncture.CellID) *request {
 	return &request{ctx: ctx, err: make(chan error, 1), after: func() { w.folder.Clean(ids) }, do: func(tx *sqlx.Tx) error {
-		for _, c := range w.folder.Cells(ids) {
-			if _, err := tx.Exec(`INSERT INTO cells (experiment, rung, key, body) VALUES (?, ?, ?, ?)
-				ON CONFLICT (experiment, rung, key) DO UPDATE SET body = excluded.body`,
-				c.Experiment, c.Rung, c.Intersection.Key(), encodeCell(c.Rows, c.Marks)); err != nil {
+		for _, c := range w.folder.Cells(ids, w.o.Now()) {
+			if _, err := tx.Exec(`INSERT INTO cells (experiment, delays, key, body) VALUES (?, ?, ?, ?)
+				ON CONFLICT (experiment, delays, key) DO UPDATE SET body = excluded.body`,
+				c.Experiment, c.Delays, c.Intersection.Key(), encodeCell(c.Rows, c.Marks)); err != nil {
 				return err
 			}
 		}

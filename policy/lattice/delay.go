@@ -3,24 +3,21 @@ package lattice
 import (
 	"math"
 	"slices"
+	"time"
+
+	"github.com/juncture/juncture"
 )
 
-// Delays are counted in classes that double every second one: class 0 is under a minute, class c >= 1 ends at
-// 2^(c/2) minutes. The last, 2^24 minutes, is 32 years.
-const delayClasses = 49
-
-func delayClass(minutes float64) int32 {
-	if !(minutes >= 1) {
-		return 0
-	}
-	return int32(min(delayClasses-1, 1+math.Floor(2*math.Log2(minutes))))
+// delayClass is the class of a delay in minutes.
+func delayClass(minutes float64) int {
+	return juncture.DelayClass(time.Duration(minutes * float64(time.Minute)))
 }
 
 func classEnd(c int) float64 { return math.Exp2(float64(c) / 2) }
 
 // maturity is F: the share of in-window successes that have arrived by an age (A.4), at the classes' ends.
 type maturity struct {
-	f     [delayClasses]float64
+	f     [juncture.DelayClasses]float64
 	known bool
 }
 
@@ -31,12 +28,12 @@ func newMaturity(delays map[delayKey]int64, cal Calendar, asOf int64, window flo
 	m := &maturity{}
 	type group struct {
 		age   float64
-		count [delayClasses]int64
+		count [juncture.DelayClasses]int64
 	}
 	var groups []group
 	index := map[Bucket]int{}
 	for k := range delays {
-		b := cal.merge(k.bucket, asOf)
+		b := cal.Merge(k.bucket, asOf)
 		if _, ok := index[b]; !ok {
 			index[b] = -1
 		}
@@ -48,11 +45,11 @@ func newMaturity(delays map[delayKey]int64, cal Calendar, asOf int64, window flo
 	slices.Sort(buckets)
 	for i, b := range buckets {
 		index[b] = i
-		groups = append(groups, group{age: cal.age(b, asOf)})
+		groups = append(groups, group{age: cal.Age(b, asOf)})
 	}
 	total := int64(0)
 	for k, n := range delays {
-		groups[index[cal.merge(k.bucket, asOf)]].count[k.class] += n
+		groups[index[cal.Merge(k.bucket, asOf)]].count[k.class] += n
 		total += n
 	}
 	if total < minDelays {
@@ -60,7 +57,7 @@ func newMaturity(delays map[delayKey]int64, cal Calendar, asOf int64, window flo
 	}
 	m.known = true
 	last := int(delayClass(window))
-	var d, n [delayClasses]float64
+	var d, n [juncture.DelayClasses]float64
 	for _, g := range groups {
 		most := last // the last class that this group's age could show in full
 		if g.age < window {
@@ -75,7 +72,7 @@ func newMaturity(delays map[delayKey]int64, cal Calendar, asOf int64, window flo
 		}
 	}
 	f := 1.0
-	for c := delayClasses - 1; c >= 0; c-- {
+	for c := juncture.DelayClasses - 1; c >= 0; c-- {
 		m.f[c] = f
 		if c <= last && n[c] > 0 {
 			f *= 1 - d[c]/n[c]

@@ -1,11 +1,18 @@
 package lattice
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/juncture/juncture"
+)
+
+// Bucket and Calendar are the ledger's.
+type (
+	Bucket   = juncture.Bucket
+	Calendar = juncture.Calendar
 )
 
 // Counts are what a tally of the root package says of one outcome.
@@ -75,12 +82,17 @@ func (e *Evidence) Trials() int64 { return e.trials }
 
 // Add adds counts of trials made at a time: an outcome belongs to the time of its trial (A.2).
 func (e *Evidence) Add(x juncture.Intersection, arm juncture.ArmID, trial time.Time, c Counts) {
+	e.AddIn(x, arm, e.calendar.At(trial), c)
+}
+
+// AddIn adds counts of trials made in a bucket.
+func (e *Evidence) AddIn(x juncture.Intersection, arm juncture.ArmID, bucket Bucket, c Counts) {
 	i := e.cell(x)
 	if e.owned[i] != e.now {
 		e.cells[i] = cell{slices.Clone(e.cells[i].entries), slices.Clone(e.cells[i].money)}
 		e.owned[i] = e.now
 	}
-	e.cells[i].add(entry{arm, e.calendar.At(trial), c.Trials, c.Successes}, money{c.LogValue, c.LogValueSq})
+	e.cells[i].add(entry{arm, bucket, c.Trials, c.Successes}, money{c.LogValue, c.LogValueSq})
 	e.trials += c.Trials
 }
 
@@ -132,10 +144,43 @@ func compareEntries(a, b entry) int {
 	return int(a.bucket - b.bucket)
 }
 
+// Counts returns an arm's counts at an intersection, over all time.
+func (e *Evidence) Counts(x juncture.Intersection, arm juncture.ArmID) Counts {
+	var key [juncture.LayerCount]int32
+	for l := range key {
+		id, ok := e.ids[l][x.Value(juncture.Layer(l))]
+		if !ok {
+			return Counts{}
+		}
+		key[l] = id
+	}
+	i, ok := e.at[key]
+	if !ok {
+		return Counts{}
+	}
+	var out Counts
+	c := &e.cells[i]
+	first, _ := slices.BinarySearchFunc(c.entries, arm, func(n entry, arm juncture.ArmID) int { return cmp.Compare(n.arm, arm) })
+	for j := first; j < len(c.entries) && c.entries[j].arm == arm; j++ {
+		out.Trials += c.entries[j].trials
+		out.Successes += c.entries[j].successes
+		if len(c.money) > 0 {
+			out.LogValue += c.money[j].logValue
+			out.LogValueSq += c.money[j].logValueSq
+		}
+	}
+	return out
+}
+
 // AddDelay counts n successes that came delay after their trial; a success that a refund takes away is -1 with the delay
 // that was added.
 func (e *Evidence) AddDelay(trial time.Time, delay time.Duration, n int64) {
-	k := delayKey{e.calendar.At(trial), delayClass(delay.Minutes())}
+	e.AddDelayIn(e.calendar.At(trial), juncture.DelayClass(delay), n)
+}
+
+// AddDelayIn counts n successes of a class of delays, of trials made in a bucket.
+func (e *Evidence) AddDelayIn(bucket Bucket, class int, n int64) {
+	k := delayKey{bucket, int32(class)}
 	if e.delays[k] += n; e.delays[k] == 0 {
 		delete(e.delays, k)
 	}
@@ -149,7 +194,7 @@ func (e *Evidence) Compact(asOf time.Time) {
 		old := e.cells[i]
 		merged := cell{entries: make([]entry, 0, len(old.entries))}
 		for j, n := range old.entries {
-			n.bucket = e.calendar.merge(n.bucket, at)
+			n.bucket = e.calendar.Merge(n.bucket, at)
 			m := money{}
 			if len(old.money) > 0 {
 				m = old.money[j]
@@ -170,7 +215,7 @@ func (e *Evidence) Compact(asOf time.Time) {
 	}
 	delays := make(map[delayKey]int64, len(e.delays))
 	for k, n := range e.delays {
-		k.bucket = e.calendar.merge(k.bucket, at)
+		k.bucket = e.calendar.Merge(k.bucket, at)
 		delays[k] += n
 	}
 	e.delays = delays

@@ -84,15 +84,15 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 		}
 		w := weights[b]
 		if w == nil {
-			m := v.calendar.merge(b, at)
+			m := v.calendar.Merge(b, at)
 			if w = weights[m]; w == nil {
 				w = &weight{bucket: m, decay: 1, time: -1}
 				if half > 0 {
-					w.decay = math.Exp2(-v.calendar.age(m, at) / half.Minutes())
+					w.decay = math.Exp2(-v.calendar.Age(m, at) / half.Minutes())
 				}
 				w.maturity = 1
-				if m&3 != older {
-					from, to := v.calendar.span(m)
+				if !m.Old() {
+					from, to := v.calendar.Span(m)
 					w.maturity = mature.over(from, to, at, window)
 				}
 				weights[m] = w

@@ -2,6 +2,7 @@ package lattice
 
 import (
 	"math"
+	"slices"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/policy"
@@ -163,6 +164,45 @@ func (s *Snapshot) Read(x juncture.Intersection, arms []juncture.ArmID) (policy.
 		}
 	}
 	return out, nil
+}
+
+// Borrowed fills what the prior of each arm's action at an intersection is worth, in pseudo-trials (B.6), parallel to
+// arms: what Read calls Borrowed, but for the mix of the action's copies, which is even here.
+func (s *Snapshot) Borrowed(x juncture.Intersection, arms []juncture.ArmID, borrowed []float64) error {
+	var sp spot
+	s.locate(x, &sp)
+	seen := map[int32]float64{}
+	for i, id := range arms {
+		k, ok := s.cast.index[id]
+		if !ok {
+			return juncture.Errorf(juncture.CodeInternal, "arm %d is not in the snapshot", id)
+		}
+		action := s.cast.action[k]
+		n0, ok := seen[action]
+		if !ok {
+			var of []int32
+			for _, other := range arms {
+				if o, ok := s.cast.index[other]; ok && s.cast.action[o] == action && !slices.Contains(of, o) {
+					of = append(of, o)
+				}
+			}
+			even := make([]float64, len(of))
+			for j := range even {
+				even[j] = 1 / float64(len(of))
+			}
+			b := s.believe(&sp, of, even)
+			_, n0 = b.beta(b.arm + b.base)
+			seen[action] = n0
+		}
+		borrowed[i] = n0
+	}
+	return nil
+}
+
+// Knows reports whether the fit knew an arm.
+func (s *Snapshot) Knows(arm juncture.ArmID) bool {
+	_, ok := s.cast.index[arm]
+	return ok
 }
 
 // compare says in best which belief is the best, by rate, or by rate × value.

@@ -64,7 +64,7 @@ func (m *memory) Fold(node uint16, seq int64, deltas []juncture.Delta) {
 	m.folds++
 	juncture.FoldInto(deltas, func(id juncture.CellID, mine []juncture.Delta) {
 		if m.cells[id] == nil {
-			m.cells[id] = &juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Rung: id.Rung}
+			m.cells[id] = &juncture.Cell{Experiment: id.Experiment, Intersection: id.Intersection, Delays: id.Delays}
 		}
 		if m.cells[id].Fold(node, seq, mine...) {
 			m.dirty[id] = true
@@ -82,7 +82,7 @@ func (m *memory) Dirty() []juncture.CellID {
 	return out
 }
 
-func (m *memory) Cells(ids []juncture.CellID) []juncture.Cell {
+func (m *memory) Cells(ids []juncture.CellID, now time.Time) []juncture.Cell {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var out []juncture.Cell

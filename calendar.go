@@ -1,6 +1,9 @@
-package lattice
+package juncture
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Bucket is a span of UTC time: its first minute since 1970, times 4, plus its kind. Evidence enters in fine buckets and
 // merges at calendar edges as it ages (A.1).
@@ -12,6 +15,12 @@ const (
 	week         // from Monday 00:00 UTC
 	older        // everything before the weeks
 )
+
+// BucketOlder is the one bucket of everything before the weeks.
+const BucketOlder Bucket = older
+
+// Old reports whether the bucket is BucketOlder.
+func (b Bucket) Old() bool { return b&3 == older }
 
 const (
 	minutesPerDay  = 24 * 60
@@ -43,8 +52,8 @@ func (c Calendar) At(t time.Time) Bucket {
 
 func (b Bucket) start() int64 { return int64(b) >> 2 }
 
-// span returns the bucket's first minute and the one after its last.
-func (c Calendar) span(b Bucket) (from, to int64) {
+// Span returns the bucket's first minute and the one after its last.
+func (c Calendar) Span(b Bucket) (from, to int64) {
 	from = b.start()
 	switch b & 3 {
 	case fine:
@@ -57,9 +66,9 @@ func (c Calendar) span(b Bucket) (from, to int64) {
 	return from, from + minutesPerWeek
 }
 
-// merge returns the bucket that b belongs to once it is as old as it is at asOf. Merging again later gives what merging
+// Merge returns the bucket that b belongs to once it is as old as it is at asOf. Merging again later gives what merging
 // once then would.
-func (c Calendar) merge(b Bucket, asOf int64) Bucket {
+func (c Calendar) Merge(b Bucket, asOf int64) Bucket { // asOf in minutes since 1970
 	from := b.start()
 	today := asOf - asOf%minutesPerDay
 	day := from - from%minutesPerDay
@@ -78,11 +87,24 @@ func (c Calendar) merge(b Bucket, asOf int64) Bucket {
 	return b
 }
 
-// age returns the minutes from the middle of the bucket (of its part before asOf) to asOf, >= 0.
-func (c Calendar) age(b Bucket, asOf int64) float64 {
+// Age returns the minutes from the middle of the bucket (of its part before asOf) to asOf, >= 0.
+func (c Calendar) Age(b Bucket, asOf int64) float64 {
 	if b&3 == older {
 		return weekDays * minutesPerDay
 	}
-	from, to := c.span(b)
+	from, to := c.Span(b)
 	return max(0, float64(asOf)-float64(from+min(to, max(asOf, from)))/2)
+}
+
+// DelayClasses is how many classes of delays there are. They double every second one: class 0 is under a minute, class
+// c >= 1 ends at 2^(c/2) minutes. The last, 2^24 minutes, is 32 years.
+const DelayClasses = 49
+
+// DelayClass returns the class of a delay.
+func DelayClass(d time.Duration) int {
+	minutes := d.Minutes()
+	if !(minutes >= 1) {
+		return 0
+	}
+	return int(min(DelayClasses-1, 1+math.Floor(2*math.Log2(minutes))))
 }

@@ -1,0 +1,378 @@
+package engine
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/policy"
+	"github.com/juncture/juncture/policy/lattice"
+)
+
+// When a snapshot is fitted anew (statistics B.4).
+const (
+	refitShare  = 25     // evidence has grown by 1/refitShare,
+	refitLeast  = 500    // and by so many trials,
+	refitMost   = 20_000 // or by so many;
+	hardShare   = 12     // under hardUnder trials a call waits for a fit where evidence has grown by 1/hardShare
+	hardUnder   = 50_000 // and by refitLeast
+	refitSoon   = 5 * time.Second
+	refitLate   = time.Minute
+	quickFit    = time.Second // a fit that takes less is made every refitSoon, any other every refitLate
+	lookForWork = 50 * time.Millisecond
+)
+
+// learning is an experiment's evidence for its goal, and the counts that simple policies read. It belongs to Tallies,
+// whose mutex guards it.
+type learning struct {
+	goal     string
+	evidence *lattice.Evidence
+	totals   map[juncture.ArmID]lattice.Counts
+	changes  int64 // deltas folded, ever
+	marks    []juncture.Mark
+
+	compacted int64 // hours since 1970
+}
+
+func newLearning(goal string) *learning {
+	return &learning{goal: goal, evidence: lattice.NewEvidence(juncture.Calendar{}), totals: map[juncture.ArmID]lattice.Counts{}}
+}
+
+// add takes one tally of the experiment.
+func (l *learning) add(x juncture.Intersection, r juncture.CellRow) {
+	switch {
+	case r.Delay != 0:
+		if r.Event == l.goal {
+			l.evidence.AddDelayIn(r.Bucket, int(r.Delay)-1, r.Trials)
+		}
+		return
+	case !r.Group.Teaches() || r.Arm == 0:
+		return
+	}
+	var c lattice.Counts
+	switch r.Event {
+	case "":
+		c.Trials = r.Trials
+	case l.goal:
+		c = lattice.Counts{Successes: r.Successes, LogValue: r.LogValue, LogValueSq: r.LogValueSq}
+	default:
+		return
+	}
+	if c == (lattice.Counts{}) {
+		return
+	}
+	l.changes++
+	l.evidence.AddIn(x, r.Arm, r.Bucket, c)
+	t := l.totals[r.Arm]
+	l.totals[r.Arm] = lattice.Counts{Trials: t.Trials + c.Trials, Successes: t.Successes + c.Successes, LogValue: t.LogValue + c.LogValue, LogValueSq: t.LogValueSq + c.LogValueSq}
+}
+
+// learn returns an experiment's learning for a goal, read from the cells when it is first asked for, and followed from
+// then on. The caller holds mu.
+func (t *Tallies) learn(ctx context.Context, experiment, goal string) (*learning, error) {
+	if l := t.learnings[experiment]; l != nil && l.goal == goal {
+		return l, nil
+	}
+	l := newLearning(goal)
+	take := func(c *juncture.Cell) {
+		for _, r := range c.Rows {
+			l.add(c.Intersection, r)
+		}
+	}
+	for id, c := range t.dirty {
+		if id.Experiment == experiment {
+			take(c)
+		}
+	}
+	err := t.store.Cells(ctx, experiment, func(c juncture.Cell) error {
+		if _, ok := t.dirty[c.ID()]; !ok {
+			take(&c)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read evidence: %w", err)
+	}
+	l.marks = slices.Clone(t.marks)
+	t.learnings[experiment] = l
+	return l, nil
+}
+
+// fitted is a snapshot with what it was made from.
+type fitted struct {
+	*lattice.Snapshot
+	settings  string // hash of what else the fit depends on
+	watermark string // how much of each node's ledger it holds
+	trials    int64
+	changes   int64
+	took      time.Duration
+	at        time.Time // real time
+	number    uint64    // of this experiment's fits, from 1
+}
+
+// learner fits one experiment's snapshots. now is swapped as a whole; mu lets one fit run at a time.
+type learner struct {
+	mu  sync.Mutex
+	now atomic.Pointer[fitted]
+}
+
+// learner returns the one of an experiment. There are never more than experiments that were declared.
+func (e *Engine) learner(experiment string) *learner {
+	e.learnersMu.Lock()
+	defer e.learnersMu.Unlock()
+	l := e.learners[experiment]
+	if l == nil {
+		l = &learner{}
+		e.learners[experiment] = l
+	}
+	return l
+}
+
+// grown says how much evidence there is and how much of it a snapshot has not seen.
+func (e *Engine) grown(ctx context.Context, x *juncture.Experiment, f *fitted) (trials, changes int64, err error) {
+	t := e.d.Tallies
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	if err != nil {
+		return 0, 0, err
+	}
+	trials, changes = l.evidence.Trials(), l.changes
+	if f != nil {
+		trials, changes = trials-f.trials, changes-f.changes
+	}
+	return trials, changes, nil
+}
+
+// snapshot returns what an experiment has learnt, fitted again first where it is too far behind.
+func (e *Engine) snapshot(ctx context.Context, st *state, x *juncture.Experiment, now time.Time) (*fitted, error) {
+	l := e.learner(x.ID)
+	f := l.now.Load()
+	want := st.fits[x.ID]
+	if f != nil && f.settings == want {
+		trials, _, err := e.grown(ctx, x, f)
+		if err != nil || trials < refitLeast || f.trials >= hardUnder || trials*hardShare < f.trials {
+			return f, err
+		}
+	}
+	return e.fit(ctx, st, x, now, func(f *fitted) bool {
+		if f == nil || f.settings != want {
+			return true
+		}
+		trials, _, err := e.grown(ctx, x, f)
+		return err == nil && trials >= refitLeast && trials*hardShare >= f.trials
+	})
+}
+
+// fit fits an experiment's snapshot anew where due says so once it is this call's turn.
+func (e *Engine) fit(ctx context.Context, st *state, x *juncture.Experiment, now time.Time, due func(*fitted) bool) (*fitted, error) {
+	l := e.learner(x.ID)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	old := l.now.Load()
+	if !due(old) {
+		return old, nil
+	}
+	began := time.Now()
+	view, f, err := e.view(ctx, x, now)
+	if err != nil {
+		return old, err
+	}
+	if old != nil {
+		f.number = old.number
+	}
+	f.number++
+	f.settings = st.fits[x.ID]
+	f.Snapshot, err = lattice.Fit(view, e.cast(st, x), latticeSettings(x, st.pool.Outcomes[x.Goal.Outcome]), asOf(now), f.version(x.ID, asOf(now)))
+	if err != nil {
+		e.stats.PolicyFailures.Add(1)
+		return old, fmt.Errorf("fit %s: %w", x.ID, err)
+	}
+	f.took, f.at = time.Since(began), time.Now()
+	e.stats.Fits.Add(1)
+	e.stats.LastFit.Store(int64(f.took))
+	l.now.Store(f)
+	return f, nil
+}
+
+// asOf is the moment that a fit looks from.
+func asOf(now time.Time) time.Time { return now.UTC().Truncate(time.Minute) }
+
+func (e *Engine) view(ctx context.Context, x *juncture.Experiment, now time.Time) (*lattice.View, *fitted, error) {
+	t := e.d.Tallies
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	if err != nil {
+		return nil, nil, err
+	}
+	if hour := now.Unix() / 3600; hour != l.compacted { // buckets merge at calendar edges alone
+		l.evidence.Compact(now)
+		l.compacted = hour
+	}
+	return l.evidence.View(), &fitted{trials: l.evidence.Trials(), changes: l.changes, watermark: marksText(l.marks)}, nil
+}
+
+// version names the evidence, by how much of each node's ledger it holds, the settings and the moment: the same three
+// give the same snapshot (statistics B.3).
+func (f *fitted) version(experiment string, at time.Time) string {
+	h := fnv.New64a()
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], uint64(at.Unix()))
+	h.Write(b[:])
+	fmt.Fprintf(h, "%s %s %s", experiment, f.settings, f.watermark)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func marksText(marks []juncture.Mark) string {
+	b, _ := json.Marshal(marks) // numbers always can
+	return string(b)
+}
+
+// cast is the arms that a fit should know: all that were ever approved. Those of other surfaces without evidence have
+// no effect on those that have.
+func (e *Engine) cast(st *state, x *juncture.Experiment) []lattice.Arm {
+	var out []lattice.Arm
+	for id, a := range st.pool.Arms {
+		if slices.Contains(a.Action.Surfaces, x.Surface) {
+			out = append(out, lattice.Arm{ID: id, Arm: a.Arm})
+		}
+	}
+	slices.SortFunc(out, func(a, b lattice.Arm) int { return int(int64(a.ID) - int64(b.ID)) })
+	return out
+}
+
+// latticeSettings are the fit's, as the experiment declares them.
+func latticeSettings(x *juncture.Experiment, goal juncture.OutcomeType) lattice.Settings {
+	set := lattice.Settings{Window: time.Duration(x.Goal.Window), Value: goal.Type == juncture.OutcomeMoney && x.Goal.Measure != juncture.MeasureRate}
+	if goal.Window != 0 {
+		set.Window = time.Duration(goal.Window)
+	}
+	if p := x.Learning; p != nil {
+		set.HalfLife = time.Duration(p.HalfLife)
+		set.Untempered, set.Temper = p.Draw == juncture.DrawFull, p.Temper
+	}
+	return set
+}
+
+// fitSettings hashes what a fit depends on beside evidence: where it changes, the snapshot is fitted at once.
+func (e *Engine) fitSettings(s *state, x *juncture.Experiment) string {
+	b, _ := json.Marshal([]any{e.cast(s, x), latticeSettings(x, s.pool.Outcomes[x.Goal.Outcome]), x.Goal.Outcome}) // plain data always can
+	h := fnv.New64a()
+	h.Write(b)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Learn keeps the snapshots of running experiments close to their evidence, until ctx ends. A store without it fits only
+// while calls wait. failed is told what goes wrong.
+func (e *Engine) Learn(ctx context.Context, clock func() time.Time, failed func(error)) {
+	tick := time.NewTicker(lookForWork)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		st := e.live.Load()
+		for id, x := range st.pool.Experiments {
+			if !x.Live(clock()) || !juncture.Pooled(x.Policy) {
+				continue
+			}
+			if _, err := e.fit(ctx, st, x, clock(), func(f *fitted) bool { return e.due(ctx, x, f, st.fits[id]) }); err != nil && ctx.Err() == nil {
+				failed(err)
+			}
+		}
+	}
+}
+
+// due reports whether a snapshot is to be fitted anew.
+func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, settings string) bool {
+	if f == nil || f.settings != settings {
+		return true
+	}
+	trials, changes, err := e.grown(ctx, x, f)
+	if err != nil || changes == 0 {
+		return false
+	}
+	age, every := time.Since(f.at), refitSoon
+	if f.took >= quickFit {
+		every = refitLate
+	}
+	return trials >= refitMost || trials >= refitLeast && trials*refitShare >= f.trials || age >= every
+}
+
+// situation is the evidence of arms at the store and at x, for the policies that read no snapshot.
+func (e *Engine) situation(ctx context.Context, x *juncture.Experiment, goal juncture.OutcomeType, at juncture.Intersection, arms []policy.Arm) (policy.Situation, error) {
+	s := policy.Situation{Arms: arms, Value: goal.Type == juncture.OutcomeMoney && x.Goal.Measure != juncture.MeasureRate}
+	store, here := make([]policy.Counts, len(arms)), make([]policy.Counts, len(arms))
+	s.Rungs = []policy.Rung{{Layer: -1, Counts: store}, {Layer: 0, Counts: here}}
+	t := e.d.Tallies
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	if err != nil {
+		return s, err
+	}
+	for i, a := range arms {
+		store[i], here[i] = policyCounts(l.totals[a.ID]), policyCounts(l.evidence.Counts(at, a.ID))
+	}
+	return s, nil
+}
+
+// policyOf is the policy of an experiment that reads no snapshot, with its settings.
+func policyOf(s *state, x *juncture.Experiment) (policy.Policy, error) {
+	p, err := policy.New(x.Policy)
+	if err != nil || x.Learning == nil {
+		return p, err
+	}
+	switch p.(type) {
+	case policy.Greedy:
+		if x.Learning.Epsilon > 0 {
+			return policy.Greedy{Epsilon: x.Learning.Epsilon}, nil
+		}
+	case policy.Fixed:
+		f := policy.Fixed{Share: map[juncture.ArmID]float64{}}
+		copies := map[string]float64{} // an action's share is spread over its live copy
+		for _, a := range s.pool.Surfaces[x.Surface].Arms {
+			copies[a.Arm.Action]++
+		}
+		for _, a := range s.pool.Surfaces[x.Surface].Arms {
+			f.Share[a.ID] = x.Learning.Split[a.Arm.Action] / copies[a.Arm.Action]
+		}
+		return f, nil
+	}
+	return p, nil
+}
+
+func policyCounts(c lattice.Counts) policy.Counts {
+	return policy.Counts{Trials: float64(c.Trials), Successes: float64(c.Successes), LogValue: float64(c.LogValue) / 1e4, LogValueSq: float64(c.LogValueSq) / 1e8}
+}
+
+// own are the trials at an intersection of each arm's action, as of now.
+func (e *Engine) own(ctx context.Context, x *juncture.Experiment, at juncture.Intersection, arms []policy.Arm) ([]float64, error) {
+	t := e.d.Tallies
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	if err != nil {
+		return nil, err
+	}
+	byAction := map[string]float64{}
+	for _, a := range arms {
+		byAction[a.Action] += float64(l.evidence.Counts(at, a.ID).Trials)
+	}
+	out := make([]float64, len(arms))
+	for i, a := range arms {
+		out[i] = byAction[a.Action]
+	}
+	return out, nil
+}
