@@ -98,7 +98,7 @@ func (s Settlement) TrialAt() time.Time {
 func (s Settlement) Learnt(rows []Outcome) []Delta {
 	out := []Delta{{TallyKey: s.tallyKey(s.Type.Name), Tally: s.Type.Aggregate(rows, s.Currency)}}
 	if at, ok := s.Type.succeeded(rows); ok && out[0].Successes > 0 && s.Claims.Group.Teaches() {
-		out = append(out, Delta{TallyKey: TallyKey{Experiment: s.Claims.Experiment, Event: s.Type.Name, Bucket: out[0].Bucket,
+		out = append(out, Delta{TallyKey: TallyKey{Experiment: s.Claims.Experiment, Intersection: Intersection{}.Ceiling(TierStore), Event: s.Type.Name, Bucket: out[0].Bucket,
 			Delay: uint8(1 + DelayClass(at.Sub(s.TrialAt())))}, Tally: Tally{Trials: 1}})
 	}
 	return out

@@ -127,7 +127,7 @@ func TestCandidatesNarrowAndNeverWiden(t *testing.T) {
 		why[f.ActionID+"/"+f.CopyID] = f.Why
 	}
 	if len(why) != 4 || !strings.Contains(why["points/plain"], "rule") || !strings.Contains(why["welcome/plain"], "candidates") ||
-		explained.Explanation.Floor != juncture.DefaultFloor || explained.Explanation.Policy != "ladder" || explained.Explanation.Share != 1 {
+		explained.Explanation.Floor != juncture.DefaultFloor || explained.Explanation.Policy != juncture.PolicyPooled || explained.Explanation.Share != 1 {
 		t.Errorf("explained as %+v", explained.Explanation)
 	}
 }

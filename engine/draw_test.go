@@ -64,6 +64,9 @@ func TestProbabilitiesAreThoseOfTheDraw(t *testing.T) {
 			}
 		}
 	}
+	if err := s.Engine.Fit(context.Background(), "hero", s.Clock.Now()); err != nil {
+		t.Fatal(err)
+	}
 	groups, arms := map[string]float64{}, map[juncture.Group]map[string]float64{}
 	var ranking map[string]float64
 	for from := 0; from < shoppers; from += size {

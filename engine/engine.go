@@ -85,6 +85,7 @@ type Deps struct {
 	Secrets  func(ctx context.Context) (Secrets, error) // read again when the configuration changes
 	Node     uint16                                     // 0 means 1
 	Limits   Limits
+	Clock    func() time.Time // real time, by which fits are spaced; nil: they are spaced by evidence alone
 }
 
 // Engine answers Choose, Activate and Reward. It is safe for concurrent use.
@@ -102,6 +103,7 @@ type Engine struct {
 	serial   atomic.Uint64
 	stats    Stats
 
+	clock      func() time.Time
 	learnersMu sync.Mutex
 	learners   map[string]*learner // by experiment
 	workspaces sync.Pool           // of *lattice.Workspace
@@ -131,7 +133,10 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	if d.Node == 0 {
 		d.Node = 1
 	}
-	e := &Engine{d: d, learners: map[string]*learner{}, workspaces: sync.Pool{New: func() any { return new(lattice.Workspace) }}}
+	e := &Engine{d: d, clock: d.Clock, learners: map[string]*learner{}, workspaces: sync.Pool{New: func() any { return new(lattice.Workspace) }}}
+	if e.clock == nil {
+		e.clock = func() time.Time { return time.Time{} }
+	}
 	known, err := d.Config.LayerValues(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)

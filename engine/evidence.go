@@ -45,7 +45,13 @@ func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time)
 			return out
 		}
 	}
-	ev.Cells, err = e.d.Tallies.Experiment(ctx, experiment)
+	if ev.Cells, err = e.d.Tallies.Experiment(ctx, experiment); err != nil {
+		return ev, err
+	}
+	f, err := e.fresh(ctx, st, x, now)
+	if f != nil {
+		ev.Read = f.ReadOver
+	}
 	return ev, err
 }
 

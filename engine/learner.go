@@ -26,7 +26,8 @@ const (
 	hardUnder   = 50_000 // and by refitLeast
 	refitSoon   = 5 * time.Second
 	refitLate   = time.Minute
-	quickFit    = time.Second // a fit that takes less is made every refitSoon, any other every refitLate
+	quickRead   = 200 * time.Millisecond // a fit that takes less is made for every page
+	quickFit    = time.Second            // a fit that takes less is made every refitSoon, any other every refitLate
 	lookForWork = 50 * time.Millisecond
 )
 
@@ -181,7 +182,7 @@ func (e *Engine) fit(ctx context.Context, st *state, x *juncture.Experiment, now
 	if !due(old) {
 		return old, nil
 	}
-	began := time.Now()
+	began := e.clock()
 	view, f, err := e.view(ctx, x, now)
 	if err != nil {
 		return old, err
@@ -190,17 +191,51 @@ func (e *Engine) fit(ctx context.Context, st *state, x *juncture.Experiment, now
 		f.number = old.number
 	}
 	f.number++
-	f.settings = st.fits[x.ID]
+	f.settings = e.fitSettings(st, x)
 	f.Snapshot, err = lattice.Fit(view, e.cast(st, x), latticeSettings(x, st.pool.Outcomes[x.Goal.Outcome]), asOf(now), f.version(x.ID, asOf(now)))
 	if err != nil {
 		e.stats.PolicyFailures.Add(1)
 		return old, fmt.Errorf("fit %s: %w", x.ID, err)
 	}
-	f.took, f.at = time.Since(began), time.Now()
+	f.at = e.clock()
+	f.took = f.at.Sub(began)
 	e.stats.Fits.Add(1)
 	e.stats.LastFit.Store(int64(f.took))
 	l.now.Store(f)
 	return f, nil
+}
+
+// Fit fits a running experiment's snapshot anew, whatever is due: for what replays a ledger by position and not by the
+// clock. A policy without snapshots has nothing to fit.
+func (e *Engine) Fit(ctx context.Context, experiment string, now time.Time) error {
+	st, err := e.state(ctx)
+	if err != nil {
+		return err
+	}
+	x := st.pool.Experiments[experiment]
+	if x == nil {
+		return juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", experiment)
+	}
+	if !juncture.Pooled(x.Policy) {
+		return nil
+	}
+	_, err = e.fit(ctx, st, x, now, func(*fitted) bool { return true })
+	return err
+}
+
+// fresh returns a snapshot to read from: of an experiment with any policy, fitted now where that is quick or the last one
+// is old. Nil where nothing can be fitted: no arm was ever approved.
+func (e *Engine) fresh(ctx context.Context, st *state, x *juncture.Experiment, now time.Time) (*fitted, error) {
+	if len(e.cast(st, x)) == 0 {
+		return nil, nil
+	}
+	return e.fit(ctx, st, x, now, func(f *fitted) bool {
+		if f == nil || f.settings != e.fitSettings(st, x) {
+			return true
+		}
+		_, changes, err := e.grown(ctx, x, f)
+		return err == nil && changes > 0 && (f.took < quickRead || e.clock().Sub(f.at) >= refitSoon)
+	})
 }
 
 // asOf is the moment that a fit looks from.
@@ -303,7 +338,7 @@ func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, set
 	if err != nil || changes == 0 {
 		return false
 	}
-	age, every := time.Since(f.at), refitSoon
+	age, every := e.clock().Sub(f.at), refitSoon
 	if f.took >= quickFit {
 		every = refitLate
 	}

@@ -111,6 +111,8 @@ type contest struct {
 	index  map[juncture.ArmID]int
 	value  bool
 	nobody bool // no arm is live
+
+	traffic map[juncture.Intersection]int64 // trials of the teaching groups, of pooled evidence
 }
 
 func newContest(ev *Evidence) *contest {
@@ -137,6 +139,16 @@ func newContest(ev *Evidence) *contest {
 		c.index[id] = i
 		if info := ev.Arms[id]; info.Live || c.nobody {
 			c.arms = append(c.arms, policy.Arm{ID: id, Action: info.Arm.Action})
+		}
+	}
+	if ev.Read != nil {
+		c.traffic = make(map[juncture.Intersection]int64, len(ev.Cells))
+		for i := range ev.Cells {
+			for _, r := range ev.Cells[i].Rows {
+				if r.Event == "" && r.Arm != 0 && r.Group.Teaches() {
+					c.traffic[ev.Cells[i].Intersection] += r.Trials
+				}
+			}
 		}
 	}
 	return c
@@ -218,10 +230,10 @@ func climbable(ladder []rung) []rung {
 	return ladder
 }
 
-// read asks the policy about the arms that are open at the ladder's last rung (all, where none is); the posterior of
-// another is the zero one. Counts that only a half-imported ledger can hold are cut: successes beyond the trials, or
+// read asks what is believed at a place of the arms that are open at the ladder's last rung (all, where none is); the
+// posterior of another is the zero one. Counts that only a half-imported ledger can hold are cut: successes beyond the trials, or
 // below zero.
-func (c *contest) read(ladder []rung) (policy.ReadOut, error) {
+func (c *contest) read(at []juncture.Intersection, ladder []rung) (policy.ReadOut, error) {
 	ladder = climbable(slices.Clone(ladder))
 	here := ladder[len(ladder)-1].sums
 	open := make([]int, 0, len(c.arms))
@@ -235,6 +247,69 @@ func (c *contest) read(ladder []rung) (policy.ReadOut, error) {
 			open = append(open, k)
 		}
 	}
+	var out policy.ReadOut
+	var err error
+	if c.ev.Read != nil {
+		out, err = c.pooled(at, here, open)
+	} else {
+		out, err = c.climbed(ladder, open)
+	}
+	if err != nil || len(open) == len(c.arms) {
+		return out, err
+	}
+	all := make([]policy.Posterior, len(c.arms))
+	for i, k := range open {
+		all[k] = out.Arms[i]
+	}
+	for i := range out.Actions {
+		out.Actions[i].Best = open[out.Actions[i].Best]
+	}
+	out.Arms = all
+	return out, nil
+}
+
+// pooled reads the pooled posterior, with the counts that are there now. Of a place that sums several intersections, what
+// was seen there is in the posterior's weight already.
+func (c *contest) pooled(at []juncture.Intersection, here []tallies, open []int) (policy.ReadOut, error) {
+	ids := make([]juncture.ArmID, len(open))
+	for i, k := range open {
+		ids[i] = c.arms[k].ID
+	}
+	traffic := make([]float64, len(at))
+	for i, x := range at {
+		traffic[i] = 1 // a place without a decision is looked at all the same
+		if len(at) > 1 {
+			traffic[i] = float64(c.traffic[x])
+		}
+	}
+	out, err := c.ev.Read(at, traffic, ids)
+	if err != nil {
+		return out, err
+	}
+	own := func(p *policy.Posterior, t tallies) {
+		if p.Own == 0 {
+			p.Borrowed = max(0, p.Alpha+p.Beta-float64(t.trials))
+		}
+		p.Own, p.OwnSuccesses = float64(max(t.trials, 0)), float64(min(max(t.successes, 0), max(t.trials, 0)))
+	}
+	sums := map[string]*tallies{}
+	for i, k := range open {
+		own(&out.Arms[i], here[k])
+		t := sums[c.arms[k].Action]
+		if t == nil {
+			t = &tallies{}
+			sums[c.arms[k].Action] = t
+		}
+		t.add(here[k])
+	}
+	for i := range out.Actions {
+		own(&out.Actions[i].Posterior, *sums[out.Actions[i].Action])
+	}
+	return out, nil
+}
+
+// climbed reads the ladder.
+func (c *contest) climbed(ladder []rung, open []int) (policy.ReadOut, error) {
 	s := policy.Situation{Arms: make([]policy.Arm, len(open)), Rungs: make([]policy.Rung, len(ladder)), Value: c.value}
 	for i, k := range open {
 		s.Arms[i] = c.arms[k]
@@ -253,19 +328,7 @@ func (c *contest) read(ladder []rung) (policy.ReadOut, error) {
 			s.Rungs[i].Counts[j] = n
 		}
 	}
-	out, err := policy.Read(&s)
-	if err != nil || len(open) == len(c.arms) {
-		return out, err
-	}
-	all := make([]policy.Posterior, len(c.arms))
-	for i, k := range open {
-		all[k] = out.Arms[i]
-	}
-	for i := range out.Actions {
-		out.Actions[i].Best = open[out.Actions[i].Best]
-	}
-	out.Arms = all
-	return out, nil
+	return policy.Read(&s)
 }
 
 // Verdict is what may be said in one place.
@@ -296,12 +359,12 @@ func (c *contest) better(a, b Estimate) int {
 
 // judge reads the ladder's last rung and says what may be said there. An empty place has no leader: all would be
 // borrowed.
-func (c *contest) judge(ladder []rung) (Verdict, error) {
+func (c *contest) judge(at []juncture.Intersection, ladder []rung) (Verdict, error) {
 	own := c.sum(ladder[len(ladder)-1].sums)
 	if own.trials <= 0 || len(c.arms) == 0 {
 		return Verdict{State: StateEmpty}, nil
 	}
-	out, err := c.read(ladder)
+	out, err := c.read(at, ladder)
 	if err != nil {
 		return Verdict{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/policy"
 )
 
 // Evidence is one experiment as the read-outs need it.
@@ -18,6 +19,10 @@ type Evidence struct {
 	// Eligible names the arms that may be shown at an intersection, as far as its layers tell (rules and voices); nil
 	// means every live arm. An arm that was shown somewhere competes there whatever Eligible says of now.
 	Eligible func(x juncture.Intersection) map[juncture.ArmID]bool
+
+	// Read is what the pooled posterior believes of arms at intersections taken as one place, with their traffic. Nil reads the ladder of what was tallied, which takes the policy's own aim for a cause: an action that
+	// is shown where it does well looks good everywhere.
+	Read func(at []juncture.Intersection, traffic []float64, arms []juncture.ArmID) (policy.ReadOut, error)
 }
 
 // ArmInfo describes an arm to people.

@@ -231,9 +231,8 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 		Filter: q.Filter, Choices: choices, Cells: [][]GridCell{}, Notes: []string{}, Actions: []ActionInfo{}, Past: []ActionInfo{}}
 
 	type slot struct {
-		sums  []tallies
-		cells int
-		only  juncture.Intersection
+		sums []tallies
+		at   []juncture.Intersection
 	}
 	slots := map[[2]string]*slot{}
 	everything, within := c.vector(), c.vector()
@@ -250,8 +249,7 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 			slots[at] = s
 		}
 		c.add(s.sums, cell)
-		s.cells++
-		s.only = cell.Intersection
+		s.at = append(s.at, cell.Intersection)
 		g.Intersections++
 	}
 	rows, cols := map[string]int64{}, map[string]int64{}
@@ -293,14 +291,14 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 				continue
 			}
 			own := c.sum(s.sums)
-			cell.Trials, cell.Successes, cell.Intersections = own.trials, own.successes, s.cells
-			if s.cells == 1 {
-				cell.Key = s.only.Key()
+			cell.Trials, cell.Successes, cell.Intersections = own.trials, own.successes, len(s.at)
+			if len(s.at) == 1 {
+				cell.Key = s.at[0].Key()
 			}
 			value := [2]string{row.Value, col.Value}[first]
 			ladder := append(slices.Clone(top), rung{int(axes[first].layer), broad[value]}, rung{int(axes[1-first].layer), s.sums})
 			jobs = append(jobs, func() (err error) {
-				cell.Verdict, err = c.judge(ladder)
+				cell.Verdict, err = c.judge(s.at, ladder)
 				return err
 			})
 		}

@@ -144,7 +144,7 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	}
 	r.State = StateEmpty
 	if len(c.arms) > 0 {
-		out, err := c.read(ladder)
+		out, err := c.read(c.under(here), ladder)
 		if err != nil {
 			return IntersectionReport{}, err
 		}

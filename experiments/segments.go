@@ -45,7 +45,8 @@ func Winners(ev Evidence, axes []string) ([]SegmentWinner, error) {
 type segment struct {
 	values []string
 	ladder []rung
-	at     juncture.Intersection // without axes
+	here   juncture.Intersection   // without axes
+	at     []juncture.Intersection // summed
 }
 
 // BuildSegments is Winners with a filter, which broader evidence does not heed, and a limit.
@@ -91,10 +92,10 @@ func BuildSegments(ev Evidence, q SegmentQuery) (Segments, error) {
 		}
 		row.Phrase = strings.Join(titles, ", ")
 		if len(axes) == 0 {
-			row.Key, row.Phrase = s.at.Key(), Phrase(s.at)
+			row.Key, row.Phrase = s.here.Key(), Phrase(s.here)
 		}
 		jobs[i] = func() (err error) {
-			row.Verdict, err = c.judge(s.ladder)
+			row.Verdict, err = c.judge(s.at, s.ladder)
 			return err
 		}
 	}
@@ -108,7 +109,7 @@ func (c *contest) combinations(asked []axis, f filter) []segment {
 	for i := range sums {
 		sums[i] = map[string][]tallies{}
 	}
-	wanted := map[string][]string{}
+	wanted, leaves := map[string][]string{}, map[string][]juncture.Intersection{}
 	for i := range c.ev.Cells {
 		cell := &c.ev.Cells[i]
 		v := c.vector()
@@ -129,6 +130,7 @@ func (c *contest) combinations(asked []axis, f filter) []segment {
 				into[j].add(v[j])
 			}
 		}
+		leaves[key] = append(leaves[key], cell.Intersection)
 		if f.match(cell.Intersection) {
 			wanted[key] = values
 		}
@@ -145,7 +147,24 @@ func (c *contest) combinations(asked []axis, f filter) []segment {
 		for i, a := range asked {
 			shown[i] = values[slices.Index(axes, a)]
 		}
-		out = append(out, segment{values: shown, ladder: ladder})
+		out = append(out, segment{values: shown, ladder: ladder, at: leaves[key]})
+	}
+	return out
+}
+
+// under are the intersections with evidence that an intersection stands for: itself, and where its layers are unknown
+// those that know them.
+func (c *contest) under(here juncture.Intersection) []juncture.Intersection {
+	out := []juncture.Intersection{}
+	if here.Tier() != juncture.TierFull {
+		for i := range c.ev.Cells {
+			if x := c.ev.Cells[i].Intersection; covers(here, x) {
+				out = append(out, x)
+			}
+		}
+	}
+	if len(out) == 0 {
+		return []juncture.Intersection{here}
 	}
 	return out
 }
@@ -166,7 +185,7 @@ func (c *contest) leaves(f filter) []segment {
 			continue
 		}
 		seen[here] = true
-		s := segment{at: here, values: here[:]}
+		s := segment{here: here, values: here[:], at: c.under(here)}
 		for k, step := range steps {
 			if nodes[step] == nil {
 				nodes[step] = c.vector()

@@ -72,7 +72,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 		return nil, errors.Join(err, writer.Close())
 	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: time.Now, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -98,6 +98,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 func (n *node) learns(ctx context.Context, clock func() time.Time) {
 	n.profiles.Observe(n.learned.Observe)
 	n.jobs.Go(func() { n.learned.Run(ctx) })
+	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })
 }
 
@@ -201,6 +202,8 @@ func (n *node) collect(r *prometheus.Registry) {
 	counter("vectors_computed_total", "Probability vectors computed.", func() float64 { return float64(n.engine.Stats().Vectors.Load()) })
 	counter("vectors_cached_total", "Probability vectors taken from the cache.", func() float64 { return float64(n.engine.Stats().VectorHits.Load()) })
 	counter("policy_failures_total", "Choices made uniformly because the policy failed.", func() float64 { return float64(n.engine.Stats().PolicyFailures.Load()) })
+	counter("fits_total", "Snapshots fitted.", func() float64 { return float64(n.engine.Stats().Fits.Load()) })
+	gauge("fit_seconds", "Duration of the last fit.", func() float64 { return time.Duration(n.engine.Stats().LastFit.Load()).Seconds() })
 	counter("rule_failures_total", "Arms left out because their rule could not be evaluated.", func() float64 { return float64(n.engine.Stats().RuleFailures.Load()) })
 	counter("config_failures_total", "Calls served by the last good configuration because the newest cannot be read.", func() float64 { return float64(n.engine.Stats().ConfigFailures.Load()) })
 	counter("recommendations_missed_total", "Events left to the next count of what is bought together.", func() float64 { return float64(n.learned.Missed()) })

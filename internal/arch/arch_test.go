@@ -40,7 +40,7 @@ func rooms() map[string]room {
 		"access":            {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
 		"audit":             {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
 		"intake":            {[]string{"."}, []string{"gopkg.in/yaml.v3"}, "what comes from outside is checked before anything else sees it"},
-		"engine":            {[]string{".", "layers", "layers/...", "policy", "experiments", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
+		"engine":            {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
 		"store":             {[]string{".", "migrations", "access", "audit"}, []string{"github.com/jmoiron/sqlx", "github.com/mattn/go-sqlite3", "github.com/pressly/goose/v3"}, "SQL stays in one room; access and audit lend it the rows it keeps for them"},
 		"store/storetest":   {[]string{".", "store", "access", "audit", "internal/testkit"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, "one contract for every database"},
 		"migrations":        {nil, nil, "only files"},

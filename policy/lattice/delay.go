@@ -84,20 +84,21 @@ func newMaturity(delays map[delayKey]int64, cal Calendar, asOf int64, window flo
 // minDelays are the successes from which F is estimated; before, every trial counts in full.
 const minDelays = 20
 
-// at returns F(age), age in minutes; linear between the classes' ends.
+// at returns F(age), age in minutes; linear between the classes' ends. What comes within a minute comes at once: delays
+// are not told apart finer, and evidence may be fitted seconds after it was made.
 func (m *maturity) at(age, window float64) float64 {
 	if !m.known || age >= window {
 		return 1
 	}
 	c := int(delayClass(age))
+	if c == 0 {
+		return m.f[0]
+	}
 	from, to := 0.0, classEnd(c)
-	before := 0.0
-	if c > 0 {
-		before = m.f[c-1]
-		from = classEnd(c - 1)
-		if c == 1 {
-			from = 1
-		}
+	before := m.f[c-1]
+	from = classEnd(c - 1)
+	if c == 1 {
+		from = 1
 	}
 	if to <= from {
 		return m.f[c]

@@ -90,17 +90,122 @@ func (s *Snapshot) believe(sp *spot, arms []int32, weights []float64) belief {
 // blank reports whether the intersection says nothing at a place: there is no effect to be unsure of.
 func (sp *spot) blank(p *place) bool { return sp.key >= 0 && p.level[sp.key] < 0 }
 
+// overview is several intersections taken as one place: spots with their shares of its traffic.
+type overview struct {
+	spots []spot
+	share []float64 // sum to 1
+}
+
+// average gathers the belief of arms of one action over a place: its score there is the mean of its scores at the
+// intersections, a sum of effects each with the share of traffic that has it, and so is the variance, with the shares
+// squared. What was seen at the intersections is in the effects: nothing is left out, and nothing is own.
+func (s *Snapshot) average(o *overview, arms []int32, weights []float64) belief {
+	b := belief{eta: s.base}
+	part := make(map[int32]float64)
+	sum := func(l *learnt, k int32, w, mix float64, base bool) {
+		clear(part)
+		unseen := 0.0 // share of the traffic that has no effect of the family: its own would be the prior's
+		for i := range o.spots {
+			sp := &o.spots[i]
+			row, group := int32(-1), int32(-1)
+			if l.sparse && k >= 0 {
+				row, group = s.row(sp.key, k)
+			}
+			p := int32(0)
+			if !base {
+				p = l.part[k]
+			}
+			switch at := l.at(sp, p, row, group); {
+			case at >= 0:
+				part[at] += o.share[i]
+			case !sp.blank(s.places[l.spot]):
+				unseen += o.share[i] * o.share[i]
+			}
+		}
+		v := unseen * l.width * l.width
+		for at, share := range part {
+			b.eta += w * share * l.effect[at]
+			v += share * share * l.variance[at]
+		}
+		if base {
+			b.base += v
+		} else {
+			b.arm += mix * v
+		}
+	}
+	for _, l := range s.families {
+		if l.who == everyone {
+			if l.place.where != wholeKey || !l.sparse {
+				sum(l, -1, 1, 1, true)
+			}
+			continue
+		}
+		for j, k := range arms {
+			if l.part[k] < 0 {
+				continue
+			}
+			mix := weights[j]
+			if l.who != byAction {
+				mix *= weights[j]
+			}
+			sum(l, k, weights[j], mix, false)
+		}
+	}
+	return b
+}
+
 // Read returns what is believed at an intersection of the eligible arms, from untempered posteriors (B.6, B.7): the
 // counterpart of policy.Read. PBest and Loss leave out the uncertainty of the base, which all arms share; intervals have
 // it. For a money goal PBest is that of rate × value, and Loss a share of the best one's value.
 func (s *Snapshot) Read(x juncture.Intersection, arms []juncture.ArmID) (policy.ReadOut, error) {
+	return s.read(x, arms, func(ws *Workspace) func([]int32, []float64) belief {
+		return func(of []int32, share []float64) belief { return s.believe(&ws.spot, of, share) }
+	})
+}
+
+// ReadOver is Read for several intersections taken as one place, weights their traffic: what is best there on average. A
+// weight that is not above 0 leaves its intersection out; the order does not matter.
+func (s *Snapshot) ReadOver(xs []juncture.Intersection, weights []float64, arms []juncture.ArmID) (policy.ReadOut, error) {
+	if len(xs) != len(weights) {
+		return policy.ReadOut{}, juncture.Errorf(juncture.CodeInternal, "%d intersections with %d weights", len(xs), len(weights))
+	}
+	var o overview
+	total, top := 0.0, -1
+	for i, w := range weights {
+		if w > 0 {
+			total += w
+			if top < 0 || w > weights[top] {
+				top = i
+			}
+		}
+	}
+	switch {
+	case top < 0:
+		return policy.ReadOut{}, juncture.Errorf(juncture.CodeInternal, "a place without traffic")
+	case total == weights[top]:
+		return s.Read(xs[top], arms)
+	}
+	for i, w := range weights {
+		if w > 0 {
+			var sp spot
+			s.locate(xs[i], &sp)
+			o.spots, o.share = append(o.spots, sp), append(o.share, w/total)
+		}
+	}
+	return s.read(xs[top], arms, func(*Workspace) func([]int32, []float64) belief {
+		return func(of []int32, share []float64) belief { return s.average(&o, of, share) }
+	})
+}
+
+// read compares the arms at x, where their copies' shares and values are taken from, by what believe says of each.
+func (s *Snapshot) read(x juncture.Intersection, arms []juncture.ArmID, with func(*Workspace) func([]int32, []float64) belief) (policy.ReadOut, error) {
 	var out policy.ReadOut
 	var ws Workspace
 	w := make([]float64, len(arms))
 	if err := s.Vector(x, arms, &ws, w); err != nil {
 		return out, err
 	}
-	sp := &ws.spot
+	believe := with(&ws)
 	out.Arms = make([]policy.Posterior, len(arms))
 	var members [][]int
 	index := map[int32]int{}
@@ -126,11 +231,11 @@ func (s *Snapshot) Read(x juncture.Intersection, arms []juncture.ArmID) (policy.
 				share[j] = w[i] / sum
 			}
 		}
-		beliefs[g] = s.believe(sp, of, share)
+		beliefs[g] = believe(of, share)
 		out.Actions[g].Posterior = s.posterior(x, beliefs[g], of, share)
 		copies := make([]belief, len(ms))
 		for j, i := range ms {
-			copies[j] = s.believe(sp, of[j:j+1], []float64{1})
+			copies[j] = believe(of[j:j+1], []float64{1})
 			out.Arms[i] = s.posterior(x, copies[j], of[j:j+1], []float64{1})
 		}
 		if err := s.compare(x, copies, of, nil, &best); err != nil {

@@ -45,7 +45,7 @@ func checkpoint(t *testing.T, open func(t *testing.T) *store.DB) {
 			t.Errorf("%d commits to restore before it", n)
 		}
 		n, err := d.Checkpoint(ctx)
-		if err != nil || n != 4 { // the intersection, and the rungs store, moment, meaning
+		if err != nil || n != 2 { // the intersection, and the delays
 			t.Errorf("%d cells, %v", n, err)
 		}
 		if n := after(t, d.db); n != 0 {
@@ -68,7 +68,7 @@ func checkpoint(t *testing.T, open func(t *testing.T) *store.DB) {
 			t.Errorf("%d commits to restore after one more", n)
 		}
 		d.agrees()
-		if n, err := d.Checkpoint(ctx); err != nil || n != 4 {
+		if n, err := d.Checkpoint(ctx); err != nil || n != 1 {
 			t.Errorf("%d cells, %v", n, err)
 		}
 		if n, err := d.Checkpoint(ctx); err != nil || n != 0 {

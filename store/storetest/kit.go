@@ -128,7 +128,7 @@ func (m *memory) tallies() map[string]juncture.Tally {
 func addRows(out map[string]juncture.Tally, id juncture.CellID, rows []juncture.CellRow) {
 	for _, r := range rows {
 		if r.Tally != (juncture.Tally{}) {
-			out[fmt.Sprint(id, r.Arm, r.Group, r.Event)] = r.Tally
+			out[fmt.Sprint(id, r.Arm, r.Group, r.Event, r.Delay, r.Bucket)] = r.Tally
 		}
 	}
 }
