@@ -22,8 +22,9 @@ const (
 	refitShare  = 25     // evidence has grown by 1/refitShare,
 	refitLeast  = 500    // and by so many trials,
 	refitMost   = 20_000 // or by so many;
-	hardShare   = 12     // under hardUnder trials a call waits for a fit where evidence has grown by 1/hardShare
-	hardUnder   = 50_000 // and by refitLeast
+	hardShare   = 12     // a fit that takes over quickCall is left to the background; under hardUnder trials a call waits all the same
+	hardUnder   = 50_000 // where evidence has grown by 1/hardShare
+	quickCall   = 25 * time.Millisecond
 	refitSoon   = 5 * time.Second
 	refitLate   = time.Minute
 	quickRead   = 200 * time.Millisecond // a fit that takes less is made for every page
@@ -159,8 +160,7 @@ func (e *Engine) snapshot(ctx context.Context, st *state, x *juncture.Experiment
 	f := l.now.Load()
 	want := st.fits[x.ID]
 	if f != nil && f.settings == want {
-		trials, _, err := e.grown(ctx, x, f)
-		if err != nil || trials < refitLeast || f.trials >= hardUnder || trials*hardShare < f.trials {
+		if trials, _, err := e.grown(ctx, x, f); err != nil || !f.behind(trials) {
 			return f, err
 		}
 	}
@@ -169,8 +169,21 @@ func (e *Engine) snapshot(ctx context.Context, st *state, x *juncture.Experiment
 			return true
 		}
 		trials, _, err := e.grown(ctx, x, f)
-		return err == nil && trials >= refitLeast && trials*hardShare >= f.trials
+		return err == nil && f.behind(trials)
 	})
+}
+
+// behind reports whether a call is to wait for a fit, with so many trials that the snapshot has not seen.
+func (f *fitted) behind(trials int64) bool {
+	if f.took > quickCall {
+		return f.trials < hardUnder && trials >= refitLeast && trials*hardShare >= f.trials
+	}
+	return f.grew(trials)
+}
+
+// grew reports whether evidence has grown by what calls for a fit.
+func (f *fitted) grew(trials int64) bool {
+	return trials >= refitMost || trials >= refitLeast && trials*refitShare >= f.trials
 }
 
 // fit fits an experiment's snapshot anew where due says so once it is this call's turn.
@@ -306,9 +319,9 @@ func (e *Engine) fitSettings(s *state, x *juncture.Experiment) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// Learn keeps the snapshots of running experiments close to their evidence, until ctx ends. A store without it fits only
-// while calls wait. failed is told what goes wrong.
-func (e *Engine) Learn(ctx context.Context, clock func() time.Time, failed func(error)) {
+// Learn keeps the snapshots of running experiments close to their evidence, until ctx ends: where calls leave it to it,
+// and, unless byEvidence, every few seconds where little came. failed is told what goes wrong.
+func (e *Engine) Learn(ctx context.Context, clock func() time.Time, byEvidence bool, failed func(error)) {
 	tick := time.NewTicker(lookForWork)
 	defer tick.Stop()
 	for {
@@ -322,7 +335,7 @@ func (e *Engine) Learn(ctx context.Context, clock func() time.Time, failed func(
 			if !x.Live(clock()) || !juncture.Pooled(x.Policy) {
 				continue
 			}
-			if _, err := e.fit(ctx, st, x, clock(), func(f *fitted) bool { return e.due(ctx, x, f, st.fits[id]) }); err != nil && ctx.Err() == nil {
+			if _, err := e.fit(ctx, st, x, clock(), func(f *fitted) bool { return e.due(ctx, x, f, st.fits[id], byEvidence) }); err != nil && ctx.Err() == nil {
 				failed(err)
 			}
 		}
@@ -330,7 +343,7 @@ func (e *Engine) Learn(ctx context.Context, clock func() time.Time, failed func(
 }
 
 // due reports whether a snapshot is to be fitted anew.
-func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, settings string) bool {
+func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, settings string, byEvidence bool) bool {
 	if f == nil || f.settings != settings {
 		return true
 	}
@@ -342,7 +355,7 @@ func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, set
 	if f.took >= quickFit {
 		every = refitLate
 	}
-	return trials >= refitMost || trials >= refitLeast && trials*refitShare >= f.trials || age >= every
+	return f.took > quickCall && f.grew(trials) || !byEvidence && age >= every
 }
 
 // situation is the evidence of arms at the store and at x, for the policies that read no snapshot.

@@ -94,11 +94,12 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 }
 
 // learns starts the jobs that renew what is learnt beside profiles. Only a server has them: a command that writes
-// leaves it to the next one.
-func (n *node) learns(ctx context.Context, clock func() time.Time) {
+// leaves it to the next one. byEvidence: snapshots are fitted by what came alone, never by the clock, so that a test can be
+// repeated.
+func (n *node) learns(ctx context.Context, clock func() time.Time, byEvidence bool) {
 	n.profiles.Observe(n.learned.Observe)
 	n.jobs.Go(func() { n.learned.Run(ctx) })
-	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
+	n.jobs.Go(func() { n.engine.Learn(ctx, clock, byEvidence, func(err error) { n.log.Error("fit", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })
 }
 
