@@ -317,3 +317,16 @@ func (s *Store) arm(x, i int, share float64) float64 {
 	sin, cos := math.Sincos(s.Drift * share)
 	return cos*s.truth[0][at] + sin*s.truth[1][at]
 }
+
+// Expected returns the expected reward of every arm at an intersection (an index of Keys) without season, at a share of
+// the run.
+func (s *Store) Expected(x int, share float64) []float64 {
+	out := make([]float64, len(s.Arms))
+	for i := range out {
+		out[i] = logistic(s.base[x] + s.arm(x, i, share))
+		if s.Money {
+			out[i] *= math.Exp(s.spend[i] + s.shelf[s.cat[x]] + spendNoise*spendNoise/2)
+		}
+	}
+	return out
+}

@@ -113,7 +113,9 @@ func TestBars(t *testing.T) {
 					shares = append(shares, m.Share())
 				}
 				rows[name] = append(rows[name], shares)
-				if name == "lattice" {
+				if name != "lattice" {
+					t.Logf("%s seed %d: %s %.3f", b.name, seed, name, shares)
+				} else {
 					t.Logf("%s seed %d: %.3f, %.1fs, %d fits in %.1fs, 1/pK %.3f ± %.3f, late %.2f of %.2f\n%s", b.name, seed, shares, time.Since(begin).Seconds(), p.fits,
 						p.spent.Seconds(), rep.Propensity, rep.PropensitySE, rep.LateShare, rep.LateDue, p.snapshot.Widths())
 				}

@@ -18,15 +18,16 @@ type Settings struct {
 	Prior      Prior
 	HoldWidths bool // fit with the starting widths
 
-	// Untempered draws by Full·√Σv instead of the default Tempered·√Σ v·g/(1+g) (C.2).
+	// Untempered draws by Temper·√Σv instead of the default Temper·√Σ v·g/(1+g) (C.2).
 	Untempered bool
-	Temper     float64 // 0: 0.7, or 0.5 where Untempered
+	Temper     float64 // 0: 0.5, of either
 	OneStage   bool    // arms compete as arms, and ten copies of an action get more than one would; for comparison
 }
 
 const (
 	defaultHalfLife = 180 * 24 * time.Hour
 	defaultSweeps   = 12
+	defaultTemper   = 0.5
 	hyperEffects    = 4    // what a starting width is worth (B.2)
 	maxStep         = 1    // of an effect in one Newton step, log-odds
 	minWidthShare   = 0.05 // of the starting width: a family is never shut for good

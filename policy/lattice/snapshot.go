@@ -257,12 +257,8 @@ func (s *Snapshot) Scores(x juncture.Intersection, arms []juncture.ArmID, ws *Wo
 
 func (set Settings) temper() float64 {
 	t := set.Temper
-	switch {
-	case t > 0:
-	case set.Untempered:
-		t = 0.5
-	default:
-		t = 0.7
+	if !(t > 0) {
+		t = defaultTemper
 	}
 	return t * t
 }
