@@ -69,8 +69,9 @@ type Report struct {
 	Curve        []Mark  // at Options.Marks
 	Propensity   float64 // mean of 1/(p·K): 1 if p is what it says
 	PropensitySE float64
-	LateShare    float64 // of the calls in the first fifth of the run after the middle, that went to late actions where eligible
-	LateDue      float64 // of those, where the best arm was a late one
+	LateShare    float64 // share of late actions in the calls of the fifth of the run after they came
+	LateDue      float64 // share of those calls where the best arm was a late one
+	LateAfter    float64 // share of late actions in the fifth after the sale's end
 }
 
 type pending []Success
@@ -97,7 +98,7 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 	choices := make([]Choice, o.Batch)
 	var visitors []int // last intersections of shoppers who may return
 	sumSq := 0.0
-	var late, lateDue, lateCalls float64
+	var late, lateDue, lateCalls, after, afterCalls float64
 	k := len(s.Arms)
 	marks := slices.Sorted(slices.Values(o.Marks))
 	for at := 0; at < o.Calls; {
@@ -186,6 +187,12 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 					lateDue++
 				}
 			}
+			if s.Late > 0 && share >= 0.6 && share < 0.8 {
+				afterCalls++
+				if s.late[ch.Arm] {
+					after++
+				}
+			}
 			u, z, v := fate.Float64(), fate.NormFloat64(), fate.NormFloat64() // alike whatever was chosen
 			if u < logistic(b+s.arm(x, ch.Arm, share)) {
 				y := Success{Call: call.Number, Intersection: call.Intersection, Arm: ch.Arm, Trial: call.At, At: call.At, Value: 1}
@@ -212,6 +219,9 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 	rep.PropensitySE = math.Sqrt(math.Max(0, sumSq/n-rep.Propensity*rep.Propensity) / n)
 	if lateCalls > 0 {
 		rep.LateShare, rep.LateDue = late/lateCalls, lateDue/lateCalls
+	}
+	if afterCalls > 0 {
+		rep.LateAfter = after / afterCalls
 	}
 	return rep, nil
 }

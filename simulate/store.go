@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -33,6 +34,7 @@ type Settings struct {
 	Season    bool          // base rate: a week's rhythm, and a sale that doubles the odds
 	Withheld  float64       // chance that an arm is not eligible for a call
 	Late      int           // actions that arrive only in the middle of the run
+	LateLift  float64       // of their rates over the best of the others everywhere, as 0.2; 0: their effects are drawn as all are
 	Returning float64       // share of calls by shoppers who were there before
 }
 
@@ -266,6 +268,12 @@ func New(set Settings) *Store {
 					}
 				}
 				s.truth[t][x*k+i] = set.Scale * y
+			}
+			if set.LateLift != 0 {
+				early := s.truth[t][x*k : x*k+(set.Actions-set.Late)*set.Copies]
+				for i := len(early); i < k; i++ {
+					s.truth[t][x*k+i] = slices.Max(early) + math.Log1p(set.LateLift)
+				}
 			}
 		}
 	}

@@ -35,6 +35,10 @@ type bar struct {
 
 func big() (axes [4][]int) { return [4][]int{{4, 3, 2}, {21}, {5, 2}, {4}} } // 20,160
 
+func hard() simulate.Settings {
+	return simulate.Settings{Zipf: 0.3, Scale: 0.3, Personal: 3, Rate: 0.03}
+}
+
 func bars() []bar {
 	day := 24 * time.Hour
 	return []bar{
@@ -45,6 +49,9 @@ func bars() []bar {
 		{"everything", simulate.Settings{Delay: 2 * day, Drift: 0.7, Season: true, Withheld: 0.2, Late: 2, Returning: 0.3, Blank: 0.1}, 200_000, 0.50, 0.43},
 		{"revenue", simulate.Settings{Money: true}, 200_000, 0.36, 0.29},
 		{"nothing", simulate.Settings{Nothing: true}, 200_000, 0.27, 0.18},
+		{"late and better", simulate.Settings{Delay: 2 * day, Late: 1, LateLift: 0.2}, 200_000, 0, 0},
+		{"late and worse", simulate.Settings{Season: true, Late: 1, LateLift: -0.1}, 200_000, 0, 0},
+		{"hard", hard(), 200_000, 0.42, 0.32},
 		{"no structure", simulate.Settings{Noise: true}, 200_000, 0.94, 0.82},
 	}
 }
@@ -116,8 +123,8 @@ func TestBars(t *testing.T) {
 				if name != "lattice" {
 					t.Logf("%s seed %d: %s %.3f", b.name, seed, name, shares)
 				} else {
-					t.Logf("%s seed %d: %.3f, %.1fs, %d fits in %.1fs, 1/pK %.3f ± %.3f, late %.2f of %.2f\n%s", b.name, seed, shares, time.Since(begin).Seconds(), p.fits,
-						p.spent.Seconds(), rep.Propensity, rep.PropensitySE, rep.LateShare, rep.LateDue, p.snapshot.Widths())
+					t.Logf("%s seed %d: %.3f, %.1fs, %d fits in %.1fs, 1/pK %.3f ± %.3f, late %.2f of %.2f, after a sale %.2f\n%s", b.name, seed, shares, time.Since(begin).Seconds(), p.fits,
+						p.spent.Seconds(), rep.Propensity, rep.PropensitySE, rep.LateShare, rep.LateDue, rep.LateAfter, p.snapshot.Widths())
 				}
 			}
 		}

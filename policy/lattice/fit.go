@@ -29,6 +29,7 @@ const (
 	defaultSweeps   = 12
 	defaultTemper   = 0.5
 	hyperEffects    = 4    // what a starting width is worth (B.2)
+	keyEffects      = 1    // and for actions and arms at whole keys: many and thin, they would never outweigh 4
 	maxStep         = 1    // of an effect in one Newton step, log-odds
 	minWidthShare   = 0.05 // of the starting width: a family is never shut for good
 	maxWidth        = 3
@@ -313,6 +314,9 @@ func Fit(v *View, arms []Arm, set Settings, asOf time.Time, version string) (*Sn
 	f := &fit{rows: r, cast: c, families: families(places, c), hold: set.HoldWidths}
 	f.prior = set.Prior.orDefault()
 	for _, m := range f.families {
+		if m.sparse {
+			m.worth = keyEffects
+		}
 		if m.place.where != store {
 			continue
 		}
