@@ -48,7 +48,7 @@ func (s *Snapshot) Explain(x juncture.Intersection, arm juncture.ArmID) (Explana
 		}
 		e := Effect{Family: l.name(), Sd: l.width, Own: l.place.where == wholeKey}
 		if at := l.at(&sp, part, row, group); at >= 0 {
-			e.Estimate, e.Sd = l.effect[at], math.Sqrt(l.variance[at])
+			e.Estimate, e.Sd = float64(l.effect[at]), math.Sqrt(float64(l.variance[at]))
 		}
 		switch {
 		case l.place.where == wholeKey:

@@ -37,8 +37,8 @@ func (s *Snapshot) believe(sp *spot, arms []int32, weights []float64) belief {
 		case l.place.where == wholeKey:
 			b.base += l.width * l.width
 		case level >= 0:
-			b.eta += l.effect[level]
-			b.base += l.variance[level]
+			b.eta += float64(l.effect[level])
+			b.base += float64(l.variance[level])
 		default:
 			b.base += l.width * l.width
 		}
@@ -64,16 +64,16 @@ func (s *Snapshot) believe(sp *spot, arms []int32, weights []float64) belief {
 				continue
 			}
 			if at := l.at(sp, part, -1, -1); at >= 0 {
-				b.eta += w * l.effect[at]
-				dense += share * l.variance[at]
+				b.eta += w * float64(l.effect[at])
+				dense += share * float64(l.variance[at])
 			} else if !sp.blank(s.places[l.spot]) {
 				dense += share * l.width * l.width
 			}
 		}
-		if row, _ := s.row(sp.key, k); row >= 0 && s.odds != nil { // a value's own orders are too few to matter
-			n, y := s.rows.n[row], s.rows.s[row]
-			q := 1 / (1 + s.odds[row])
-			np := n * s.odds[row] * q
+		if row, _ := s.row(sp.key, k); row >= 0 && len(s.rows.odds) > 0 { // a value's own orders are too few to matter
+			n, y, odds := float64(s.rows.n[row]), float64(s.rows.s[row]), float64(s.rows.odds[row])
+			q := 1 / (1 + odds)
+			np := n * odds * q
 			b.n, b.s = b.n+n, b.s+y
 			gradient += y - np
 			information += np * q

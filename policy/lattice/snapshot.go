@@ -14,31 +14,47 @@ type Snapshot struct {
 
 	cast     *cast
 	set      Settings
-	rows     *rows
+	rows     served
 	places   []*place
 	families []*learnt
 	keyAt    map[juncture.Intersection]int32
 	base     float64 // log-odds of the store: intercept, and time as evidence had it
-	odds     []float64
+	trials   float64
 	value    *Snapshot // of ln(value); nil: the goal is the rate
 	noise    float64   // of a value model: variance of one success
+}
+
+// served is what serving needs of the rows: 20 bytes for each, and 16 more for the effects at whole keys.
+type served struct {
+	start, arm, group []int32
+	n, s, odds        []float32 // a Gaussian model has no odds
+}
+
+func narrow(v []float64) []float32 {
+	out := make([]float32, len(v))
+	for i, x := range v {
+		out[i] = float32(x)
+	}
+	return out
 }
 
 // learnt is a family after the fit.
 type learnt struct {
 	*family
-	spot int
-	// variance is 1/(I + 1/τ²) of each effect, drawn what it adds to the variance of the draw (C.2).
-	variance, drawn []float64
-	// Of levels without an effect of a part: sparse families have only what was seen.
-	mean []float64 // of I over the parts, at each level
+	spot             int       // its place's number
+	effect, variance []float32 // of each effect: its mode and 1/(I + 1/τ²)
+	mean             []float32 // of I over the parts, at each level
 }
 
 func newSnapshot(f *fit, places []*place, set Settings, version string) *Snapshot {
-	s := &Snapshot{Version: version, cast: f.cast, set: set, rows: f.rows, places: places, base: f.intercept, odds: f.odds,
+	s := &Snapshot{Version: version, cast: f.cast, set: set, places: places, base: f.intercept,
 		keyAt: make(map[juncture.Intersection]int32, len(f.keys)), noise: f.noise}
 	for i, x := range f.keys {
 		s.keyAt[x] = int32(i)
+	}
+	s.rows = served{start: f.start, arm: f.arm, group: f.group, n: narrow(f.n), s: narrow(f.s), odds: narrow(f.odds)}
+	for _, n := range f.n {
+		s.trials += n
 	}
 	if !f.gaussian {
 		n, shift := 0.0, 0.0
@@ -51,7 +67,7 @@ func newSnapshot(f *fit, places []*place, set Settings, version string) *Snapsho
 		}
 	}
 	for _, m := range f.families {
-		l := &learnt{family: m, variance: make([]float64, len(m.effect))}
+		l := &learnt{family: m, effect: narrow(m.effect), variance: make([]float32, len(m.effect))}
 		for i, p := range places {
 			if p == m.place {
 				l.spot = i
@@ -59,58 +75,48 @@ func newSnapshot(f *fit, places []*place, set Settings, version string) *Snapsho
 		}
 		penalty := 1 / (m.width * m.width)
 		for i, info := range m.info {
-			l.variance[i] = 1 / (info + penalty)
+			l.variance[i] = float32(1 / (info + penalty))
 		}
 		if m.who != everyone {
-			l.temper(f, set)
+			l.average(f)
 		}
+		m.effect, m.info = nil, nil
 		s.families = append(s.families, l)
 	}
 	return s
 }
 
-// temper fills drawn: v·g/(1+g) with g = v × the mean over the parts of the information at the level. A level that has
-// shown little of any part says little about all of them, and drawing it would be noise.
-func (l *learnt) temper(f *fit, set Settings) {
+// average fills mean: the information at a level, over the parts.
+func (l *learnt) average(f *fit) {
 	live := map[int32]bool{}
 	for _, k := range l.part {
 		if k >= 0 {
 			live[k] = true
 		}
 	}
-	parts := float64(len(live))
-	l.mean = make([]float64, l.place.n)
-	l.drawn = make([]float64, len(l.variance))
-	if !l.sparse {
-		for level := range l.mean {
-			sum := 0.0
+	l.mean = make([]float32, l.place.n)
+	for level := range l.mean {
+		sum := 0.0
+		if !l.sparse {
 			for _, i := range l.info[level*l.k : (level+1)*l.k] {
 				sum += i
 			}
-			l.mean[level] = sum / parts
-			for i := level * l.k; i < (level+1)*l.k; i++ {
-				l.drawn[i] = draw(l.variance[i], l.mean[level], set)
+		} else {
+			last := -1
+			for r := int(f.start[level]); r < int(f.start[level+1]); r++ {
+				if i := f.sparseIndex(l.family, r); i >= 0 && i != last {
+					sum += l.info[i]
+					last = i
+				}
 			}
 		}
-		return
-	}
-	for x := range l.mean {
-		last := -1
-		for r := int(f.start[x]); r < int(f.start[x+1]); r++ {
-			if i := f.sparseIndex(l.family, r); i >= 0 && i != last {
-				l.mean[x] += l.info[i]
-				last = i
-			}
-		}
-		l.mean[x] /= parts
-		for r := int(f.start[x]); r < int(f.start[x+1]); r++ {
-			if i := f.sparseIndex(l.family, r); i >= 0 {
-				l.drawn[i] = draw(l.variance[i], l.mean[x], set)
-			}
-		}
+		l.mean[level] = float32(sum / float64(len(live)))
 	}
 }
 
+// draw is what an effect of variance v adds to the variance of the draw: v·g/(1+g) with g = v × the mean over the parts of
+// the information at its level (C.2). A level that has shown little of any part says little about all of them, and drawing
+// it would be noise.
 func draw(v, mean float64, set Settings) float64 {
 	if set.Untempered {
 		return v
@@ -123,13 +129,7 @@ func draw(v, mean float64, set Settings) float64 {
 func (s *Snapshot) Arms() int { return len(s.cast.names) }
 
 // Trials returns the trials that the fit learnt from, decayed and matured.
-func (s *Snapshot) Trials() float64 {
-	n := 0.0
-	for _, v := range s.rows.n {
-		n += v
-	}
-	return n
-}
+func (s *Snapshot) Trials() float64 { return s.trials }
 
 // spot is where an intersection lies in the lattice: the level of each place, -1 where it is unknown or was never seen.
 type spot struct {
@@ -276,17 +276,15 @@ func (s *Snapshot) add(sp *spot, scores []Score) {
 			if k < 0 {
 				continue
 			}
-			v := 0.0
+			v, mean := l.width*l.width, 0.0
 			if at := l.at(sp, k, row, group); at >= 0 {
-				sc.Mean += l.effect[at]
-				v = l.drawn[at]
-			} else {
-				mean := 0.0
-				if level := sp.level[l.spot]; level >= 0 {
-					mean = l.mean[level]
-				}
-				v = draw(l.width*l.width, mean, s.set)
+				sc.Mean += float64(l.effect[at])
+				v = float64(l.variance[at])
 			}
+			if level := sp.level[l.spot]; level >= 0 {
+				mean = float64(l.mean[level])
+			}
+			v = draw(v, mean, s.set)
 			if l.who == byAction {
 				sc.Shared += v
 			} else {
@@ -304,7 +302,7 @@ func (s *Snapshot) baseAt(sp *spot) float64 {
 			continue
 		}
 		if level := sp.level[l.spot]; level >= 0 {
-			b += l.effect[level]
+			b += float64(l.effect[level])
 		}
 	}
 	return b
