@@ -28,6 +28,7 @@ const (
 	defaultHalfLife = 180 * 24 * time.Hour
 	defaultSweeps   = 12
 	defaultTemper   = 0.5
+	freshness       = 0.5
 	hyperEffects    = 4    // what a starting width is worth (B.2)
 	keyEffects      = 1    // and for actions and arms at whole keys: many and thin, they would never outweigh 4
 	maxStep         = 1    // of an effect in one Newton step, log-odds

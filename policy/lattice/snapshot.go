@@ -125,6 +125,16 @@ func draw(v, mean float64, set Settings) float64 {
 	return v * g / (1 + g)
 }
 
+// fresh is by how much more than tempered an effect of the store is drawn, as a factor on its variance: half-way to full
+// width while it knows nothing, falling with v/τ². A newcomer is looked at, and a store is not locked in by its first days;
+// at narrower levels the mean information does that already.
+func (l *learnt) fresh(v float64, set Settings) float64 {
+	if l.place.where != store || set.Untempered {
+		return 1
+	}
+	return 1 + freshness*max(0, 1/set.temper()-1)*v/(l.width*l.width)
+}
+
 // Arms returns how many arms the snapshot knows, Trials the decayed trials behind it.
 func (s *Snapshot) Arms() int { return len(s.cast.names) }
 
@@ -284,7 +294,7 @@ func (s *Snapshot) add(sp *spot, scores []Score) {
 			if level := sp.level[l.spot]; level >= 0 {
 				mean = float64(l.mean[level])
 			}
-			v = draw(v, mean, s.set)
+			v = draw(v, mean, s.set) * l.fresh(v, s.set)
 			if l.who == byAction {
 				sc.Shared += v
 			} else {
