@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/policy"
 )
 
 func noon() time.Time { return time.Date(2026, 3, 4, 12, 0, 0, 0, time.UTC) }
@@ -535,5 +536,41 @@ func TestValueGoal(t *testing.T) {
 	}
 	if out.Winner != 1 || out.Actions[1].PBest < 0.99 {
 		t.Errorf("%+v", out.Actions)
+	}
+}
+
+func TestVectors(t *testing.T) {
+	arms := armsOf(3, 2)
+	e := NewEvidence(Calendar{})
+	keys := []juncture.Intersection{{"m", "n", "t", "c"}, {"m2", "n", "t", "c"}, {"m3", "n", "t", "c"}}
+	for i, x := range keys {
+		e.Add(x, arms[i].ID, noon(), Counts{Trials: 1000, Successes: int64(30 + 20*i)})
+	}
+	s := fitted(t, e, arms, Settings{})
+	c := NewVectors(s, 0.01, 2)
+	for range 3 { // with room for two in each half some are forgotten and computed again: alike
+		for _, x := range keys {
+			for _, eligible := range [][]Arm{arms, arms[1:4]} {
+				want := weighed(t, s, x, eligible)
+				policy.Floor(want, 0.01)
+				got, err := c.Get(x, idsOf(eligible))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, got.P); diff != "" {
+					t.Error(diff)
+				}
+			}
+		}
+	}
+	if len(c.now) > 2 || len(c.past) > 2 {
+		t.Errorf("%d and %d vectors, at most 2 each", len(c.now), len(c.past))
+	}
+	ids := idsOf(arms)
+	if _, err := c.Get(keys[0], ids); err != nil {
+		t.Fatal(err)
+	}
+	if n := testing.AllocsPerRun(100, func() { _, _ = c.Get(keys[0], ids) }); n != 0 {
+		t.Errorf("a cached vector allocates %v times", n)
 	}
 }
