@@ -574,3 +574,39 @@ func TestVectors(t *testing.T) {
 		t.Errorf("a cached vector allocates %v times", n)
 	}
 }
+
+func TestBlend(t *testing.T) {
+	// Arm 1 converts at 6%, arm 2 at 5%; but arm 1 makes 1% unsubscribe and arm 2 0.5%. An unsubscribe weighed at −1 leaves
+	// 5% against 4.5%; at −4, 2% against 3%.
+	arms := armsOf(2, 1)
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	outcome := func(y1, y2 int64) *Snapshot {
+		e := NewEvidence(Calendar{})
+		e.Add(x, 1, noon(), Counts{Trials: 100_000, Successes: y1})
+		e.Add(x, 2, noon(), Counts{Trials: 100_000, Successes: y2})
+		return fitted(t, e, arms, Settings{})
+	}
+	buy, leave := outcome(6000, 5000), outcome(1000, 500)
+	for weight, best := range map[float64]int{-1: 0, -4: 1} {
+		b, err := NewBlend(Part{buy, 1}, Part{leave, weight})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := make([]float64, 2)
+		if err := b.Vector(x, idsOf(arms), &Workspace{}, w); err != nil || w[best] < 0.95 {
+			t.Errorf("weight %v: %v, %v", weight, w, err)
+		}
+	}
+	// Less is better, alone.
+	b, _ := NewBlend(Part{leave, -1})
+	w := make([]float64, 2)
+	if err := b.Vector(x, idsOf(arms), &Workspace{}, w); err != nil || w[1] < 0.99 {
+		t.Errorf("less is better: %v, %v", w, err)
+	}
+	if _, err := NewBlend(Part{buy, math.NaN()}); err == nil {
+		t.Error("a weight that is no number")
+	}
+	if _, err := NewBlend(Part{buy, 1}, Part{fitted(t, NewEvidence(Calendar{}), armsOf(3, 1), Settings{}), 1}); err == nil {
+		t.Error("other arms")
+	}
+}

@@ -236,16 +236,9 @@ type Workspace struct {
 // intersection that was never seen has the effects of the levels that it shares with others; an arm that the fit did not
 // know is CodeInternal.
 func (s *Snapshot) Scores(x juncture.Intersection, arms []juncture.ArmID, ws *Workspace) ([]Score, error) {
-	s.locate(x, &ws.spot)
-	ws.scores = ws.scores[:0]
-	for _, id := range arms {
-		k, ok := s.cast.index[id]
-		if !ok {
-			return nil, juncture.Errorf(juncture.CodeInternal, "arm %d is not in the snapshot", id)
-		}
-		ws.scores = append(ws.scores, Score{action: s.cast.action[k], position: k})
+	if _, err := s.rates(x, arms, ws); err != nil {
+		return nil, err
 	}
-	s.add(&ws.spot, ws.scores)
 	if v := s.value; v != nil {
 		v.locate(x, &ws.spot2)
 		base := s.baseAt(&ws.spot)
@@ -262,6 +255,21 @@ func (s *Snapshot) Scores(x juncture.Intersection, arms []juncture.ArmID, ws *Wo
 		ws.scores[i].Shared *= t2
 		ws.scores[i].Own *= t2
 	}
+	return ws.scores, nil
+}
+
+// rates is Scores on the log-odds of the rate, with variances before the temper.
+func (s *Snapshot) rates(x juncture.Intersection, arms []juncture.ArmID, ws *Workspace) ([]Score, error) {
+	s.locate(x, &ws.spot)
+	ws.scores = ws.scores[:0]
+	for _, id := range arms {
+		k, ok := s.cast.index[id]
+		if !ok {
+			return nil, juncture.Errorf(juncture.CodeInternal, "arm %d is not in the snapshot", id)
+		}
+		ws.scores = append(ws.scores, Score{action: s.cast.action[k], position: k})
+	}
+	s.add(&ws.spot, ws.scores)
 	return ws.scores, nil
 }
 
