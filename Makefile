@@ -37,7 +37,7 @@ browser: ## Install Chromium for the console's tests from the system's packages,
 .PHONY: bench
 bench: ## Speed: /choose and /reward as a ratio to a bare gin handler, and the choice itself
 	CGO_ENABLED=1 go test -run '^$$' -bench '^Benchmark(HTTP|Ingest)$$' -benchtime 1x -timeout 10m ./cmd/juncture
-	CGO_ENABLED=1 go test -run '^$$' -bench . -benchmem ./policy ./engine ./intake ./experiments
+	CGO_ENABLED=1 go test -run '^$$' -bench . -benchmem ./policy ./policy/lattice ./engine ./intake ./experiments
 
 FUZZ_TIME ?= 20s
 .PHONY: fuzz
