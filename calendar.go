@@ -46,7 +46,7 @@ func (c Calendar) step() int64 {
 
 // At returns the fine bucket of a time.
 func (c Calendar) At(t time.Time) Bucket {
-	m := t.Unix() / 60
+	m := min(max(t.Unix()/60, 0), 1<<29-1) // 1970 to 2990
 	return Bucket((m-m%c.step())*4 + fine)
 }
 

@@ -192,6 +192,11 @@ func (e *Evidence) Compact(asOf time.Time) {
 	at := asOf.Unix() / 60
 	for i := range e.cells {
 		old := e.cells[i]
+		if !slices.ContainsFunc(old.entries, func(n entry) bool {
+			return e.calendar.merge(n.bucket, at) != n.bucket || n.trials == 0 && n.successes == 0
+		}) {
+			continue
+		}
 		merged := cell{entries: make([]entry, 0, len(old.entries))}
 		for j, n := range old.entries {
 			n.bucket = e.calendar.Merge(n.bucket, at)
@@ -204,14 +209,8 @@ func (e *Evidence) Compact(asOf time.Time) {
 		merged.entries = slices.DeleteFunc(merged.entries, func(n entry) bool {
 			return len(merged.money) == 0 && n.trials == 0 && n.successes == 0
 		})
-		if len(merged.entries) < len(old.entries) {
-			merged.entries = slices.Clip(merged.entries)
-			e.cells[i], e.owned[i] = merged, e.now
-		} else if e.owned[i] == e.now {
-			e.cells[i] = merged
-		} else {
-			e.cells[i], e.owned[i] = merged, e.now
-		}
+		merged.entries = slices.Clip(merged.entries)
+		e.cells[i], e.owned[i] = merged, e.now
 	}
 	delays := make(map[delayKey]int64, len(e.delays))
 	for k, n := range e.delays {

@@ -1,6 +1,10 @@
 package lattice
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"math"
 	"slices"
 	"time"
@@ -76,6 +80,7 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 	type weight struct {
 		bucket          Bucket
 		decay, maturity float64
+		successes       float64
 		time            int32
 	}
 	weights := map[Bucket]*weight{}
@@ -134,20 +139,30 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 	var cellOf []*weight
 	for _, i := range order {
 		slots = slots[:0]
-		for j, e := range v.cells[i].entries {
+		entries, moneys := v.cells[i].entries, v.cells[i].money
+		for j := 0; j < len(entries); {
+			// Whole numbers are added before they are weighed: merged early or now, the sum is the same to the bit.
+			e, w, m := entries[j], weigh(entries[j].bucket), money{}
+			if len(moneys) > 0 {
+				m = moneys[j]
+			}
+			for j++; j < len(entries) && entries[j].arm == e.arm && weigh(entries[j].bucket) == w; j++ {
+				e.trials, e.successes = e.trials+entries[j].trials, e.successes+entries[j].successes
+				if len(moneys) > 0 {
+					m.logValue, m.logValueSq = m.logValue+moneys[j].logValue, m.logValueSq+moneys[j].logValueSq
+				}
+			}
 			k, ok := c.index[e.arm]
 			if !ok || e.trials == 0 && e.successes == 0 {
 				continue
 			}
-			w := weigh(e.bucket)
 			share := w.decay
 			if n, ok := old[e.arm]; ok && n > oldVersion {
 				share *= oldVersion / n
 			}
-			s := slot{arm: k, time: w, n: share * w.maturity * float64(e.trials), s: share * float64(e.successes)}
-			if m := v.cells[i].money; len(m) > 0 {
-				s.l, s.q = share*float64(m[j].logValue)*1e-4, share*float64(m[j].logValueSq)*1e-8
-			}
+			s := slot{arm: k, time: w, n: share * w.maturity * float64(e.trials), s: share * float64(e.successes),
+				l: share * float64(m.logValue) * 1e-4, q: share * float64(m.logValueSq) * 1e-8}
+			w.successes += s.s
 			slots = append(slots, s)
 		}
 		slices.SortStableFunc(slots, func(a, b slot) int {
@@ -215,18 +230,9 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 		r.cellTime[i] = w.time
 	}
 	r.timeSuccesses = make([]float64, len(r.buckets))
-	for _, i := range order {
-		for _, e := range v.cells[i].entries {
-			if _, ok := c.index[e.arm]; !ok {
-				continue
-			}
-			if w := weigh(e.bucket); w.time >= 0 {
-				share := w.decay
-				if n, ok := old[e.arm]; ok && n > oldVersion {
-					share *= oldVersion / n
-				}
-				r.timeSuccesses[w.time] += share * float64(e.successes)
-			}
+	for _, w := range weights {
+		if w.time >= 0 {
+			r.timeSuccesses[w.time] = w.successes
 		}
 	}
 	return r, nil
@@ -622,4 +628,14 @@ func (f *fit) moveTime(sweep int) {
 			f.season[r] = season
 		}
 	}
+}
+
+// Version names a snapshot: a hash of the ledger's watermark, the arms, the settings and asOf, which are all that a fit
+// depends on beside the ledger.
+func Version(watermark []juncture.Mark, arms []Arm, set Settings, asOf time.Time) string {
+	marks, sorted := slices.Clone(watermark), slices.Clone(arms)
+	slices.SortFunc(marks, func(a, b juncture.Mark) int { return int(a.Node) - int(b.Node) })
+	slices.SortFunc(sorted, func(a, b Arm) int { return cmp.Compare(a.ID, b.ID) })
+	h := sha256.Sum256(fmt.Appendf(nil, "%v\n%v\n%+v\n%d", marks, sorted, set, asOf.UnixMilli()))
+	return hex.EncodeToString(h[:8])
 }

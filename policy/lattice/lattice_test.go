@@ -55,7 +55,7 @@ func drawFacts(t *rapid.T, arms []Arm) []fact {
 	most := rapid.SampledFrom([]int64{1, 50, 3000}).Draw(t, "most")
 	return rapid.SliceOfN(rapid.Custom(func(t *rapid.T) fact {
 		n := rapid.Int64Range(0, most).Draw(t, "trials")
-		return fact{drawKey(t), rapid.SampledFrom(arms).Draw(t, "arm").ID, noon().Add(-time.Duration(rapid.Int64Range(0, 400*24).Draw(t, "age")) * time.Hour),
+		return fact{drawKey(t), rapid.SampledFrom(arms).Draw(t, "arm").ID, noon().Add(-time.Duration(rapid.OneOf(rapid.Int64Range(0, 400*24), rapid.Int64Range(60, 90)).Draw(t, "age")) * time.Hour),
 			Counts{Trials: n, Successes: rapid.Int64Range(0, n).Draw(t, "successes")}}
 	}), 0, 40).Draw(t, "facts")
 }
@@ -608,5 +608,41 @@ func TestBlend(t *testing.T) {
 	}
 	if _, err := NewBlend(Part{buy, 1}, Part{fitted(t, NewEvidence(Calendar{}), armsOf(3, 1), Settings{}), 1}); err == nil {
 		t.Error("other arms")
+	}
+}
+
+func TestFitWhileAdding(t *testing.T) {
+	arms := armsOf(2, 2)
+	e := NewEvidence(Calendar{})
+	x := juncture.Intersection{"m", "n", "t", "c"}
+	for range 20 {
+		e.Add(x, 1, noon(), Counts{Trials: 100, Successes: 5})
+		v, done := e.View(), make(chan *Snapshot)
+		go func() {
+			s, _ := Fit(v, arms, Settings{}, noon(), "")
+			done <- s
+		}()
+		before := e.Trials()
+		e.Add(x, 2, noon(), Counts{Trials: 50, Successes: 5})
+		e.Add(juncture.Intersection{"m2", "n", "t", "c"}, 3, noon(), Counts{Trials: 10})
+		e.Compact(noon().AddDate(0, 0, 5))
+		if s := <-done; math.Abs(s.Trials()-float64(before)) > 0.02*float64(before) { // a day's forgetting at most
+			t.Errorf("%v trials, the view had %v", s.Trials(), before)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	arms := armsOf(2, 1)
+	marks := []juncture.Mark{{Node: 1, Seq: 5}, {Node: 2, Seq: 7}}
+	v := Version(marks, arms, Settings{}, noon())
+	if Version([]juncture.Mark{marks[1], marks[0]}, []Arm{arms[1], arms[0]}, Settings{}, noon()) != v {
+		t.Error("the order of nodes or arms changes the version")
+	}
+	for _, other := range []string{Version(marks[:1], arms, Settings{}, noon()), Version(marks, arms[:1], Settings{}, noon()),
+		Version(marks, arms, Settings{Temper: 0.6}, noon()), Version(marks, arms, Settings{}, noon().Add(time.Hour))} {
+		if other == v {
+			t.Error("another fit has the same version")
+		}
 	}
 }
