@@ -187,12 +187,13 @@ func (e *Evidence) AddDelayIn(bucket Bucket, class int, n int64) {
 }
 
 // Compact merges the buckets that are old enough at asOf. It changes no fit at asOf or later, and bounds the buckets to
-// 2 days of fine ones, 33 days, 22 weeks and one.
+// 2 days of fine ones, 33 days, 22 weeks and one; spare capacity is given back.
 func (e *Evidence) Compact(asOf time.Time) {
 	at := asOf.Unix() / 60
 	for i := range e.cells {
 		old := e.cells[i]
-		if !slices.ContainsFunc(old.entries, func(n entry) bool {
+		slack := cap(old.entries) - len(old.entries) // of growing by doubling
+		if 4*slack <= len(old.entries) && !slices.ContainsFunc(old.entries, func(n entry) bool {
 			return e.calendar.merge(n.bucket, at) != n.bucket || n.trials == 0 && n.successes == 0
 		}) {
 			continue
