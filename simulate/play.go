@@ -58,6 +58,7 @@ type Options struct {
 type Mark struct {
 	Calls          int
 	Regret, Random float64 // sums so far: of the policy, and expected of uniform choice, in successes (or money)
+	OneArm         float64 // of the single arm that did best so far, uniform choice where it was not eligible
 }
 
 // Share returns regret as a share of uniform choice's.
@@ -100,6 +101,7 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 	sumSq := 0.0
 	var late, lateDue, lateCalls, after, afterCalls float64
 	k := len(s.Arms)
+	worths, single := make([]float64, k), make([]float64, k)
 	marks := slices.Sorted(slices.Values(o.Marks))
 	for at := 0; at < o.Calls; {
 		n := min(o.Batch, o.Calls-at)
@@ -132,17 +134,20 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 			}
 			share := float64(at+i) / float64(o.Calls)
 			eligible := make([]int, 0, k)
+			held, action := false, ""
 			for a := range k {
-				if s.late[a] && share < 0.5 {
-					continue
+				if s.Arms[a].Action != action { // an action's rule holds for its copies alike
+					action = s.Arms[a].Action
+					held = s.Withheld > 0 && rng.Float64() < s.Withheld
 				}
-				if s.Withheld > 0 && rng.Float64() < s.Withheld {
-					continue
+				if !held && !(s.late[a] && share < 0.5) {
+					eligible = append(eligible, a)
 				}
-				eligible = append(eligible, a)
 			}
 			if len(eligible) == 0 {
-				eligible = append(eligible, 0)
+				for a := 0; a < k && s.Arms[a].Action == s.Arms[0].Action; a++ {
+					eligible = append(eligible, a)
+				}
 			}
 			where = append(where, x)
 			calls = append(calls, Call{Number: at + i, At: s.when(at + i), Shopper: shopper, Intersection: s.Keys[min(x, len(s.Keys)-1)], Eligible: eligible, Draw: rng.Float64()})
@@ -155,6 +160,7 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 			share := float64(call.Number) / float64(o.Calls)
 			b := s.base[x] + s.season(call.At, share)
 			best, sum, mine, bestArm := 0.0, 0.0, math.NaN(), 0
+			clear(worths)
 			for _, a := range call.Eligible {
 				v := logistic(b + s.arm(x, a, share))
 				worth := v
@@ -165,6 +171,7 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 					best, bestArm = worth, a
 				}
 				sum += worth
+				worths[a] = worth
 				if a == ch.Arm {
 					mine = worth
 				}
@@ -173,6 +180,13 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 				return rep, fmt.Errorf("call %d: chose arm %d with probability %g among %v", call.Number, ch.Arm, ch.Probability, call.Eligible)
 			}
 			rep.Calls++
+			for a, worth := range worths {
+				if worth == 0 {
+					worth = sum / float64(len(call.Eligible))
+				}
+				single[a] += best - worth
+			}
+			rep.OneArm = slices.Min(single)
 			rep.Regret += best - mine
 			rep.Random += best - sum/float64(len(call.Eligible))
 			ip := 1 / (ch.Probability * float64(len(call.Eligible)))
@@ -225,6 +239,9 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 	}
 	return rep, nil
 }
+
+// Start returns when the first shopper comes.
+func (s *Store) Start() time.Time { return s.start }
 
 // when returns the time of a call: they come evenly.
 func (s *Store) when(call int) time.Time {

@@ -194,7 +194,7 @@ func (e *Evidence) Compact(asOf time.Time) {
 		old := e.cells[i]
 		slack := cap(old.entries) - len(old.entries) // of growing by doubling
 		if 4*slack <= len(old.entries) && !slices.ContainsFunc(old.entries, func(n entry) bool {
-			return e.calendar.merge(n.bucket, at) != n.bucket || n.trials == 0 && n.successes == 0
+			return e.calendar.Merge(n.bucket, at) != n.bucket || n.trials == 0 && n.successes == 0
 		}) {
 			continue
 		}

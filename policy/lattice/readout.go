@@ -124,8 +124,8 @@ func (s *Snapshot) average(o *overview, arms []int32, weights []float64) belief 
 		}
 		v := unseen * l.width * l.width
 		for at, share := range part {
-			b.eta += w * share * l.effect[at]
-			v += share * share * l.variance[at]
+			b.eta += w * share * float64(l.effect[at])
+			v += share * share * float64(l.variance[at])
 		}
 		if base {
 			b.base += v
