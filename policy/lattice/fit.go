@@ -189,6 +189,8 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 			if !(row.n > 0) || row.s < 0 {
 				row.n, row.s, row.l, row.q = 0, 0, 0, 0
 			}
+			most := row.s * maxLogValue // refunds may leave crumbs, and no ledger holds more
+			row.l, row.q = min(max(row.l, -most), most), min(max(row.q, 0), most*maxLogValue)
 			if row.s > row.n { // more successes than are mature: as many trials at least
 				scale := row.s / max(row.n, 1e-300)
 				for c := from; c < len(r.cellRow); c++ {

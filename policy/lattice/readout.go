@@ -342,7 +342,7 @@ func (s *Snapshot) posterior(x juncture.Intersection, b belief, arms []int32, we
 	beta, n0 := b.beta(b.arm + b.base)
 	p := policy.Posterior{Alpha: beta.Alpha, Beta: beta.Beta, Borrowed: n0, Own: b.n, OwnSuccesses: b.s, Mean: beta.Mean()}
 	p.Low, p.High = beta.Interval()
-	if s.value != nil && !math.IsInf(s.value.base, 0) {
+	if s.value != nil && s.value.known {
 		mean, _ := s.worth(x, arms, weights)
 		p.Value = p.Mean * math.Exp(min(mean+s.value.noise/2, 100))
 	}

@@ -22,6 +22,7 @@ type Snapshot struct {
 	trials   float64
 	value    *Snapshot // of ln(value); nil: the goal is the rate
 	noise    float64   // of a value model: variance of one success
+	known    bool      // of a value model: whether there was any order
 }
 
 // served is what serving needs of the rows: 20 bytes for each, and 16 more for the effects at whole keys.

@@ -1,10 +1,6 @@
 package lattice
 
-import (
-	"math"
-
-	"github.com/juncture/juncture"
-)
+import "github.com/juncture/juncture"
 
 // Order values are log-normal (D): a mean of ln(value) by base effects (layers, of which the catalogue matters most) and
 // shrunk effects of the action, of its copy, and of the action at a layer; one variance.
@@ -13,6 +9,7 @@ const (
 	noiseOrders = 10.0 // what that is worth, in orders
 	minNoise    = 1e-4
 	maxNoise    = 25.0
+	maxLogValue = 100.0 // e^±100 is no price
 )
 
 // fitValue fits ln(value) of the successes by the same sweeps as the rate, with a Gaussian likelihood.
@@ -52,8 +49,6 @@ func fitValue(r *rows, c *cast, places []*place, sweeps int) *Snapshot {
 		f.sweep(i)
 	}
 	s := newSnapshot(f, places, Settings{}, "")
-	if orders == 0 {
-		s.base = math.Inf(-1)
-	}
+	s.known = orders > 0
 	return s
 }
