@@ -140,6 +140,17 @@ type ExplanationView struct {
 	Floor    float64        `json:"floor"`
 	Policy   string         `json:"policy"`
 	Share    float64        `json:"groupShare"`
+	Effects  []EffectView   `json:"effects,omitempty"`  // of the arm served, where the policy is pooled
+	Sentence string         `json:"sentence,omitempty"` // the same in words
+}
+
+// EffectView is one term of what is believed of an arm at an intersection, on the log-odds.
+type EffectView struct {
+	Family   string  `json:"family"`          // as "action × meaning"
+	Level    string  `json:"level,omitempty"` // as "sneaker-fans"; left out for the store
+	Estimate float64 `json:"estimate"`
+	Sd       float64 `json:"sd"`
+	Own      bool    `json:"own,omitempty"` // learnt at this very intersection
 }
 
 // FilteredView is an arm that was not eligible.

@@ -28,6 +28,7 @@ type intersectionPage struct {
 	Actions    []actionLine
 	Arms       []armLine
 	Rungs      []rungLine
+	Why        bool // the actions say what their belief is made of
 	Groups     []groupLine
 	Decisions  []decisionLine
 	Back       string
@@ -117,6 +118,7 @@ func (p *intersectionPage) estimates() {
 	for i, a := range r.Actions {
 		line := actionLine{ActionReport: a, Figure: p.Metric.figure(a.Estimate), Interval: interval(a.Estimate), Loss: points(a.Loss)}
 		p.Actions = append(p.Actions, line)
+		p.Why = p.Why || a.Why != ""
 		bars.Marks = append(bars.Marks, mark(a.Index, a.Letter, a.Name, a.Estimate))
 		if i < curvesLimit {
 			x, y := policy.DensityPoints(a.Posterior(), densityPoints)

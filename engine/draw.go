@@ -252,6 +252,12 @@ func (c *call) answer(d *juncture.Decision, served *pool.Arm, v *vector) *junctu
 		a.Ranking = append(a.Ranking, juncture.RankedView{ActionID: arm.Arm.Action, CopyID: arm.Arm.Copy, Probability: k.Probability})
 	}
 	slices.SortStableFunc(a.Ranking, func(p, q juncture.RankedView) int { return cmp.Compare(q.Probability, p.Probability) })
+	if v != nil && v.from != nil && served != nil && c.explain != nil {
+		var err error
+		if c.explain.Effects, c.explain.Sentence, err = v.from.explain(d.Intersection, served.ID); err != nil {
+			c.e.stats.PolicyFailures.Add(1)
+		}
+	}
 	if v != nil && served != nil {
 		if i := slices.Index(v.arms, served.ID); i >= 0 {
 			a.Intersection.OwnEvidence, a.Intersection.Borrowed = v.own[i], v.borrow[i]

@@ -50,7 +50,7 @@ func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time)
 	}
 	f, err := e.fresh(ctx, st, x, now)
 	if f != nil {
-		ev.Read = f.ReadOver
+		ev.Read, ev.Explain = f.ReadOver, f.explain
 	}
 	return ev, err
 }

@@ -236,6 +236,16 @@ func (e *Engine) Fit(ctx context.Context, experiment string, now time.Time) erro
 	return err
 }
 
+// explain says what the belief about an arm at an intersection is made of.
+func (f *fitted) explain(x juncture.Intersection, arm juncture.ArmID) ([]juncture.EffectView, string, error) {
+	e, err := f.Explain(x, arm)
+	out := make([]juncture.EffectView, len(e.Effects))
+	for i, v := range e.Effects {
+		out[i] = juncture.EffectView(v)
+	}
+	return out, e.Sentence, err
+}
+
 // fresh returns a snapshot to read from: of an experiment with any policy, fitted now where that is quick or the last one
 // is old. Nil where nothing can be fitted: no arm was ever approved.
 func (e *Engine) fresh(ctx context.Context, st *state, x *juncture.Experiment, now time.Time) (*fitted, error) {

@@ -29,6 +29,7 @@ type vector struct {
 	own     []float64 // trials at the cell of each arm's action
 	borrow  []float64 // pseudo-trials that its prior is worth
 	version string
+	from    *fitted // nil: of a policy that reads no snapshot
 }
 
 // setHash hashes the eligible arms in order.
@@ -83,7 +84,7 @@ func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, 
 		return nil, err
 	}
 	if pooled {
-		v.version = f.Version
+		v.version, v.from = f.Version, f
 		ws := e.workspaces.Get().(*lattice.Workspace)
 		if err = f.Vector(at, v.arms, ws, v.p); err == nil {
 			err = f.Borrowed(at, v.arms, v.borrow)

@@ -22,7 +22,9 @@ type Evidence struct {
 
 	// Read is what the pooled posterior believes of arms at intersections taken as one place, with their traffic. Nil reads the ladder of what was tallied, which takes the policy's own aim for a cause: an action that
 	// is shown where it does well looks good everywhere.
-	Read func(at []juncture.Intersection, traffic []float64, arms []juncture.ArmID) (policy.ReadOut, error)
+	// Explain says, beside Read, what the belief about an arm at an intersection is made of, and in a sentence.
+	Explain func(x juncture.Intersection, arm juncture.ArmID) ([]juncture.EffectView, string, error)
+	Read    func(at []juncture.Intersection, traffic []float64, arms []juncture.ArmID) (policy.ReadOut, error)
 }
 
 // ArmInfo describes an arm to people.

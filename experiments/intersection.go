@@ -55,6 +55,10 @@ type ActionReport struct {
 	Index    int    `json:"index"` // as in ActionInfo
 	Letter   string `json:"letter"`
 	Headline string `json:"headline"` // of its best copy
+
+	// Of its best copy, where the posterior is pooled: what the belief is made of, and the same in words.
+	Effects []juncture.EffectView `json:"effects,omitempty"`
+	Why     string                `json:"why,omitempty"`
 }
 
 // ArmReport is one action version with one copy version.
@@ -154,6 +158,11 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 			ar := ActionReport{ActionEstimate: *a, Index: info[a.Action].Index, Letter: info[a.Action].Letter}
 			if best := out.Actions[i].Best; best >= 0 && best < len(c.arms) {
 				ar.Headline = ev.Arms[c.arms[best].ID].Headline
+				if ev.Explain != nil {
+					if ar.Effects, ar.Why, err = ev.Explain(here, c.arms[best].ID); err != nil {
+						return IntersectionReport{}, err
+					}
+				}
 			}
 			r.Actions = append(r.Actions, ar)
 		}
