@@ -36,16 +36,17 @@ const (
 // whose mutex guards it.
 type learning struct {
 	goal     string
+	most     int // intersections told apart
 	evidence *lattice.Evidence
 	totals   map[juncture.ArmID]lattice.Counts
-	changes  int64 // deltas folded, ever
-	marks    []juncture.Mark
+	changes  int64           // deltas folded, ever
+	marks    []juncture.Mark // the last of each node's stream that was about the experiment
 
 	compacted int64 // hours since 1970
 }
 
-func newLearning(goal string) *learning {
-	return &learning{goal: goal, evidence: lattice.NewEvidence(juncture.Calendar{}), totals: map[juncture.ArmID]lattice.Counts{}}
+func newLearning(goal string, most int) *learning {
+	return &learning{goal: goal, most: most, evidence: lattice.NewEvidence(juncture.Calendar{}), totals: map[juncture.ArmID]lattice.Counts{}}
 }
 
 // add takes one tally of the experiment.
@@ -71,6 +72,9 @@ func (l *learning) add(x juncture.Intersection, r juncture.CellRow) {
 	if c == (lattice.Counts{}) {
 		return
 	}
+	if l.evidence.Intersections() >= l.most && !l.evidence.Holds(x) {
+		x = x.Ceiling(juncture.TierMoment) // no room to tell more of them apart
+	}
 	l.changes++
 	l.evidence.AddIn(x, r.Arm, r.Bucket, c)
 	t := l.totals[r.Arm]
@@ -83,10 +87,13 @@ func (t *Tallies) learn(ctx context.Context, experiment, goal string) (*learning
 	if l := t.learnings[experiment]; l != nil && l.goal == goal {
 		return l, nil
 	}
-	l := newLearning(goal)
+	l := newLearning(goal, t.apart)
 	take := func(c *juncture.Cell) {
 		for _, r := range c.Rows {
 			l.add(c.Intersection, r)
+		}
+		for _, m := range c.Marks {
+			advance(&l.marks, m)
 		}
 	}
 	for id, c := range t.dirty {
@@ -103,7 +110,7 @@ func (t *Tallies) learn(ctx context.Context, experiment, goal string) (*learning
 	if err != nil {
 		return nil, fmt.Errorf("read evidence: %w", err)
 	}
-	l.marks = slices.Clone(t.marks)
+	slices.SortFunc(l.marks, func(a, b juncture.Mark) int { return int(a.Node) - int(b.Node) })
 	t.learnings[experiment] = l
 	return l, nil
 }

@@ -35,7 +35,7 @@ type Tallies struct {
 	broken error             // a cell could not be read while folding: memory no longer follows the ledger
 
 	learnings map[string]*learning // by experiment, of those that were asked for
-	marks     []juncture.Mark      // how much of each node's stream is folded
+	apart     int                  // intersections of one experiment that its snapshots tell apart
 }
 
 // epoch counts an experiment's evidence, so that cached probabilities are renewed as it grows.
@@ -52,6 +52,10 @@ const (
 	renewMost  = 20_000
 )
 
+// Intersections is how many intersections of one experiment the pooled policy tells apart: evidence of more counts by
+// their moment alone.
+const Intersections = 1_000_000
+
 // NewTallies loads the deltas after the checkpoint. cells bounds the clean cells kept, and as many may wait for the next
 // checkpoint.
 func NewTallies(ctx context.Context, store CellStore, cells int) (*Tallies, error) {
@@ -59,7 +63,7 @@ func NewTallies(ctx context.Context, store CellStore, cells int) (*Tallies, erro
 	if err != nil {
 		return nil, err
 	}
-	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, most: cells, epochs: map[string]*epoch{}, learnings: map[string]*learning{}}
+	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, most: cells, epochs: map[string]*epoch{}, learnings: map[string]*learning{}, apart: Intersections}
 	err = store.Restore(ctx, func(node uint16, seq int64, deltas []juncture.Delta) error {
 		t.Fold(node, seq, deltas)
 		return t.broken
@@ -98,16 +102,13 @@ func (t *Tallies) Fold(node uint16, seq int64, deltas []juncture.Delta) {
 			t.dirty[id] = c
 			t.clean.Remove(id)
 			if l := t.learnings[id.Experiment]; l != nil {
+				advance(&l.marks, juncture.Mark{Node: node, Seq: seq})
 				for _, d := range mine {
 					l.add(id.Intersection, juncture.CellRow{Arm: d.Arm, Group: d.Group, Event: d.Event, Delay: d.Delay, Bucket: d.Bucket, Tally: d.Tally})
 				}
 			}
 		}
 	})
-	advance(&t.marks, juncture.Mark{Node: node, Seq: seq})
-	for _, l := range t.learnings {
-		l.marks = t.marks
-	}
 	for _, d := range deltas {
 		e := t.epoch(d.Experiment)
 		e.evidence += abs(d.Trials) + abs(d.Outcomes)

@@ -144,17 +144,31 @@ func compareEntries(a, b entry) int {
 	return int(a.bucket - b.bucket)
 }
 
-// Counts returns an arm's counts at an intersection, over all time.
-func (e *Evidence) Counts(x juncture.Intersection, arm juncture.ArmID) Counts {
+// Intersections returns how many intersections it holds, Holds whether x is one of them.
+func (e *Evidence) Intersections() int { return len(e.keys) }
+
+// Holds reports whether there is evidence of an intersection.
+func (e *Evidence) Holds(x juncture.Intersection) bool {
+	_, ok := e.find(x)
+	return ok
+}
+
+func (e *Evidence) find(x juncture.Intersection) (int32, bool) {
 	var key [juncture.LayerCount]int32
 	for l := range key {
 		id, ok := e.ids[l][x.Value(juncture.Layer(l))]
 		if !ok {
-			return Counts{}
+			return 0, false
 		}
 		key[l] = id
 	}
 	i, ok := e.at[key]
+	return i, ok
+}
+
+// Counts returns an arm's counts at an intersection, over all time.
+func (e *Evidence) Counts(x juncture.Intersection, arm juncture.ArmID) Counts {
+	i, ok := e.find(x)
 	if !ok {
 		return Counts{}
 	}
