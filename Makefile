@@ -58,6 +58,13 @@ screenshots: browser ## Pictures of the console's pages into ./screenshots, and 
 evaluate-layers: ## How well the layers foretell what shoppers do, on the data sets of the replays
 	JUNCTURE_EVALUATE=1 go test -count=1 -timeout 60m -run 'Evaluate|Recall|CrossSells|Refit|OnRealData' -v ./layers ./layers/meaning ./layers/catalogue
 
+SEED ?= 101
+.PHONY: simulate
+simulate: build ## Regret on every kind of simulated store, 200,000 decisions each, as docs/performance.md shows it
+	@for kind in usual wide delays drift everything revenue nothing no-structure late; do \
+	  bin/juncture simulate --store $$kind --seed $(SEED) --decisions 200000 --policy pooled,global,flat; echo; \
+	done
+
 # Where the data sets of the replays lie; they are not part of the project.
 DATA ?= ../shared/data
 .PHONY: replay
