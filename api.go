@@ -92,7 +92,7 @@ type ProductView struct {
 	ID       string  `json:"id"`
 	Title    string  `json:"title"`
 	Category string  `json:"category,omitempty"`
-	Price    float64 `json:"price"`
+	Price    float64 `json:"price,omitempty"`     // left out where the catalogue has none
 	Compare  float64 `json:"compareAt,omitempty"` // the price before a discount
 	Currency string  `json:"currency"`
 	URL      string  `json:"url,omitempty"`
@@ -226,7 +226,8 @@ type ProblemView struct {
 
 // ProfileView is a shopper as GET /api/v1/profiles/{id} tells. Its names are those that customer data platforms use.
 type ProfileView struct {
-	CustomerID         string               `json:"customer_id"` // the first-seen id
+	CustomerID         string               `json:"customer_id"` // the id of the person where one is known, else the first seen
+	ShopperID          string               `json:"shopper_id"`  // the id seen first: the profile is kept under it
 	Currency           string               `json:"currency"`
 	LifetimeValue      float64              `json:"lifetime_value"` // of the orders that count, less refunds
 	LastPurchase       *time.Time           `json:"last_purchase"`  // null: none
@@ -276,9 +277,9 @@ type VoiceView struct {
 	Avoid []string `json:"avoid"`
 }
 
-// ClusterChange renames a cluster (empty: as it is) and sets its voice (nil: as it is).
+// ClusterChange renames a cluster and sets its voice; nil: as it is. The empty name brings the automatic one back.
 type ClusterChange struct {
-	Name  string     `json:"name,omitempty"`
+	Name  *string    `json:"name,omitempty"`
 	Voice *VoiceView `json:"voice,omitempty"`
 }
 
@@ -292,6 +293,7 @@ type RefitView struct {
 	Kept     int      `json:"kept"`     // ids that live on
 	New      []string `json:"new"`
 	Retired  []string `json:"retired"`
+	Skipped  int      `json:"skipped"` // stored profiles that could not be read
 }
 
 // ProductsTaken says what became of products that were sent.
@@ -300,6 +302,19 @@ type ProductsTaken struct {
 	Changed int          `json:"changed"` // new or different
 	Refused []RowRefusal `json:"refused"` // the first of them
 	Over    int          `json:"over"`    // refused beyond those told
+}
+
+// ProductChange is what changes of a product that the store has: stock, price, whether it is shown. Nil: as it is.
+type ProductChange struct {
+	ID     string   `json:"id"`
+	Stock  *int64   `json:"stock,omitempty"` // -1: not tracked
+	Price  *float64 `json:"price,omitempty"` // in the store's currency
+	Hidden *bool    `json:"hidden,omitempty"`
+}
+
+// ProductChanged confirms a change.
+type ProductChanged struct {
+	ID string `json:"id"`
 }
 
 // RowRefusal is a row that could not be taken.

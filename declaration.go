@@ -47,7 +47,7 @@ const DefaultMaxValues = 1000
 // means the layer's default (docs/design.md section 3); each belongs to the layers named.
 type LayerSetting struct {
 	Source    string `json:"source"`              // derived (default) or request
-	MaxValues int    `json:"maxValues,omitempty"` // distinct values kept, of a request layer and of the catalogue; 0 means DefaultMaxValues
+	MaxValues int    `json:"maxValues,omitempty"` // distinct values kept, of a request layer and, in a store without products, of the catalogue; 0 means DefaultMaxValues
 
 	MinConfidence float64  `json:"minConfidence,omitempty"` // any: below it the layer is unknown; in [0, 1]
 	HalfLife      Duration `json:"halfLife,omitempty"`      // meaning: of a taste; catalogue: of the interest in a category
@@ -472,6 +472,9 @@ func (d *Declaration) Problems() []Problem {
 	for i, k := range d.Context {
 		if k == "" || len(k) > 64 {
 			c.add(fmt.Sprintf("context[%d]", i), "a context key is 1 to 64 characters", "")
+		}
+		if trait := Trait(k); trait != "" {
+			c.add(fmt.Sprintf("context[%d]", i), fmt.Sprintf("%.64q speaks of a person's %s, which is never an input", k, trait), TraitHint)
 		}
 	}
 	return c.problems

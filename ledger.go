@@ -96,14 +96,17 @@ type LayerValue struct {
 	Value string
 }
 
-// Alias says that an id belongs to the shopper whose first-seen id is Shopper.
+// Alias says that an id belongs to the shopper whose first-seen id is Shopper. Known: it names a person, not a device; a
+// shopper that another known id belongs to already is not theirs.
 type Alias struct {
 	ID      string
 	Shopper string
+	Known   bool
 }
 
 // EventWrite appends an event. The ledger finds whose it is: of ids that belong to two profiles it makes one, and the
-// profile that was seen first stands.
+// profile that was seen first stands. A person, known by a UserID, is never made one with another but by a trusted alias:
+// a device of another known person passes to who signs in on it, and what was done on it before stays the other's.
 type EventWrite struct {
 	Event       Event  // without Shopper
 	UserID      string // one of UserID and AnonymousID at least
@@ -112,10 +115,20 @@ type EventWrite struct {
 	Received    time.Time
 	Raw         []byte
 
-	Duplicate bool // result: its message was in the log already; nothing was written
-	Denied    bool // result: the shopper denied consent; nothing was written
+	Consent ConsentRecord // what the message says of it, under UserID and AnonymousID
+	Scope   string        // of the message's id: it is a repeat only of one with the same scope and ids; empty: of any
+	Trusted bool          // an alias may make two known people one
+	Quiet   bool          // nothing happened: only who is who, and consent, are written
+
+	Duplicate bool // result: its message, or its order, was in the log already; nothing was written
+	Denied    bool // result: an id of it denied consent, and now all do; nothing else was written
+	Refused   bool // result: an alias of two known people that is not trusted; it was quarantined
+	Stale     bool // result: whose ids are was changed, beyond those of the event
 	// Result: Event.Shopper.
 }
+
+// ReasonUntrustedAlias is what an alias of two known people is quarantined for that did not come with a secret key.
+const ReasonUntrustedAlias = "untrusted_alias"
 
 // Quarantined is something that could not be taken.
 type Quarantined struct {

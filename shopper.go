@@ -49,6 +49,8 @@ func (c ConsentRecord) Over(o ConsentRecord) ConsentRecord {
 type Identity struct {
 	Shopper string // the first-seen id; empty where the id was never seen
 	Consent ConsentRecord
+	Known   bool // the id names a person: it came as a userId
+	Person  bool // the shopper has such an id
 }
 
 // ConsentWrite keeps what was said of consent with the identity behind an id, seen before or not. An older answer than the one
@@ -61,7 +63,8 @@ type ConsentWrite struct {
 }
 
 // Erasure deletes what is known of the shopper behind an id: events, profile, consent, aliases and memos. Decisions
-// stay, under Replacement and without their session, since tallies are their fold.
+// stay, under Replacement and without their session, since tallies are their fold. Of who denied consent the denial stays,
+// under a keyed hash of each of their ids: erased is not allowed.
 type Erasure struct {
 	ID          string
 	Replacement string // a random id

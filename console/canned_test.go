@@ -72,7 +72,10 @@ func (f *fake) Export(_ context.Context, id string) (any, error) {
 func (f *fake) Clusters(context.Context) (juncture.ClustersView, error) { return f.clusters, f.err }
 
 func (f *fake) ChangeCluster(_ context.Context, actor, id string, c juncture.ClusterChange) error {
-	s := actor + " " + id + " " + c.Name
+	s := actor + " " + id + " "
+	if c.Name != nil {
+		s += *c.Name + "."
+	}
 	if c.Voice != nil {
 		s += fmt.Sprintf(" %+v", *c.Voice)
 	}
@@ -200,7 +203,7 @@ func newFake() *fake {
 // cannedShopper makes ada, who has done one of everything, and what could not be taken.
 func (f *fake) cannedShopper() {
 	risk, last, welcome := 0.314, now.Add(-41*24*time.Hour), "five_off"
-	ada := ShopperView{AsOf: now, ProfileView: juncture.ProfileView{CustomerID: "ada", Currency: "GBP", LifetimeValue: 129.5, LastPurchase: &last,
+	ada := ShopperView{AsOf: now, ProfileView: juncture.ProfileView{CustomerID: "ada", ShopperID: "ada", Currency: "GBP", LifetimeValue: 129.5, LastPurchase: &last,
 		PurchaseCount: 1, AverageOrderValue: 129.5, ProductCategories: []string{"dresses", "shoes"},
 		Segment: "v1/first-time.cart-abandoned.researching/wedding-guests/building.none/_", Posture: "none", PredictedChurnRisk: &risk,
 		NextBestAction: &welcome, NextBestActions: []juncture.NextBestAction{{Surface: "home_hero", ActionID: welcome, Probability: 0.73}},

@@ -145,11 +145,11 @@ func (c *Console) changeCluster(g *gin.Context) {
 	}
 	said := clusterForm{form.Get("name"), form.Get("tone"), form.Get("use"), form.Get("avoid")}
 	change, problems := said.change(v, all)
-	if len(problems) == 0 && (change.Name != "" || change.Voice != nil) {
+	if len(problems) == 0 && (change.Name != nil || change.Voice != nil) {
 		err = c.deps.Tastes.ChangeCluster(g.Request.Context(), actor(g), v.ID, change)
 		if e, is := errors.AsType[*juncture.Error](err); is && e.Code == juncture.CodeInvalidRequest {
 			field := "name"
-			if strings.HasPrefix(e.Field, "voice") || change.Name == "" {
+			if strings.HasPrefix(e.Field, "voice") || change.Name == nil {
 				field = "tone"
 			}
 			problems, err = map[string]string{field: sentence(e.Message)}, nil
@@ -181,11 +181,11 @@ func (f clusterForm) change(v juncture.ClusterView, all juncture.ClustersView) (
 	use, avoid := entries(f.Use), entries(f.Avoid)
 	switch {
 	case problems["name"] != "":
-	case name == "":
-		problems["name"] = "A cluster needs a name."
 	case len(name) > nameMost:
 		problems["name"] = "A name has at most 80 characters."
-	case slices.ContainsFunc(all.Items, func(o juncture.ClusterView) bool { return o.ID != v.ID && strings.EqualFold(o.Name, name) }):
+	case slices.ContainsFunc(all.Items, func(o juncture.ClusterView) bool {
+		return name != "" && o.ID != v.ID && strings.EqualFold(o.Name, name)
+	}):
 		problems["name"] = "Another cluster has this name."
 	}
 	if len(tone) > toneMost {
@@ -206,7 +206,7 @@ func (f clusterForm) change(v juncture.ClusterView, all juncture.ClustersView) (
 	}
 	var out juncture.ClusterChange
 	if name != v.Name {
-		out.Name = name
+		out.Name = &name // the empty one brings the automatic one back
 	}
 	if tone != v.Voice.Tone || !slices.Equal(use, v.Voice.Use) || !slices.Equal(avoid, v.Voice.Avoid) {
 		out.Voice = &juncture.VoiceView{Tone: tone, Use: use, Avoid: avoid}

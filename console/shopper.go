@@ -117,7 +117,7 @@ func (p *shopperPage) find(g *gin.Context, c *Console, store StoreView, id strin
 	if err != nil && juncture.ErrorCode(err) != juncture.CodeNotFound {
 		return err
 	}
-	if err := p.records(g, c, or(v.CustomerID, id), known); err != nil || !known {
+	if err := p.records(g, c, or(v.ShopperID, id), known); err != nil || !known {
 		return err
 	}
 	p.Shopper = viewShopper(v, store)
@@ -126,7 +126,7 @@ func (p *shopperPage) find(g *gin.Context, c *Console, store StoreView, id strin
 	}
 	p.Title = clip(v.CustomerID, longestText)
 	show := readShow(g.Query("show"))
-	events, moves, err := c.happened(ctx, v.CustomerID, show, eventsLimit)
+	events, moves, err := c.happened(ctx, v.ShopperID, show, eventsLimit)
 	if err != nil {
 		return err
 	}

@@ -112,17 +112,17 @@ func TestCluster(t *testing.T) {
 		changed string
 	}{
 		"as it is":    {form("Wedding guests", tone, "effortless\r\nall day\r\n", "cheap\nmust-have"), nil, 303, "", ""},
-		"renamed":     {form(" Guests ", tone, "effortless\nall day", "cheap\nmust-have"), nil, 303, "", "user:ed wedding-guests Guests"},
+		"renamed":     {form(" Guests ", tone, "effortless\nall day", "cheap\nmust-have"), nil, 303, "", "user:ed wedding-guests Guests."},
 		"voice":       {form("Wedding guests", "Calm", "soft, airy\n\nsoft, airy", ""), nil, 303, "", "user:ed wedding-guests  {Tone:Calm Use:[soft, airy] Avoid:[]}"},
-		"no name":     {form(" ", "", "", ""), nil, 400, `id="p-name">A cluster needs a name`, ""},
+		"no name":     {form(" ", tone, "effortless\nall day", "cheap\nmust-have"), nil, 303, "", "user:ed wedding-guests ."},
 		"taken":       {form("QUIET LUXURY", "", "", ""), nil, 400, `id="p-name">Another cluster has this name`, ""},
 		"long":        {form(strings.Repeat("a", 81), strings.Repeat("b", 501), strings.Repeat("c\n", 3)+strings.Repeat("d", 81), ""), nil, 400, `id="p-use">A word or phrase has at most`, ""},
 		"long tone":   {form("Guests", strings.Repeat("b", 501), "", ""), nil, 400, `id="p-tone">A tone has at most`, ""},
 		"contradicts": {form("Guests", "", "Silk", "silk"), nil, 400, `id="p-avoid">“Silk” is also a word to use`, ""},
 		"not text":    {form("\xff", "", "", ""), nil, 400, `id="p-name">This is not text`, ""},
-		"refused":     {form("Guests", tone, "effortless\nall day", "cheap\nmust-have"), juncture.Errorf(juncture.CodeInvalidRequest, "no such <name>"), 400, `id="p-name">No such &lt;name&gt;.`, "user:ed wedding-guests Guests"},
-		"voice bad":   {form("Guests", "x", "", ""), juncture.Errorf(juncture.CodeInvalidRequest, "too much").WithField("voice.tone"), 400, `id="p-tone">Too much.`, "user:ed wedding-guests Guests {Tone:x Use:[] Avoid:[]}"},
-		"broken":      {form("Guests", "x", "", ""), errors.New("secret"), 500, "went wrong", "user:ed wedding-guests Guests {Tone:x Use:[] Avoid:[]}"},
+		"refused":     {form("Guests", tone, "effortless\nall day", "cheap\nmust-have"), juncture.Errorf(juncture.CodeInvalidRequest, "no such <name>"), 400, `id="p-name">No such &lt;name&gt;.`, "user:ed wedding-guests Guests."},
+		"voice bad":   {form("Guests", "x", "", ""), juncture.Errorf(juncture.CodeInvalidRequest, "too much").WithField("voice.tone"), 400, `id="p-tone">Too much.`, "user:ed wedding-guests Guests. {Tone:x Use:[] Avoid:[]}"},
+		"broken":      {form("Guests", "x", "", ""), errors.New("secret"), 500, "went wrong", "user:ed wedding-guests Guests. {Tone:x Use:[] Avoid:[]}"},
 		"too large":   {form(strings.Repeat("a", maxForm), "", "", ""), nil, 400, "could not be read", ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -109,7 +109,7 @@ func (c *Console) timelineCSV(g *gin.Context) {
 		return
 	}
 	show := readShow(g.Query("show"))
-	events, moves, err := c.happened(ctx, v.CustomerID, show, csvLimit)
+	events, moves, err := c.happened(ctx, v.ShopperID, show, csvLimit)
 	if err != nil {
 		c.fail(g, err)
 		return

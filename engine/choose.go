@@ -77,7 +77,7 @@ func (e *Engine) ChooseBatch(ctx context.Context, now time.Time, who Caller, rs 
 func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAnswer], pending []int, begin func(i int) *call) (again []int) {
 	entry := &juncture.Entry{}
 	writes := make([]*call, len(out))
-	writing := false
+	writing, named := false, false
 	for _, i := range pending {
 		c := begin(i)
 		if out[i].Answer, out[i].Err = c.prepare(ctx); out[i].Answer != nil || out[i].Err != nil {
@@ -103,6 +103,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 		writes[i], writing = c, true
 		entry.Values = append(entry.Values, c.described.Fresh...)
 		entry.Aliases = append(entry.Aliases, c.aliases...)
+		named = named || c.named
 		entry.Consents = append(entry.Consents, c.consents...)
 		if c.unite != nil {
 			entry.Events = append(entry.Events, c.unite)
@@ -113,7 +114,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 	}
 	entry.Committed = func() {
 		e.forgetShoppers(entry.Aliases)
-		if len(entry.Consents)+len(entry.Events) > 0 {
+		if named || len(entry.Consents)+len(entry.Events) > 0 {
 			e.forgetEverybody()
 		}
 	}
@@ -131,7 +132,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 			continue
 		}
 		var retry bool
-		if out[i].Answer, retry, out[i].Err = c.committed(out[i].Answer); retry {
+		if out[i].Answer, retry, out[i].Err = c.committed(ctx, out[i].Answer); retry {
 			again = append(again, i)
 		}
 	}
@@ -154,9 +155,11 @@ type call struct {
 	r   *juncture.ChooseRequest
 
 	surface   *pool.Surface
-	personal  bool // may be personalised
-	logged    bool // may be logged with an id and learnt from
+	personal  bool     // may be personalised
+	logged    bool     // may be logged with an id and learnt from
+	whose     *parties // nil: not looked for yet
 	shopper   string
+	named     bool // a shopper whose devices were anonymous has a name now
 	aliases   []juncture.Alias
 	unite     *juncture.EventWrite // nil: no two shoppers to become one
 	consents  []*juncture.ConsentWrite

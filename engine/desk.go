@@ -89,7 +89,7 @@ func (e *Engine) Refit(ctx context.Context, now time.Time, who Who) (juncture.Re
 		return juncture.RefitView{}, err
 	}
 	v := juncture.RefitView{Version: r.Version, Clusters: r.Clusters, Shoppers: r.Shoppers, Moved: r.Moved, Of: r.Of,
-		Kept: len(r.Matching.Kept), New: listed(r.Matching.New), Retired: listed(r.Matching.Retired)}
+		Kept: len(r.Matching.Kept), New: listed(r.Matching.New), Retired: listed(r.Matching.Retired), Skipped: r.Skipped}
 	return v, e.note(ctx, now, who, "refit", "taste clusters", v)
 }
 

@@ -36,6 +36,7 @@ type ConfigStore interface {
 type ShopperStore interface {
 	Memo(ctx context.Context, id [16]byte) (*juncture.Memo, error)
 	Identity(ctx context.Context, id string) (juncture.Identity, error)
+	CustomerID(ctx context.Context, shopper string) (string, error)
 	FirstSeen(ctx context.Context, one, other string) (string, error)
 	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error)
 	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error)

@@ -12,7 +12,7 @@ import (
 )
 
 // Erase deletes what is known of the shopper behind an id: events, profile, consent, aliases. Decisions stay, under a
-// random id, since tallies are their fold. It returns once that is durable. The error is CodeInvalidRequest for an
+// random id, since tallies are their fold, and of who denied consent the denial, under a keyed hash. It returns once that is durable. The error is CodeInvalidRequest for an
 // impossible id, CodeNotFound where nothing was known.
 func (e *Engine) Erase(ctx context.Context, now time.Time, who Who, id string) (*juncture.Erasure, error) {
 	if id == "" || utf8.RuneCountInString(id) > MaxID {
@@ -48,8 +48,9 @@ func (p *Profiles) Sweep(ctx context.Context, store LearnedStore, now time.Time)
 			last = r.Shopper
 			looked++
 			var f layers.Profile
-			if err := f.UnmarshalBinary(r.Body); err != nil {
-				return looked, moved, err
+			if f.UnmarshalBinary(r.Body) != nil {
+				p.unreadable.Add(1)
+				continue
 			}
 			if s, _ := layers.Stand(&f, r.Standing, now, set, k); !layers.Moved(s, r.Standing) {
 				continue

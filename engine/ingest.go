@@ -15,12 +15,19 @@ type Incoming struct {
 	PreviousID  string                 // of an alias
 	Consent     juncture.ConsentRecord // what the message says of it
 	Raw         []byte                 // as sent, less personal data
+
+	// Scope is the publishable key that the message came with, empty for any other sender: what strangers send must not
+	// stand in the way of what others send under the same messageId.
+	Scope string
+	// Trusted is a sender with a secret key, or an import: its alias may make two known people one.
+	Trusted bool
 }
 
 // Taken says what became of a batch of events.
 type Taken struct {
 	Accepted, Duplicates int
 	Denied               int // of shoppers who denied the use of their data
+	Refused              int // aliases of two known people that are not trusted; they are quarantined
 }
 
 // Ingest appends events, and counts what could not be taken, in one commit; it returns once all is durable and folded
@@ -29,60 +36,49 @@ func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broke
 	entry := &juncture.Entry{Quarantined: broken}
 	var t Taken
 	for _, i := range in {
-		if i.Consent.Said() {
-			i.Consent.At = i.Event.At
-			for _, id := range []string{i.UserID, i.AnonymousID} {
-				if id != "" {
-					entry.Consents = append(entry.Consents, &juncture.ConsentWrite{ID: id, Consent: i.Consent})
-				}
-			}
-		}
-		if i.Consent.Denied() {
-			t.Denied++ // nothing of somebody who says no is kept but that they said it
-			continue
-		}
+		i.Consent.At = i.Event.At
 		entry.Events = append(entry.Events, &juncture.EventWrite{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID,
-			PreviousID: i.PreviousID, Raw: i.Raw, Received: now})
+			PreviousID: i.PreviousID, Raw: i.Raw, Received: now, Consent: i.Consent, Scope: i.Scope, Trusted: i.Trusted})
 	}
-	if len(entry.Events)+len(entry.Consents)+len(broken) == 0 {
+	if len(entry.Events)+len(broken) == 0 {
 		return t, nil
+	}
+	entry.Committed = func() {
+		for _, w := range entry.Events {
+			e.identified(w)
+		}
 	}
 	if err := e.d.Ledger.Commit(ctx, entry); err != nil {
 		return t, err
-	}
-	for _, w := range entry.Consents {
-		if w.Changed {
-			e.forgetEverybody()
-			break
-		}
 	}
 	for _, w := range entry.Events {
 		switch {
 		case w.Denied:
 			t.Denied++
+		case w.Refused:
+			t.Refused++
 		case w.Duplicate:
 			t.Duplicates++
 		default:
 			t.Accepted++
-			e.identified(w)
 		}
 	}
 	return t, nil
 }
 
-// identified makes later calls find the shopper that an event's ids turned out to be.
+// identified makes later calls find the shoppers that an event's ids turned out to be.
 func (e *Engine) identified(w *juncture.EventWrite) {
+	if w.Stale { // other ids of theirs may be cached too
+		e.forgetEverybody()
+		return
+	}
 	for _, id := range []string{w.UserID, w.AnonymousID, w.PreviousID} {
 		known, ok := e.shoppers.Peek(id)
-		if id == "" || !ok || known.Shopper == w.Event.Shopper {
+		same := known.Shopper == w.Event.Shopper && (known.Person || w.UserID == "") && (known.Known || id != w.UserID)
+		if id == "" || !ok || same || w.Event.Shopper == "" {
 			continue
 		}
 		e.merges.Add(1) // before the removal, as in forgetShoppers
-		if known.Shopper == "" {
-			e.shoppers.Remove(id)
-			continue
-		}
-		e.forgetEverybody() // profiles became one: other ids of the one that is gone may be cached too
-		return
+		e.shoppers.Remove(id)
 	}
 }

@@ -64,7 +64,7 @@ func TestProfilesSurviveACrash(t *testing.T) {
 		return out
 	}
 	before := read()
-	if p := before["anon-3"]; p.CustomerID != "anon-1" || p.PurchaseCount != 1 {
+	if p := before["anon-3"]; p.CustomerID != "ada" || p.PurchaseCount != 1 {
 		t.Errorf("anon-3 is %+v", p)
 	}
 	for round := range 2 {

@@ -276,6 +276,7 @@ type Refitted struct {
 	Version  int64
 	Clusters int
 	Shoppers int // with a taste
+	Skipped  int // whose profile cannot be read
 	Moved    int // whose cluster changed
 	Of       int // with a cluster before or after
 	Matching meaning.Matching
@@ -296,15 +297,15 @@ func (l *Learned) Refit(ctx context.Context, now time.Time, actor string, k int,
 	}, meaning.SpaceOptions{})
 	goods := l.goods(space)
 	know := layers.Knowledge{Index: l.index, Goods: goods}
-	before, after, err := l.tastes(ctx, was.Knowledge, know, set)
+	keys, before, after, skipped, err := l.tastes(ctx, was.Knowledge, know, set)
 	if err != nil {
 		return out, err
 	}
-	out.Shoppers = len(after)
+	out.Shoppers, out.Skipped = len(after), skipped
 	if len(after) < minTastes {
 		return out, ErrTooFewTastes
 	}
-	o := meaning.Options{K: min(k, len(after)/2), Seed: 1, Start: was.Model}
+	o := meaning.Options{K: min(k, len(after)/2), Seed: 1, Start: was.Model, Keys: keys}
 	fitted, err := meaning.Fit(ctx, space, after, o)
 	if err != nil {
 		return out, err
@@ -322,19 +323,21 @@ func (l *Learned) Refit(ctx context.Context, now time.Time, actor string, k int,
 	return out, err
 }
 
-// tastes reads every stored profile's taste in the spaces before and after; empty ones are left out.
-func (l *Learned) tastes(ctx context.Context, old, know layers.Knowledge, set layers.Settings) (before, after []meaning.Vector, _ error) {
+// tastes reads every stored profile's taste in the spaces before and after, with its shopper's key; empty ones are left
+// out, and so are profiles that cannot be read.
+func (l *Learned) tastes(ctx context.Context, old, know layers.Knowledge, set layers.Settings) (keys []uint64, before, after []meaning.Vector, skipped int, _ error) {
 	const chunk = 1000
 	for last := ""; ; {
 		rows, err := l.store.EachProfile(ctx, last, chunk)
 		if err != nil {
-			return nil, nil, fmt.Errorf("read profiles: %w", err)
+			return nil, nil, nil, skipped, fmt.Errorf("read profiles: %w", err)
 		}
 		for _, r := range rows {
 			last = r.Shopper
 			var p layers.Profile
-			if err := p.UnmarshalBinary(r.Body); err != nil {
-				return nil, nil, fmt.Errorf("read profile of %.80q: %w", r.Shopper, err)
+			if p.UnmarshalBinary(r.Body) != nil {
+				skipped++
+				continue
 			}
 			taste := p.TasteOf(know, set)
 			if len(taste.Vector.Dims) == 0 {
@@ -344,10 +347,10 @@ func (l *Learned) tastes(ctx context.Context, old, know layers.Knowledge, set la
 			if old.Model != nil {
 				then = p.TasteOf(old, set).Vector
 			}
-			before, after = append(before, then), append(after, taste.Vector)
+			keys, before, after = append(keys, meaning.KeyOf(r.Shopper)), append(before, then), append(after, taste.Vector)
 		}
 		if len(rows) < chunk || len(after) >= l.limits.Shoppers {
-			return before, after, nil
+			return keys, before, after, skipped, nil
 		}
 	}
 }
@@ -371,7 +374,7 @@ func (l *Learned) save(ctx context.Context, m *meaning.Model, goods *meaning.Goo
 
 // Rename gives a cluster another name (left alone when empty) and voice (when not nil). The error is CodeInvalidRequest,
 // or CodeDecisionConflict when the clusters were learnt again meanwhile.
-func (l *Learned) Rename(ctx context.Context, now time.Time, actor, id, name string, voice *meaning.Voice) error {
+func (l *Learned) Rename(ctx context.Context, now time.Time, actor, id string, name *string, voice *meaning.Voice) error {
 	n := l.now.Load()
 	if n.Model == nil {
 		return juncture.Errorf(juncture.CodeNotFound, "no taste clusters have been learnt yet")

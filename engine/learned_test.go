@@ -129,7 +129,7 @@ func TestRefitKeepsWhatWasLearnt(t *testing.T) {
 		s.rewardIs(juncture.StatusRecorded, click(s.choose(ask("dress-lover-2")).DecisionID))
 	}
 	id := before.Intersection.Layers["meaning"].Value
-	if err := s.Engine.ChangeCluster(context.Background(), s.Clock.Now(), engine.Who{Actor: "user:mia", From: "console"}, id, juncture.ClusterChange{Name: "Evening",
+	if err := s.Engine.ChangeCluster(context.Background(), s.Clock.Now(), engine.Who{Actor: "user:mia", From: "console"}, id, juncture.ClusterChange{Name: new("Evening"),
 		Voice: &juncture.VoiceView{Tone: "warm", Use: []string{"silk"}}}); err != nil {
 		t.Fatal(err)
 	}

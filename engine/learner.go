@@ -20,7 +20,7 @@ import (
 // When a snapshot is fitted anew (statistics B.4).
 const (
 	refitShare  = 25     // evidence has grown by 1/refitShare,
-	refitLeast  = 500    // and by so many trials,
+	refitLeast  = 50     // and by so many trials,
 	refitMost   = 20_000 // or by so many;
 	hardShare   = 12     // a fit that takes over quickCall is left to the background; under hardUnder trials a call waits all the same
 	hardUnder   = 50_000 // where evidence has grown by 1/hardShare

@@ -163,7 +163,7 @@ func (e *Engine) Catalogue(ctx context.Context, now time.Time) (juncture.Catalog
 		}
 	}
 	for _, c := range shelf.CrossSells(mostListed) {
-		v.CrossSells = append(v.CrossSells, juncture.CrossSell(c))
+		v.CrossSells = append(v.CrossSells, juncture.CrossSell{Product: c.Product, With: c.With, Orders: c.Weight, Lift: c.Lift})
 	}
 	return v, nil
 }

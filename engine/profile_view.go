@@ -9,6 +9,7 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/layers"
+	"github.com/juncture/juncture/layers/catalogue"
 	"github.com/juncture/juncture/pool"
 )
 
@@ -33,14 +34,18 @@ func (e *Engine) Profile(ctx context.Context, id string, now time.Time) (*junctu
 	if !ok {
 		return nil, juncture.Errorf(juncture.CodeNotFound, "nothing was observed of %.80q", id).WithHint("events come in at /v1/batch")
 	}
+	customer, err := e.d.Shoppers.CustomerID(ctx, p.Shopper)
+	if err != nil {
+		return nil, fmt.Errorf("find customer: %w", err)
+	}
 	described := layers.Describe(&p, now, st.layers, e.d.Learned.knowledge())
 	d := layers.Compose(st.pool.Declaration.Layers, nil, &described, e.values, layers.TrustNone)
 	m := &p.Head.Moment
 	count := m.Orders()
 	currency := st.pool.Declaration.Store.Currency
 	unit := math.Pow10(juncture.MinorDigits(currency))
-	v := &juncture.ProfileView{CustomerID: p.Shopper, Currency: currency, LifetimeValue: float64(m.LifetimeValue()) / unit, PurchaseCount: int64(count),
-		FirstSeen: p.FirstSeen(), LastEngagement: p.LastSeen(), ProductCategories: categories(&p), Segment: d.Intersection.Key(),
+	v := &juncture.ProfileView{CustomerID: or(customer, p.Shopper), ShopperID: p.Shopper, Currency: currency, LifetimeValue: float64(m.LifetimeValue()) / unit, PurchaseCount: int64(count),
+		FirstSeen: p.FirstSeen(), LastEngagement: p.LastSeen(), ProductCategories: categories(&p, e.d.Learned.products()), Segment: d.Intersection.Key(),
 		Layers: make(map[string]juncture.LayerView, juncture.LayerCount), Posture: string(layers.Posture(&p, now)),
 		NextBestActions: []juncture.NextBestAction{}, Consent: consentWord(who.Consent)}
 	if last, ok := m.LastOrder(); ok {
@@ -72,20 +77,24 @@ func consentWord(c juncture.ConsentRecord) string {
 	return juncture.ConsentUnknown
 }
 
-// categories of the latest events, most often seen first.
-func categories(p *layers.Profile) []string {
+// categories of the latest events, most often seen first. What is about a sensitive trait is left out.
+func categories(p *layers.Profile, index *catalogue.Index) []string {
 	seen := map[string]int{}
 	out := []string{}
 	for i := range p.Ring {
 		r := &p.Ring[i]
 		named := []string{r.Category}
 		for _, l := range r.Lines {
+			if index != nil && index.Sealed(catalogue.KeyOf(l.Product)) {
+				named = slices.DeleteFunc(named, func(c string) bool { return c == l.Category })
+				continue
+			}
 			if !slices.Contains(named, l.Category) {
 				named = append(named, l.Category)
 			}
 		}
 		for _, c := range named {
-			if c == "" {
+			if c == "" || juncture.Withheld(c) {
 				continue
 			}
 			if seen[c]++; seen[c] == 1 {
@@ -107,6 +116,7 @@ func (e *Engine) nextBest(ctx context.Context, st *state, v *juncture.ProfileVie
 		}
 		here := x.Ceiling(at.CeilingTier())
 		arms := at.Eligible(nil, pool.NewFacts(here, at.Channel, now, nil), here, func(pool.Refusal) {})
+		arms = slices.DeleteFunc(arms, func(a *pool.Arm) bool { return !e.stocked(&a.Action) })
 		if len(arms) == 0 {
 			continue
 		}

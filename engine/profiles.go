@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -33,8 +34,9 @@ type Profiles struct {
 	clean  *lru.Cache[string, *profile]
 	broken error // memory no longer follows the events
 
-	observe func(e *juncture.Event, before *layers.Profile) // nil: nobody
-	read    func() (layers.Settings, layers.Knowledge)      // nil: all defaults, nothing learnt
+	unreadable atomic.Uint64
+	observe    func(e *juncture.Event, before *layers.Profile) // nil: nobody
+	read       func() (layers.Settings, layers.Knowledge)      // nil: all defaults, nothing learnt
 }
 
 // profile is one shopper's, with how much of each node's events it holds. gone: it is part of another's.
@@ -61,8 +63,8 @@ func NewProfiles(ctx context.Context, store ProfileStore, most int) (*Profiles, 
 	return p, err
 }
 
-// get returns a profile, an empty one for a shopper never seen. The caller holds mu, and marks it dirty when it changes
-// what it gets.
+// get returns a profile, an empty one for a shopper never seen or whose stored profile cannot be read. The caller holds
+// mu, and marks it dirty when it changes what it gets.
 func (p *Profiles) get(ctx context.Context, shopper string) (*profile, error) {
 	if f, ok := p.dirty[shopper]; ok {
 		return f, nil
@@ -75,10 +77,8 @@ func (p *Profiles) get(ctx context.Context, shopper string) (*profile, error) {
 		return nil, fmt.Errorf("read profile: %w", err)
 	}
 	f := &profile{marks: row.Marks, standing: row.Standing}
-	if row.Body != nil {
-		if err := f.UnmarshalBinary(row.Body); err != nil {
-			return nil, fmt.Errorf("read profile of %.80q: %w", shopper, err)
-		}
+	if row.Body != nil && f.UnmarshalBinary(row.Body) != nil {
+		p.unreadable.Add(1) // folded again from nothing with the events to come: one shopper's past does not stop the store
 	}
 	f.Shopper = shopper
 	p.clean.Add(shopper, f)
@@ -198,6 +198,9 @@ func (p *Profiles) interests(ctx context.Context, shopper string, k layers.Knowl
 	}
 	return interests{f.Goods.Clone(), f.Shares(k, set)}, nil
 }
+
+// Unreadable is how often a stored profile was met that cannot be read.
+func (p *Profiles) Unreadable() uint64 { return p.unreadable.Load() }
 
 // Err returns why memory no longer follows the events, nil while it does.
 func (p *Profiles) Err() error {

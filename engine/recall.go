@@ -12,48 +12,164 @@ import (
 	"github.com/juncture/juncture/pool"
 )
 
+// parties are whose the ids of a call are, and what was said of consent.
+type parties struct {
+	known, anonymous juncture.Identity
+	apart            bool                   // the anonymous id is another person's: their device, or a name of theirs
+	both             bool                   // two ids of one shopper
+	said             juncture.ConsentRecord // by the call, where its word is kept
+	stands           juncture.ConsentRecord // for the call
+}
+
+// parties finds them, once a call.
+func (c *call) parties(ctx context.Context) (*parties, error) {
+	if c.whose != nil {
+		return c.whose, nil
+	}
+	r, p := c.r, &parties{}
+	var err error
+	if p.known, err = c.e.identity(ctx, r.ShopperID); err != nil {
+		return nil, err
+	}
+	if p.anonymous, err = c.e.identity(ctx, r.AnonymousID); err != nil {
+		return nil, err
+	}
+	two := r.ShopperID != "" && r.AnonymousID != "" && r.ShopperID != r.AnonymousID
+	p.apart = two && p.anonymous.Person && p.anonymous.Shopper != p.known.Shopper
+	p.both = two && !p.apart
+	c.agree(p)
+	c.whose = p
+	return p, nil
+}
+
+// agree settles what may be done with the shopper's data. A denial that stands for any of their ids stands for the call;
+// what the call says comes before it, but what a web page says cannot set or lift the consent of somebody known by name
+// alone: its denial is of this call, its grant of none.
+func (c *call) agree(p *parties) {
+	stored := p.known.Consent
+	if !p.apart {
+		stored = either(stored, p.anonymous.Consent)
+	}
+	p.stands = stored
+	r := c.r.Consent
+	if r == nil {
+		return
+	}
+	said := juncture.ConsentRecord{Personalization: answer(r.Personalization), Analytics: answer(r.Analytics), At: c.now}
+	if c.hasWord(p) {
+		p.said = said
+		p.stands = juncture.ConsentRecord{Personalization: or(said.Personalization, stored.Personalization), Analytics: or(said.Analytics, stored.Analytics)}
+		return
+	}
+	if said.Personalization == juncture.ConsentDenied {
+		p.stands.Personalization = juncture.ConsentDenied
+	}
+	if said.Analytics == juncture.ConsentDenied {
+		p.stands.Analytics = juncture.ConsentDenied
+	}
+}
+
+// hasWord reports whether the call may say something of consent that is kept: with a secret key, for an anonymous id or
+// one never seen, and from a device that is the shopper's already. Two ids of which nothing is known but one and the same
+// denial said it together.
+func (c *call) hasWord(p *parties) bool {
+	if !c.who.Public || c.r.ShopperID == "" {
+		return true
+	}
+	if p.known.Shopper == "" && !p.known.Consent.Said() {
+		return !p.apart
+	}
+	if !p.both || p.anonymous.Known || p.anonymous.Shopper != p.known.Shopper {
+		return false
+	}
+	return p.known.Shopper != "" || p.known.Consent == p.anonymous.Consent
+}
+
+// either is what stands for two ids: of each use the denial of any, else the later answer.
+func either(a, b juncture.ConsentRecord) juncture.ConsentRecord {
+	out := a.Over(b)
+	if a.Personalization == juncture.ConsentDenied || b.Personalization == juncture.ConsentDenied {
+		out.Personalization = juncture.ConsentDenied
+	}
+	if a.Analytics == juncture.ConsentDenied || b.Analytics == juncture.ConsentDenied {
+		out.Analytics = juncture.ConsentDenied
+	}
+	return out
+}
+
+// moves reports whether an answer changes what stands in a record.
+func moves(said, stored juncture.ConsentRecord) bool {
+	now := said.Over(stored)
+	return said.Said() && (now.Personalization != stored.Personalization || now.Analytics != stored.Analytics)
+}
+
+// denials is what travels of a record.
+func denials(r juncture.ConsentRecord) juncture.ConsentRecord {
+	if r.Personalization != juncture.ConsentDenied {
+		r.Personalization = ""
+	}
+	if r.Analytics != juncture.ConsentDenied {
+		r.Analytics = ""
+	}
+	return r
+}
+
 // identify finds the profile's first-seen id and what the shopper said of consent. Both ids together are an alias of the
 // one that is known already, else of the one that a decision was logged for first, else of the anonymous one; two that
-// were known as two shoppers become one.
+// were known as two shoppers become one. An anonymous id of another person passes to the shopper; it unites nobody. What
+// one of the ids denied, both deny from now on.
 func (c *call) identify(ctx context.Context) error {
-	r := c.r
-	known, err := c.e.identity(ctx, r.ShopperID)
+	p, err := c.parties(ctx)
 	if err != nil {
 		return err
 	}
-	anonymous, err := c.e.identity(ctx, r.AnonymousID)
-	if err != nil {
-		return err
+	r, known, anonymous := c.r, p.known, p.anonymous
+	c.personal = p.stands.Personalization != juncture.ConsentDenied
+	c.logged = !p.stands.Denied()
+	news := moves(p.said, known.Consent) && r.ShopperID != "" || moves(p.said, anonymous.Consent) && r.AnonymousID != "" && !p.apart
+	switch {
+	case p.both:
+		news = news || moves(denials(known.Consent), anonymous.Consent) || moves(denials(anonymous.Consent), known.Consent)
+	case news && r.ShopperID == "":
+		c.consents = append(c.consents, &juncture.ConsentWrite{ID: r.AnonymousID, Consent: p.said})
+	case news && !p.apart:
+		c.consents = append(c.consents, &juncture.ConsentWrite{ID: r.ShopperID, Consent: p.said})
 	}
-	c.agree(known.Consent.Over(anonymous.Consent))
+	if p.both && news || p.apart && (news || !anonymous.Known && (c.logged || denials(known.Consent).Said())) {
+		c.unite = &juncture.EventWrite{Event: juncture.Event{At: c.now}, UserID: r.ShopperID, AnonymousID: r.AnonymousID,
+			Consent: p.said, Received: c.now, Quiet: true}
+	}
 	if !c.personal {
 		return nil
 	}
 	switch {
-	case r.AnonymousID == "":
+	case r.AnonymousID == "" || p.apart:
 		c.shopper = or(known.Shopper, r.ShopperID)
+		return nil
 	case r.ShopperID == "":
 		c.shopper = or(anonymous.Shopper, r.AnonymousID)
-	default:
-		if c.shopper = or(known.Shopper, anonymous.Shopper); c.shopper == "" {
-			if c.shopper, err = c.e.d.Shoppers.FirstSeen(ctx, r.ShopperID, r.AnonymousID); err != nil {
-				return fmt.Errorf("find shopper: %w", err)
-			}
-			c.shopper = or(c.shopper, r.AnonymousID)
+		return nil
+	}
+	if c.shopper = or(known.Shopper, anonymous.Shopper); c.shopper == "" {
+		if c.shopper, err = c.e.d.Shoppers.FirstSeen(ctx, r.ShopperID, r.AnonymousID); err != nil {
+			return fmt.Errorf("find shopper: %w", err)
 		}
-		if !c.logged {
-			return nil
-		}
-		if known.Shopper != "" && anonymous.Shopper != "" && known.Shopper != anonymous.Shopper {
-			c.unite = &juncture.EventWrite{Event: juncture.Event{ID: fmt.Sprintf("choose-%x", hash16("unite", r.ShopperID, r.AnonymousID)),
-				Kind: juncture.EventIdentified, Name: "identify", At: c.now}, UserID: r.ShopperID, AnonymousID: r.AnonymousID, Received: c.now, Raw: []byte("{}")}
-			return nil
-		}
-		for id, was := range map[string]string{r.ShopperID: known.Shopper, r.AnonymousID: anonymous.Shopper} {
-			if was == "" && id != "" {
-				c.aliases = append(c.aliases, juncture.Alias{ID: id, Shopper: c.shopper})
-			}
-		}
+		c.shopper = or(c.shopper, r.AnonymousID)
+	}
+	if !c.logged || c.unite != nil {
+		return nil
+	}
+	if known.Shopper != "" && anonymous.Shopper != "" && known.Shopper != anonymous.Shopper {
+		c.unite = &juncture.EventWrite{Event: juncture.Event{At: c.now}, UserID: r.ShopperID, AnonymousID: r.AnonymousID, Received: c.now, Quiet: true}
+		return nil
+	}
+	names := r.ShopperID != r.AnonymousID
+	if known.Shopper == "" || names && !known.Known {
+		c.aliases = append(c.aliases, juncture.Alias{ID: r.ShopperID, Shopper: c.shopper, Known: names})
+		c.named = anonymous.Shopper != ""
+	}
+	if anonymous.Shopper == "" {
+		c.aliases = append(c.aliases, juncture.Alias{ID: r.AnonymousID, Shopper: c.shopper})
 	}
 	return nil
 }
@@ -82,25 +198,6 @@ func (e *Engine) identity(ctx context.Context, id string) (juncture.Identity, er
 func (e *Engine) shopperOf(ctx context.Context, id string) (string, error) {
 	i, err := e.d.Shoppers.Identity(ctx, id)
 	return i.Shopper, err
-}
-
-// agree settles what may be done with the shopper's data: as the call says, else as they said before. What the call says
-// anew is kept with the identity.
-func (c *call) agree(stored juncture.ConsentRecord) {
-	said := juncture.ConsentRecord{At: c.now}
-	if r := c.r.Consent; r != nil {
-		said.Personalization, said.Analytics = answer(r.Personalization), answer(r.Analytics)
-	}
-	if now := said.Over(stored); said.Said() && (now.Personalization != stored.Personalization || now.Analytics != stored.Analytics) {
-		for _, id := range []string{c.r.ShopperID, c.r.AnonymousID} {
-			if id != "" {
-				c.consents = append(c.consents, &juncture.ConsentWrite{ID: id, Consent: said})
-			}
-		}
-	}
-	stands := juncture.ConsentRecord{Personalization: or(said.Personalization, stored.Personalization), Analytics: or(said.Analytics, stored.Analytics)}
-	c.personal = stands.Personalization != juncture.ConsentDenied
-	c.logged = !stands.Denied()
 }
 
 func answer(v string) string {
@@ -154,7 +251,31 @@ func (c *call) recallRequest(ctx context.Context) (*juncture.ChooseAnswer, error
 	if m == nil || err != nil {
 		return nil, err
 	}
+	if again, err := c.outdated(ctx, m); again || err != nil {
+		return nil, err
+	}
 	return c.replayed(m)
+}
+
+// outdated reports whether an earlier answer must not be given again, since the shopper denied consent after it; its place
+// is then taken by the answer to come.
+func (c *call) outdated(ctx context.Context, m *juncture.Memo) (bool, error) {
+	if m.Body != c.requestID.Body {
+		return false, nil
+	}
+	p, err := c.parties(ctx)
+	if err != nil || !p.stands.Denied() {
+		return false, err
+	}
+	var a juncture.ChooseAnswer
+	if err := json.Unmarshal(m.Answer, &a); err != nil {
+		return false, fmt.Errorf("stored answer: %w", err)
+	}
+	if a.ReasonDetail == juncture.DetailConsentDenied {
+		return false, nil
+	}
+	c.requestID.Replaces = m.Answer
+	return true, nil
 }
 
 func (c *call) replayed(m *juncture.Memo) (*juncture.ChooseAnswer, error) {
@@ -285,7 +406,7 @@ func (c *call) memorize(a *juncture.ChooseAnswer) error {
 // committed returns what the shopper is told after the commit: the answer, or the earlier one of the same request. retry
 // means that an earlier answer of the session was in the way and nothing was written: with that answer known, the call is
 // to be decided again.
-func (c *call) committed(a *juncture.ChooseAnswer) (_ *juncture.ChooseAnswer, retry bool, _ error) {
+func (c *call) committed(ctx context.Context, a *juncture.ChooseAnswer) (_ *juncture.ChooseAnswer, retry bool, _ error) {
 	var m *juncture.Memo
 	switch {
 	case c.write != nil:
@@ -304,6 +425,9 @@ func (c *call) committed(a *juncture.ChooseAnswer) (_ *juncture.ChooseAnswer, re
 	}
 	c.e.memos.Add(m.ID, m)
 	if c.requestID != nil && m.ID == c.requestID.ID {
+		if again, err := c.outdated(ctx, m); again || err != nil {
+			return nil, err == nil, err
+		}
 		a, err := c.replayed(m)
 		return a, false, err
 	}

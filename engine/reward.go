@@ -85,7 +85,8 @@ func servedArm(st *state, c juncture.Claims, served *juncture.Served) (juncture.
 		WithHint("name an approved action and copy").WithField("served")
 }
 
-// Reward records an outcome and returns once it is durable.
+// Reward records an outcome and returns once it is durable. One that comes for a shopper who denied consent is ignored;
+// one that names its decision counts, since that was made with consent.
 //
 // Errors: CodeInvalidRequest, CodeDecisionNotFound, CodeOutcomeConflict, CodeUnprocessable, CodeUnavailable.
 func (e *Engine) Reward(ctx context.Context, now time.Time, r *juncture.RewardRequest) (*juncture.RewardAnswer, error) {
@@ -293,11 +294,14 @@ func (e *Engine) credit(ctx context.Context, st *state, r *juncture.RewardReques
 		}
 		return []credited{{c, r.DecisionID}}, nil
 	}
-	shopper, err := e.shopperOf(ctx, r.ShopperID)
+	who, err := e.d.Shoppers.Identity(ctx, r.ShopperID)
 	if err != nil {
 		return nil, fmt.Errorf("find shopper: %w", err)
 	}
-	shopper = or(shopper, r.ShopperID)
+	if who.Consent.Denied() {
+		return nil, nil
+	}
+	shopper := or(who.Shopper, r.ShopperID)
 	signed := func(touches []juncture.Touch) []credited {
 		out := make([]credited, len(touches))
 		for i, t := range touches {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/internal/testkit"
 )
 
@@ -362,12 +363,17 @@ func TestCreditByShopper(t *testing.T) {
 	s.choose(ask("s", mail, denied))
 	both := []string{three.DecisionID, four.DecisionID}
 	slices.Sort(both)
+	if got := s.rewardIs(juncture.StatusIgnored, order("o3")); len(got.AttributedTo) != 0 {
+		t.Errorf("somebody who denied was credited: %+v", got)
+	}
+	s.Clock.Advance(time.Second)
+	s.tell(engine.Incoming{UserID: "s", Consent: juncture.ConsentRecord{Personalization: juncture.ConsentGranted}})
 	if got := s.rewardIs(juncture.StatusRecorded, order("o3")); credits(got) != strings.Join(both, " ") {
 		t.Errorf("credited to %d decisions, want the last touch of each experiment", len(got.AttributedTo))
 	}
 	// What waits for its activation was not seen by anybody; when it is activated, it is the last touch.
 	s.Clock.Advance(time.Minute)
-	five := s.choose(ask("s", deferred, granted)) // a denial stands until something else is said
+	five := s.choose(ask("s", deferred))
 	if got := s.rewardIs(juncture.StatusRecorded, order("o4")); credits(got) != strings.Join(both, " ") {
 		t.Error("credited to a decision that nobody saw")
 	}

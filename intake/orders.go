@@ -301,6 +301,9 @@ func (o *orders) finish(b *basket, retail bool) bool {
 			kinds[0] = juncture.EventOrderCancelled
 		}
 	}
+	if max(value, -value) > maxTotal {
+		return o.give(juncture.Event{}, rowError(b.line, "the total of order %.40q is too large", e.Order))
+	}
 	c, digits, _ := strings.Cut(e.Order, "C")
 	taken := retail && c == "" && digits != "" && strings.Trim(digits, "0123456789") == ""
 	if value < 0 || taken {

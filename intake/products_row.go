@@ -259,6 +259,9 @@ func (c *catalogue) product(g *goods, line int) (juncture.Product, error) {
 		return p, err
 	}
 	p.Image, p.URL = s[colImage], s[colURL]
+	if err := checkLinks(&p, line); err != nil {
+		return p, err
+	}
 	if s[colCreated] != "" {
 		p.Created, _ = parseTime(s[colCreated]) // not worth a product
 	}
@@ -298,6 +301,24 @@ func settle(p juncture.Product) juncture.Product {
 	}
 	p.Attrs = maps.Clone(p.Attrs)
 	return p
+}
+
+// checkLinks refuses what a page must not link to, such as javascript: addresses.
+func checkLinks(p *juncture.Product, line int) error {
+	for _, l := range [][2]string{{"url", p.URL}, {"image", p.Image}} {
+		if !isLink(l[1]) {
+			return rowError(line, "the %s %.80q of product %.40q begins with neither http://, https:// nor /", l[0], l[1], p.ID)
+		}
+	}
+	return nil
+}
+
+func isLink(s string) bool {
+	if s = strings.TrimSpace(s); s == "" || s[0] == '/' {
+		return !strings.ContainsAny(s, "\\")
+	}
+	scheme, rest, ok := strings.Cut(s, "://")
+	return ok && rest != "" && (strings.EqualFold(scheme, "http") || strings.EqualFold(scheme, "https"))
 }
 
 func checkID(id string, line int) error {

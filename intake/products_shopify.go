@@ -93,6 +93,9 @@ func (s *shopify) finish() (juncture.Product, error) {
 	p.Title = firstOf(s.title, p.Category, p.ID)
 	p.Tags, p.Image = tagsOf(s.tags), s.image
 	p.Attrs = s.attrs.attrs
+	if err := checkLinks(&p, s.line); err != nil {
+		return p, err
+	}
 	return settle(p), nil
 }
 

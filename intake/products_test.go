@@ -234,3 +234,30 @@ func FuzzReadProducts(f *testing.F) {
 		}
 	})
 }
+
+// Feeds hold HTML: its entities, and what HTML lets be.
+func TestAGoogleFeedWithHTML(t *testing.T) {
+	got, problems := products(`<rss xmlns:g="http://base.google.com/ns/1.0"><channel><title>Shop</title>
+		<item><g:id>1</g:id><g:title>Caf&eacute;&nbsp;table &copy; M&S</g:title><g:price>10.00 GBP</g:price><g:link>https://shop.example/1?a=1&b=2</g:link></item>
+		<item><g:id>2</g:id><g:title>Chair &unknown;</g:title><g:price>5 GBP</g:price></item></channel></rss>`)
+	if len(problems) > 0 || len(got) != 2 || got[0].Title != "Café table © M&S" || got[0].URL != "https://shop.example/1?a=1&b=2" || got[1].Title != "Chair &unknown;" {
+		t.Errorf("%+v, %v", got, problems)
+	}
+}
+
+func TestLinksOfProducts(t *testing.T) {
+	for link, ok := range map[string]bool{"https://a.example/x": true, "HTTP://a.example": true, "/products/x": true, "//cdn.example/x.png": true, "": true,
+		"javascript:alert(1)": false, "java\tscript:alert(1)": false, "data:text/html,x": false, "ftp://a.example": false, "https:": false, `/\evil.example`: false,
+		"javascript://a.example/%0aalert(1)": false, "a.example/x": false} {
+		for _, column := range []string{"link", "image_link"} {
+			got, problems := products("id,title,price," + column + "\n1,Chair,5,\"" + link + "\"\n2,Table,6,\n")
+			if want := 2; ok && (len(got) != want || len(problems) > 0) || !ok && (len(got) != 1 || len(problems) != 1 || !strings.Contains(problems[0], "line 2: the ")) {
+				t.Errorf("%s %q: %d taken, %v", column, link, len(got), problems)
+			}
+		}
+		got, problems := products("Handle,Title,Variant Price,Image Src\nchair,Chair,5,\"" + link + "\"\n")
+		if (len(got) == 1) != ok {
+			t.Errorf("Shopify, %q: %+v, %v", link, got, problems)
+		}
+	}
+}

@@ -9,12 +9,13 @@ import (
 	"strings"
 )
 
-// xml reads a Google product feed: the items of RSS or the entries of Atom, whose g: elements are columns. Entities
-// beyond XML's own five are refused by the decoder; nothing is fetched.
+// xml reads a Google product feed: the items of RSS or the entries of Atom, whose g: elements are columns. Shops write
+// HTML into them: its entities are known, and what is not closed is let be. Nothing is fetched.
 func (c *catalogue) xml(br *bufio.Reader) error {
 	g := &guard{r: br}
 	g.reset()
 	dec := xml.NewDecoder(g)
+	dec.Strict, dec.Entity = false, xml.HTMLEntity
 	items := 0
 	for {
 		tok, err := dec.Token()

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -79,6 +80,7 @@ const (
 	ReasonTime      Reason = "bad_time"
 	ReasonOld       Reason = "too_old"
 	ReasonCurrency  Reason = "other_currency"
+	ReasonValue     Reason = "bad_value"
 )
 
 func (r Reason) message() string {
@@ -109,6 +111,8 @@ func (r Reason) message() string {
 		return "the event is too old to be live; import it instead"
 	case ReasonCurrency:
 		return "the order is in another currency than the store's"
+	case ReasonValue:
+		return "the order's total is negative or too large"
 	}
 	return string(r)
 }
@@ -254,15 +258,20 @@ func (p *parser) rawOf(i int) json.RawMessage {
 	return p.out[from:len(p.out):len(p.out)]
 }
 
-// messageID is the sender's, or made of the event when there is none: the same event sent twice has the same id.
-func messageID(sent, call string, raw []byte) string {
+// messageID is the sender's, or made of the event when there is none: the same event sent twice has the same id. Where it
+// has no time either, that is said twice only within the minute that it was received in; received is zero otherwise.
+func messageID(sent, call string, raw []byte, received time.Time) string {
 	if sent != "" && len(sent) <= 128 && !control(sent) {
 		return sent
 	}
-	if sent != "" {
-		raw = []byte(sent)
+	parts := [][]byte{[]byte(call), raw}
+	switch {
+	case sent != "":
+		parts[1] = []byte(sent)
+	case !received.IsZero():
+		parts = append(parts, strconv.AppendInt(nil, received.Unix()/60, 10))
 	}
-	sum := sha256.Sum256(bytes.Join([][]byte{[]byte(call), raw}, []byte{0}))
+	sum := sha256.Sum256(bytes.Join(parts, []byte{0}))
 	return "auto-" + hex.EncodeToString(sum[:16])
 }
 

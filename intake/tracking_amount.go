@@ -49,6 +49,9 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
+// maxTotal bounds an order, in minor units: more is a mistake.
+const maxTotal int64 = 1e12
+
 const maxAmount int64 = 1e15 // minor units; beyond it a sum of orders could overflow
 
 // parseAmount reads an amount of money into minor units with that many digits, rounding half up: 19.99, "£19.99",

@@ -100,13 +100,18 @@ func (p *parser) incoming(i int, call string, c *calls, in *Incoming) Reason {
 			return reason
 		}
 	}
-	if reason := p.when(c, e); reason != "" {
+	dated, reason := p.when(c, e)
+	if reason != "" {
 		return reason
+	}
+	received := p.o.Received
+	if dated {
+		received = time.Time{}
 	}
 	e.Session = p.session(c, &pr)
 	in.Consent = p.consent(c)
 	in.Raw = p.rawOf(i)
-	e.ID = messageID(p.text(c.messageID), call, in.Raw)
+	e.ID = messageID(p.text(c.messageID), call, in.Raw, received)
 	if e.Kind == juncture.EventOrderCompleted && e.Order == "" {
 		e.Order = e.ID // two orders without a number are two orders
 	}
@@ -201,22 +206,23 @@ func (p *parser) session(c *calls, pr *props) string {
 
 // when sets the event's time: what the sender says, moved by how far the sender's clock is off (Segment's rule:
 // timestamp + (received - sentAt)), and never later than it was received. Where the sender gives both timestamp and
-// originalTimestamp with a receivedAt, another server has moved timestamp already.
-func (p *parser) when(c *calls, e *juncture.Event) Reason {
+// originalTimestamp with a receivedAt, another server has moved timestamp already. dated: the event says its time itself.
+func (p *parser) when(c *calls, e *juncture.Event) (dated bool, _ Reason) {
 	at, said, ok := p.time(c.timestamp)
 	done := ok && c.original > 0 && c.receivedAt > 0
 	if !ok && c.original > 0 {
 		at, said, ok = p.time(c.original)
 	}
+	dated = ok
 	received := p.o.Received
 	if received.IsZero() && !done && c.original > 0 && c.timestamp == 0 {
 		received, _, _ = p.time(c.receivedAt)
 	}
 	switch {
 	case said && !ok:
-		return ReasonTime
+		return false, ReasonTime
 	case !ok && received.IsZero():
-		return ReasonTime
+		return false, ReasonTime
 	case !ok:
 		at = received
 	case !done && !received.IsZero():
@@ -237,14 +243,14 @@ func (p *parser) when(c *calls, e *juncture.Event) Reason {
 			age = EventMaxAge
 		}
 		if age > 0 && received.Sub(at) > age {
-			return ReasonOld
+			return false, ReasonOld
 		}
 	}
 	if y := at.Year(); y < 1971 || y > 2200 {
-		return ReasonTime
+		return false, ReasonTime
 	}
 	e.At = at.UTC().Truncate(time.Millisecond)
-	return ""
+	return dated, ""
 }
 
 // time reads a time; said: there is something to read.

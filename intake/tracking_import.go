@@ -216,9 +216,10 @@ func exported(b []byte) (TrackedItem, error) {
 		return bad(ReasonTime)
 	case e.Kind > juncture.EventCartEmptied:
 		return bad(ReasonType)
+	case e.Value < 0 || e.Value > maxTotal:
+		return bad(ReasonValue)
 	}
 	e.Shopper, e.At = "", e.At.UTC().Truncate(time.Millisecond)
-	e.Value = min(max(e.Value, 0), maxAmount)
 	e.Name, e.Query, e.Category = cut(e.Name, 256), cut(unmailed(e.Query), 256), categoryOf(e.Category)
 	e.Lines = e.Lines[:min(len(e.Lines), juncture.MaxLines)]
 	for i := range e.Lines {
@@ -231,7 +232,7 @@ func exported(b []byte) (TrackedItem, error) {
 		return TrackedItem{}, juncture.Errorf(juncture.CodeInvalidRequest, "not an event: %v", err)
 	}
 	in.Raw = raw
-	in.Event.ID = messageID(e.ID, in.UserID, raw)
+	in.Event.ID = messageID(e.ID, in.UserID, raw, time.Time{})
 	return TrackedItem{Incoming: in}, nil
 }
 

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"errors"
 	"math"
 	"strconv"
 	"strings"
@@ -164,6 +165,18 @@ func (t *tape) amount(pr *props, digits int, of ...prop) (minor int64, currency 
 	return 0, "", false
 }
 
+// beyond reports whether one of the properties is a number that is too large for an amount.
+func (t *tape) beyond(pr *props, of ...prop) bool {
+	for _, k := range of {
+		if pr[k] > 0 {
+			if f, err := strconv.ParseFloat(strings.TrimSpace(t.text(pr[k])), 64); math.Abs(f) > 1e12 && (err == nil || errors.Is(err, strconv.ErrRange)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // categoryOf is the policy for categories, of events and products alike: lower case, the last part of a path written
 // with >, / or |, blanks made one, at most 100 bytes. "Apparel > Women/Dresses" is "dresses".
 func categoryOf(path string) string {
@@ -216,7 +229,13 @@ func (p *parser) goods(e *juncture.Event, pr *props) Reason {
 		if !said {
 			value = sum
 		}
-		e.Value = max(value, -value)
+		if e.Kind == juncture.EventOrderRefunded {
+			value = max(value, -value) // some say what went back with a minus
+		}
+		if value < 0 || value > maxTotal || !said && p.beyond(pr, propRevenue, propValue, propTotal, propSubtotal) {
+			return ReasonValue
+		}
+		e.Value = value
 	}
 	if e.Category = p.categorySaid(pr); e.Category == "" && e.Kind == juncture.EventListViewed && pr[propCollection] > 0 {
 		e.Category = categoryOf(p.text(pr[propCollection]))

@@ -97,9 +97,62 @@ func TestLinesAreBounded(t *testing.T) {
 	if len(e.Lines) != juncture.MaxLines || e.Value != 200*2*100 { // all lines count: 200 lines of two at a pound
 		t.Errorf("%d lines, value %d", len(e.Lines), e.Value)
 	}
-	e = parseOne(t, `{"userId":"u1","event":"Order Completed","properties":{"order_id":"o","products":[{"product_id":"p","price":9999999999999,"quantity":99999999},{"product_id":"p","price":9999999999999,"quantity":99999999}]}}`).Event
-	if e.Value != maxAmount {
-		t.Errorf("value %d, want the bound", e.Value)
+}
+
+func TestOrdersOfBadValue(t *testing.T) {
+	for _, c := range []struct {
+		event, properties string
+		value             int64 // -1: it is put aside
+	}{
+		{"Order Completed", `"total":-50`, -1}, {"Order Completed", `"revenue":"(5.00)"`, -1}, {"Order Completed", `"total":0`, 0},
+		{"Order Completed", `"total":1e10`, 1e12}, {"Order Completed", `"total":10000000000.01`, -1}, {"Order Completed", `"total":1e15`, -1},
+		{"Order Completed", `"total":"1e300"`, -1}, {"Order Completed", `"total":-1e15`, -1}, {"Order Completed", `"total":"free","products":[{"product_id":"p","price":2}]`, 200},
+		{"Order Completed", `"products":[{"product_id":"p","price":9999999999999,"quantity":99999999},{"product_id":"p","price":9999999999999,"quantity":99999999}]`, -1},
+		{"Order Refunded", `"total":-50`, 5000}, {"Order Refunded", `"total":1e12`, -1}, {"Product Viewed", `"value":-50`, 0},
+	} {
+		got, err := ParseTracking("track", []byte(`{"userId":"u1","event":"`+c.event+`","properties":{"order_id":"o",`+c.properties+`}}`), live())
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch item := got.Items[0]; {
+		case c.value < 0 && (item.Broken == nil || item.Broken.Reason != ReasonValue):
+			t.Errorf("%s %s: %+v", c.event, c.properties, item)
+		case c.value >= 0 && (item.Broken != nil || item.Incoming.Event.Value != c.value):
+			t.Errorf("%s %s: %+v, %+v", c.event, c.properties, item.Broken, item.Incoming.Event)
+		}
+	}
+	for item, err := range ReadEvents(strings.NewReader(`{"ID":"1","Kind":14,"Shopper":"u","At":"2026-01-01T00:00:00Z","Order":"o","Value":-5}`), TrackingOptions{}) {
+		if item.Broken == nil || item.Broken.Reason != ReasonValue || err == nil {
+			t.Errorf("an exported one: %+v, %v", item, err)
+		}
+	}
+}
+
+// Without an id and a time of its own an event is the same only within a minute.
+func TestMessagesWithoutIdOrTime(t *testing.T) {
+	id := func(event string, later time.Duration) string {
+		t.Helper()
+		o := live()
+		o.Received = o.Received.Truncate(time.Minute).Add(later)
+		got, err := ParseTracking("track", []byte(event), o)
+		if err != nil || got.Items[0].Broken != nil {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		return got.Items[0].Incoming.Event.ID
+	}
+	for event, want := range map[string]bool{
+		`{"userId":"u1","event":"Order Completed","properties":{"total":20}}`:                                            false,
+		`{"userId":"u1","event":"Order Completed","timestamp":"","properties":{"total":20}}`:                             false,
+		`{"userId":"u1","event":"Order Completed","timestamp":"2026-09-01T00:00:00Z","properties":{"total":20}}`:         true,
+		`{"userId":"u1","event":"Order Completed","originalTimestamp":"2026-09-01T00:00:00Z","properties":{"total":20}}`: true,
+		`{"userId":"u1","event":"Order Completed","messageId":"m","properties":{"total":20}}`:                            true,
+	} {
+		if id(event, 0) != id(event, 59*time.Second) {
+			t.Errorf("%s is another within the minute", event)
+		}
+		if same := id(event, 0) == id(event, 39*24*time.Hour); same != want {
+			t.Errorf("%s is the same 39 days later: %v", event, same)
+		}
 	}
 }
 

@@ -16,7 +16,8 @@ const codecVersion = 2
 var errMalformed = errors.New("layers: malformed profile")
 
 // MarshalBinary is the profile in its compact form: a version, varints, and text that repeats written once. Head is not
-// written; it is folded again from Base and the ring.
+// written; it is folded again from Base and the ring. What is longer than a profile may hold is written cut:
+// UnmarshalBinary reads whatever was written.
 func (p *Profile) MarshalBinary() ([]byte, error) {
 	b := make([]byte, 0, 256+len(p.Ring)*48)
 	b = append(b, codecVersion)
@@ -32,7 +33,7 @@ func (p *Profile) MarshalBinary() ([]byte, error) {
 		b = append(b, v...)
 	}
 	i := func(v int64) { b = binary.AppendVarint(b, v) }
-	str(p.Shopper)
+	str(short(p.Shopper, maxShopper))
 	i(p.first)
 	i(p.last)
 	b = append(b, byte(kinds))

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"pgregory.net/rapid"
 
@@ -32,6 +33,72 @@ func TestCodecRoundTrip(t *testing.T) {
 		q.Fold(e)
 		same(t, "read back and folded on", p, &q)
 	})
+}
+
+// wild draws a text as the doors let it in: up to so many characters of any letters, so up to four times as many bytes.
+func wild(t *rapid.T, most int, label string) string {
+	return rapid.OneOf(rapid.StringOfN(rapid.SampledFrom([]rune("aé连𝔘 >'")), 0, most, -1), rapid.StringN(0, most, -1),
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 4*most), func(b []byte) string { return string(b) }), // cut in the middle of a rune
+		rapid.Map(rapid.SampledFrom([]string{"a", "é", "连", "𝔘"}), func(s string) string { return strings.Repeat(s, most) })).Draw(t, label)
+}
+
+// Whatever text comes in, what is written is read back, bit by bit.
+func TestCodecReadsWhateverItWrites(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		side := func() *layers.Profile {
+			p := &layers.Profile{}
+			for i := range rapid.IntRange(0, 12).Draw(t, "events") {
+				e := juncture.Event{ID: wild(t, 256, "id"), Shopper: wild(t, 256, "shopper"), Session: wild(t, 256, "session"), Category: wild(t, 256, "category"), Order: wild(t, 256, "order"),
+					Name: wild(t, 256, "name"), Query: wild(t, 256, "query"), Kind: juncture.EventKind(rapid.Byte().Draw(t, "kind")), Value: rapid.Int64().Draw(t, "value"),
+					At: time.UnixMilli(rapid.Int64().Draw(t, "at"))}
+				for range rapid.IntRange(0, 10).Draw(t, "lines") {
+					e.Lines = append(e.Lines, juncture.Line{Product: wild(t, 256, "product"), Category: wild(t, 256, "its category"), Quantity: rapid.Int().Draw(t, "quantity"), Price: rapid.Int64().Draw(t, "price")})
+				}
+				if p.Fold(e); i == 0 && rapid.Bool().Draw(t, "named by the engine") {
+					p.Shopper = e.Shopper // whole
+				}
+			}
+			return p
+		}
+		p := side()
+		if rapid.Bool().Draw(t, "merged") {
+			m := layers.Merge(*p, *side())
+			p = &m
+		}
+		b := encoded(p)
+		var q layers.Profile
+		if err := q.UnmarshalBinary(b); err != nil {
+			t.Fatalf("%v: of shopper %q (%d bytes)", err, p.Shopper, len(p.Shopper))
+		}
+		if again := encoded(&q); !bytes.Equal(again, b) {
+			t.Fatalf("read back as\n%x, was\n%x", again, b)
+		}
+		if len(p.Shopper) <= 1024 && q.Shopper != p.Shopper {
+			t.Fatalf("shopper %q came back as %q", p.Shopper, q.Shopper)
+		}
+	})
+}
+
+// An id of 256 characters is up to 1,024 bytes, and the engine names the profile by it whole.
+func TestCodecOfLongShoppers(t *testing.T) {
+	for _, id := range []string{strings.Repeat("a", 256), strings.Repeat("连", 256), strings.Repeat("𝔘", 256), strings.Repeat("𝔘", 256) + "x", strings.Repeat("a", 5000)} {
+		p := folded(ordinary(3))
+		p.Shopper = id
+		var q layers.Profile
+		if err := q.UnmarshalBinary(encoded(p)); err != nil || len(id) <= 1024 && q.Shopper != id || len(q.Shopper) > 1024 {
+			t.Errorf("%d bytes: %v, came back as %d", len(id), err, len(q.Shopper))
+		}
+	}
+}
+
+// A name that is cut is cut between letters: it is shown.
+func TestNamesAreCutBetweenLetters(t *testing.T) {
+	for n := 1; n < 80; n++ {
+		p := folded([]juncture.Event{{ID: "1", Kind: juncture.EventListViewed, Category: strings.Repeat("a", n) + strings.Repeat("连", 40), At: day0()}})
+		if got := p.Ring[0].Category; !utf8.ValidString(got) || len(got) > 64 {
+			t.Errorf("%d: %q", n, got)
+		}
+	}
 }
 
 func TestCodecRefuses(t *testing.T) {

@@ -63,6 +63,8 @@ type Described struct {
 	Fresh        []juncture.LayerValue // request values seen for the first time
 	Warnings     []string
 	Low          [juncture.LayerCount]bool // derived, and unknown because too little was seen
+
+	feed bool // the category, where known, is one of the store's catalogue: there are as many as it has
 }
 
 // Trust says what a caller's new values may take of a layer's room. Values that the store knows may always be used.
@@ -77,7 +79,8 @@ const (
 
 // Compose makes the intersection of a call from the layers that the caller sent and those derived from the shopper's
 // events, as the store's settings say; without derived ones (nil) they are unknown. A value that is malformed, or one too
-// many, makes its layer unknown with a warning; it is never an error.
+// many, makes its layer unknown with a warning; it is never an error. Derived categories take room only in a store without
+// products: others have those of their catalogue.
 func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValues, derived *Described, values *Values, trust Trust) Described {
 	var d Described
 	for i, value := range sent.Values() {
@@ -90,7 +93,7 @@ func Compose(settings map[string]juncture.LayerSetting, sent *juncture.LayerValu
 			if derived != nil {
 				view, d.Low[l] = derived.Views[l], derived.Low[l]
 			}
-			if l == juncture.Catalogue && juncture.Known(view.Value) { // whoever sends events names categories
+			if l == juncture.Catalogue && juncture.Known(view.Value) && !derived.feed { // whoever sends events names categories
 				view = d.admit(l, view, s, values, trust)
 			}
 			if value != "" {

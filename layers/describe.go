@@ -64,6 +64,7 @@ func Describe(p *Profile, now time.Time, set Settings, k Knowledge) Described {
 		juncture.Trajectory: {Value: t.Value, Confidence: t.Confidence, Reason: t.Reason},
 		juncture.Catalogue:  catalogue.Focus(p.looks(k.Index), now, set.Catalogue),
 	}
+	d.feed = k.Index != nil && k.Index.Len() > 0
 	if k.Model != nil {
 		taste, before := p.Taste(k, set)
 		d.Views[juncture.Meaning] = k.Model.View(taste, before, now, set.Meaning)

@@ -302,3 +302,69 @@ func TestSettingsOf(t *testing.T) {
 		t.Errorf("%+v", none)
 	}
 }
+
+// What is about a sensitive trait is not what a shopper is after, whatever else its product is called.
+func TestSealedProductsAreNoFocus(t *testing.T) {
+	products := append(garments(), juncture.Product{ID: "test", Title: "Pregnancy test", Category: "dresses", Stock: 1}, juncture.Product{ID: "rug", Title: "Rug", Category: "prayer rugs", Stock: 1})
+	index := catalogue.NewIndex(0)
+	if err := index.Put(products...); err != nil {
+		t.Fatal(err)
+	}
+	at := day0()
+	p := folded([]juncture.Event{looking("1", juncture.EventProductAdded, at, "test"), looking("2", juncture.EventProductAdded, at, "rug"),
+		{ID: "3", Kind: juncture.EventListViewed, Category: "prayer rugs", At: at}})
+	for what, k := range map[string]layers.Knowledge{"with a catalogue": {Index: index}} {
+		if v := layers.Describe(p, at, layers.Settings{}, k).Views[juncture.Catalogue]; v.Value != juncture.Unknown || strings.Contains(v.Reason, "rug") {
+			t.Errorf("%s: %+v", what, v)
+		}
+	}
+	p.Fold(looking("4", juncture.EventProductViewed, at, "shirts-1"))
+	if v := layers.Describe(p, at, layers.Settings{}, layers.Knowledge{Index: index}).Views[juncture.Catalogue]; v.Value != "shirts" || v.Confidence != 0.5 { // 1 - 2^-1
+		t.Errorf("%+v", v)
+	}
+}
+
+// Where there is a catalogue its categories are the layer's values: made-up ones are nothing, however many, and take no
+// room from those that are sold.
+func TestMadeUpCategoriesTakeNoRoom(t *testing.T) {
+	index := catalogue.NewIndex(0)
+	if err := index.Put(garments()...); err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string]juncture.LayerSetting{"catalogue": {Source: juncture.SourceDerived, MaxValues: 2}}
+	values := layers.NewValues([]juncture.LayerValue{{Layer: juncture.Catalogue, Value: "junk-1"}, {Layer: juncture.Catalogue, Value: "junk-2"}}) // full, from before
+	ask := func(k layers.Knowledge, events ...juncture.Event) layers.Described {
+		d := layers.Describe(folded(events), day0(), layers.Settings{}, k)
+		return layers.Compose(settings, nil, &d, values, layers.TrustHalf)
+	}
+	list := func(id, category string) juncture.Event {
+		return juncture.Event{ID: id, Kind: juncture.EventListViewed, Category: category, At: day0()}
+	}
+	k := layers.Knowledge{Index: index}
+	for i := range 50 {
+		if d := ask(k, list("1", fmt.Sprint("made up ", i))); d.Intersection[juncture.Catalogue] != juncture.Unknown || len(d.Fresh)+len(d.Warnings) != 0 {
+			t.Fatalf("made up: %+v", d)
+		}
+	}
+	for _, category := range []string{"shirts", "dresses", "trainers"} { // one more than the bound
+		if d := ask(k, list("1", category), list("2", "made up")); d.Intersection[juncture.Catalogue] != category || len(d.Fresh)+len(d.Warnings) != 0 {
+			t.Errorf("%s: %+v", category, d)
+		}
+	}
+	if d := ask(layers.Knowledge{Index: catalogue.NewIndex(0)}, list("1", "hats")); d.Intersection[juncture.Catalogue] != juncture.Unknown || len(d.Warnings) != 1 {
+		t.Errorf("a store without products is bounded: %+v", d)
+	}
+}
+
+// A list of a category with a long path is of what the catalogue sells, though the path is cut: by its last steps.
+func TestLongPathsAreStillSold(t *testing.T) {
+	path := "home and garden > kitchen and dining > cookware and bakeware > pans"
+	index := catalogue.NewIndex(0)
+	if err := index.Put(juncture.Product{ID: "pan", Category: path, Stock: 1}); err != nil {
+		t.Fatal(err)
+	}
+	p := folded([]juncture.Event{{ID: "1", Kind: juncture.EventListViewed, Category: path, At: day0()}})
+	if v := layers.Describe(p, day0(), layers.Settings{}, layers.Knowledge{Index: index}).Views[juncture.Catalogue]; v.Value != "cookware-and-bakeware-pans" {
+		t.Errorf("%+v", v)
+	}
+}

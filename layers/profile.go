@@ -18,8 +18,8 @@ const RingSize = 64
 // ordinary shopper's is a few kilobytes.
 const MaxProfileBytes = 160 << 10
 
-// maxShopper is the longest id of a shopper, in bytes.
-const maxShopper = 256
+// maxShopper is the longest id of a shopper, in bytes: the doors take 256 characters, each of at most four.
+const maxShopper = 1024
 
 // kinds is how many kinds of events are counted.
 const kinds = int(juncture.EventCartEmptied) + 1

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/layers/trajectory"
@@ -37,7 +38,8 @@ func compareRecent(a, b Recent) int {
 	return cmp.Or(cmp.Compare(a.At, b.At), strings.Compare(a.ID, b.ID))
 }
 
-// short returns a copy of v in at most so many bytes: the copy pins nothing of the body that v came from.
+// short returns a copy of v in at most so many bytes, cut between letters: the copy pins nothing of the body that v came
+// from.
 func short(v string, most int) string {
 	if len(v) <= most {
 		return strings.Clone(v)
@@ -48,13 +50,29 @@ func short(v string, most int) string {
 	}
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], h)
-	return v[:most-maxID] + "#" + base64.RawURLEncoding.EncodeToString(b[:])
+	cut := most - maxID
+	for cut > 0 && cut > most-maxID-utf8.UTFMax && !utf8.RuneStart(v[cut]) {
+		cut--
+	}
+	return v[:cut] + "#" + base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// shortPath is short for a category: a path loses its first steps, since the last ones say what it is.
+func shortPath(v string) string {
+	for len(v) > maxName {
+		_, rest, path := strings.Cut(v, ">")
+		if !path {
+			break
+		}
+		v = strings.TrimSpace(rest)
+	}
+	return short(v, maxName)
 }
 
 // recentOf cuts an event; text that the event before it had too is shared with it.
 func recentOf(e juncture.Event, before *Recent) Recent {
 	r := Recent{ID: short(e.ID, maxID), Order: short(e.Order, maxID), Value: e.Value, Kind: e.Kind,
-		At: min(max(e.At.UnixMilli(), 0), lastMs), Session: short(e.Session, maxID), Category: short(e.Category, maxName)}
+		At: min(max(e.At.UnixMilli(), 0), lastMs), Session: short(e.Session, maxID), Category: shortPath(e.Category)}
 	if before != nil && before.Session == r.Session {
 		r.Session = before.Session
 	}
@@ -65,7 +83,7 @@ func recentOf(e juncture.Event, before *Recent) Recent {
 		r.Lines = make([]juncture.Line, n)
 		for i, l := range e.Lines[:n] {
 			r.Lines[i] = juncture.Line{Product: short(l.Product, maxName), Category: r.Category, Quantity: l.Quantity, Price: l.Price}
-			if c := short(l.Category, maxName); c != r.Category {
+			if c := shortPath(l.Category); c != r.Category {
 				r.Lines[i].Category = c
 			}
 		}

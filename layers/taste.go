@@ -82,8 +82,17 @@ func sells(index *catalogue.Index, product string) bool {
 	return ok
 }
 
-// looks are the categories of the latest events, the catalogue's where it knows the product.
+// looks are the categories of the latest events, the catalogue's where it knows the product. Where there is a catalogue,
+// what it does not sell is not looked at: whoever sends events names categories. Nor is what is about a sensitive trait.
 func (p *Profile) looks(index *catalogue.Index) []catalogue.Look {
+	feed := index != nil && index.Len() > 0
+	last, sold := "", false // events of one visit mostly name one category
+	sells := func(category string) bool {
+		if category != "" && category != last {
+			last, sold = category, index.Sells(category)
+		}
+		return category != "" && sold
+	}
 	out := make([]catalogue.Look, 0, len(p.Ring))
 	for i := range p.Ring {
 		r := &p.Ring[i]
@@ -91,14 +100,20 @@ func (p *Profile) looks(index *catalogue.Index) []catalogue.Look {
 		if w == 0 {
 			continue
 		}
-		if len(r.Lines) == 0 {
+		if len(r.Lines) == 0 && (!feed || sells(r.Category)) {
 			out = append(out, catalogue.Look{Category: r.Category, Weight: w, At: r.At})
 		}
 		for _, l := range r.Lines {
 			category := l.Category
-			if index != nil {
-				if known, ok := index.Get(l.Product); ok && known.Category != "" {
+			if feed {
+				known, ok := index.Get(l.Product)
+				switch {
+				case ok && index.Sealed(catalogue.KeyOf(l.Product)):
+					continue
+				case ok && known.Category != "":
 					category = known.Category
+				case !sells(category):
+					continue
 				}
 			}
 			out = append(out, catalogue.Look{Category: category, Weight: w / float64(len(r.Lines)), At: r.At})

@@ -46,7 +46,10 @@ func NewFacts(x juncture.Intersection, channel string, now time.Time, context ma
 }
 
 // Rule is a compiled eligibility rule. The nil Rule always holds.
-type Rule struct{ program *vm.Program }
+type Rule struct {
+	program *vm.Program
+	refused error // it was approved before it was refused: it never holds
+}
 
 // maxRuleMemory bounds what a rule may make while it runs, in elements: a call is not the place to count to a million.
 const maxRuleMemory = 1000
@@ -54,9 +57,22 @@ const maxRuleMemory = 1000
 // maxRuleNodes bounds the size of a rule's syntax tree.
 const maxRuleNodes = 200
 
-// CompileRule compiles an expr-lang expression that gives a bool. Empty text is the nil Rule. The error is
-// CodeInvalidRequest and points at the column.
+// CompileRule compiles an expr-lang expression that gives a bool. Empty text is the nil Rule. The context is read by name,
+// and no name may speak of a sensitive trait of a person (juncture.Trait). The error is CodeInvalidRequest and points at
+// the column.
 func CompileRule(text string) (*Rule, error) {
+	r, err := compile(text)
+	if err == nil && r != nil {
+		err = r.refused
+	}
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// compile is CompileRule, but for a rule that must not be it returns one that never holds.
+func compile(text string) (*Rule, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
@@ -66,13 +82,16 @@ func CompileRule(text string) (*Rule, error) {
 		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "rule does not compile: %w", err).
 			WithHint(`such as lifecycle != "loyal" && hour >= 9`).WithField("rule")
 	}
-	return &Rule{program: p}, nil
+	return &Rule{program: p, refused: reads(text)}, nil
 }
 
 // Holds reports whether the rule holds. An error (a comparison of unlike types, say) means that it does not.
 func (r *Rule) Holds(f Facts) (bool, error) {
 	if r == nil {
 		return true, nil
+	}
+	if r.refused != nil {
+		return false, r.refused
 	}
 	machine := vm.VM{MemoryBudget: maxRuleMemory}
 	out, err := machine.Run(r.program, f)

@@ -83,7 +83,7 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 			return nil, fmt.Errorf("arm %v: copy: %w", arm, err)
 		}
 		var err error
-		if a.rule, err = CompileRule(a.Action.Rule); err != nil {
+		if a.rule, err = compile(a.Action.Rule); err != nil {
 			return nil, fmt.Errorf("arm %v: %w", arm, err)
 		}
 		s.Arms[id] = a

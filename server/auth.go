@@ -128,7 +128,7 @@ func (s *Server) preflight(c *gin.Context) {
 	}
 	allowOrigin(c)
 	c.Header("Access-Control-Allow-Methods", "POST")
-	c.Header("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id")
+	c.Header("Access-Control-Allow-Headers", "Authorization, Content-Type, Content-Encoding, X-Request-Id")
 	c.Header("Access-Control-Max-Age", "600")
 	c.Status(http.StatusNoContent)
 }
@@ -152,15 +152,15 @@ func newLimiter(perSecond, burst int) (*limiter, error) {
 	if perSecond < 0 {
 		return nil, nil
 	}
-	if perSecond == 0 {
-		perSecond = 20
-	}
 	if burst <= 0 {
 		burst = 3 * perSecond
 	}
 	buckets, err := lru.New[string, *rate.Limiter](limiterSize)
 	return &limiter{rate: rate.Limit(perSecond), burst: burst, buckets: buckets}, err
 }
+
+// eventShare is how many events a publishable key may send for each request.
+const eventShare = 5
 
 // allow takes n requests from an address's allowance.
 func (l *limiter) allow(key, address string, now time.Time, n int) error {

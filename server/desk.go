@@ -3,6 +3,7 @@ package server
 import (
 	"bytes"
 	"errors"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -59,6 +60,32 @@ func (s *Server) putProducts(c *gin.Context) {
 	}
 	out.Taken = len(products)
 	s.json(c, out)
+}
+
+// patchProducts changes stock, price or visibility: up to 500 items, an answer or a problem for each, in order.
+func (s *Server) patchProducts(c *gin.Context) {
+	batch(s, c, s.product, func(now time.Time, changes []*juncture.ProductChange) []engine.Result[juncture.ProductChanged] {
+		out := make([]engine.Result[juncture.ProductChanged], len(changes))
+		var asked []juncture.ProductChange
+		var at []int
+		for i, p := range changes {
+			if p != nil {
+				asked, at = append(asked, *p), append(at, i)
+			}
+		}
+		refused, err := s.engine.ChangeProducts(c.Request.Context(), now, asked)
+		for j, i := range at {
+			switch {
+			case err != nil:
+				out[i].Err = err
+			case refused[j] != nil:
+				out[i].Err = refused[j]
+			default:
+				out[i].Answer = &juncture.ProductChanged{ID: asked[j].ID}
+			}
+		}
+		return out
+	}, func(*juncture.ProductChanged, []string) {})
 }
 
 func (s *Server) getCatalogue(c *gin.Context) {

@@ -60,6 +60,14 @@ func TestCatalogueClustersAndErasure(t *testing.T) {
 	if taken.Changed != 0 {
 		t.Errorf("the same again changed %d", taken.Changed)
 	}
+	var items struct {
+		Items []struct{ ID, ErrorCode string }
+	}
+	into(&items)(ask("PATCH", "/api/v1/products", "admin", `{"items":[{"id":"shirt-1","stock":0},{"id":"gone","stock":1},{"id":"shirt-2","price":-1},{"id":"shirt-1","price":21.5}]}`))
+	if p, _ := s.Learned.Index().Get("shirt-1"); len(items.Items) != 4 || items.Items[0].ID != "shirt-1" || items.Items[1].ErrorCode != "NOT_FOUND" || items.Items[2].ErrorCode != "INVALID_REQUEST" || p.Stock != 0 || p.Price != 2150 || p.Title != "Linen shirt" {
+		t.Errorf("changes: %+v, %+v", items, p)
+	}
+	into(&items)(ask("PATCH", "/api/v1/products", "admin", `{"items":[{"id":"shirt-1","stock":3,"price":20.50}]}`))
 	if r := ask("PUT", "/api/v1/products", "read", feed.String()); r.status != 403 {
 		t.Errorf("products with a key that may only read: %d", r.status)
 	}
@@ -94,10 +102,17 @@ func TestCatalogueClustersAndErasure(t *testing.T) {
 	if c := clusters.Items[0]; c.ID != first.ID || c.Name != "Smart" || !c.Renamed || c.Voice.Tone != "plain" {
 		t.Errorf("renamed: %+v", c)
 	}
-	for path, body := range map[string]string{first.ID: `{"nmae":"x"}`, "nobody": `{"name":"x"}`} {
-		if r := ask("PATCH", "/api/v1/clusters/"+path, "admin", body); r.status != 400 {
-			t.Errorf("%s with %s: %d %s", path, body, r.status, r.body)
+	for _, tt := range []struct {
+		id, body string
+		status   int
+	}{{first.ID, `{"nmae":"x"}`, 400}, {"nobody", `{"name":"x"}`, 404}} {
+		if r := ask("PATCH", "/api/v1/clusters/"+tt.id, "admin", tt.body); r.status != tt.status {
+			t.Errorf("%s with %s: %d %s", tt.id, tt.body, r.status, r.body)
 		}
+	}
+	into(&clusters)(ask("PATCH", "/api/v1/clusters/"+first.ID, "admin", `{"name":""}`))
+	if c := clusters.Items[0]; c.Name != first.Name || c.Renamed || c.Voice.Tone != "plain" {
+		t.Errorf("its own name again: %+v, was %+v", c, first)
 	}
 	var export struct {
 		IDs    []string `json:"ids"`
@@ -106,6 +121,12 @@ func TestCatalogueClustersAndErasure(t *testing.T) {
 	into(&export)(ask("GET", "/api/v1/profiles/s1/export", "admin", ""))
 	if len(export.Events) != 4 || len(export.IDs) != 1 {
 		t.Errorf("export: %+v", export)
+	}
+	into(&struct{}{})(s.call("POST", "/v1/track", `{"event":"Page Viewed","messageId":"slash","userId":"gid://shop/1"}`, http.Header{"Authorization": {"Bearer " + s.keys["events"]}}))
+	for _, path := range []string{"", "/export"} {
+		if r := ask("GET", "/api/v1/profiles/gid:%2F%2Fshop%2F1"+path, "admin", ""); r.status != 200 {
+			t.Errorf("a profile whose id has slashes%s: %d %s", path, r.status, r.body)
+		}
 	}
 	var gone juncture.ErasureView
 	into(&gone)(ask("DELETE", "/api/v1/profiles/s1", "admin", ""))
@@ -127,7 +148,7 @@ func TestCatalogueClustersAndErasure(t *testing.T) {
 			t.Error("the audit log names the shopper who was erased")
 		}
 	}
-	if actions["refit"] != 1 || actions["change"] != 1 || actions["erase"] != 1 {
+	if actions["refit"] != 1 || actions["change"] != 2 || actions["erase"] != 1 {
 		t.Errorf("audited: %v", actions)
 	}
 }

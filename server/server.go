@@ -35,6 +35,7 @@ type Engine interface {
 	ChangeCluster(ctx context.Context, now time.Time, who engine.Who, id string, c juncture.ClusterChange) error
 	Refit(ctx context.Context, now time.Time, who engine.Who) (juncture.RefitView, error)
 	PutProducts(ctx context.Context, now time.Time, products []juncture.Product) (changed int, err error)
+	ChangeProducts(ctx context.Context, now time.Time, changes []juncture.ProductChange) ([]error, error)
 	Erase(ctx context.Context, now time.Time, who engine.Who, id string) (*juncture.Erasure, error)
 }
 
@@ -67,8 +68,8 @@ type Options struct {
 	Metrics   *prometheus.Registry
 	// TrustedProxies are the addresses (CIDR) whose X-Forwarded-For is believed; none: nobody's is.
 	TrustedProxies []string
-	// Rate of publishable keys: requests (or items of a batch) a second from one address, and the burst. 0 means 20 and
-	// three times the rate; a negative rate means no limit.
+	// Rate of publishable keys: requests (or items of a batch) a second from one address, and the burst; of events five
+	// times as many. 0 means 20 and three times the rate; a negative rate means no limit.
 	Rate, Burst int
 }
 
@@ -78,7 +79,8 @@ type Server struct {
 	reports Reports
 	exports Exports
 	keys    *keyring
-	limits  *limiter
+	limits  *limiter // of publishable keys: requests and items
+	events  *limiter // and events
 	o       Options
 	log     *slog.Logger
 	metrics *metrics
@@ -90,6 +92,7 @@ type Server struct {
 	activate    *intake.Decoder[juncture.ActivateRequest]
 	reward      *intake.Decoder[juncture.RewardRequest]
 	cluster     *intake.Decoder[juncture.ClusterChange]
+	product     *intake.Decoder[juncture.ProductChange]
 	description []byte
 	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
@@ -102,7 +105,13 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s := &Server{engine: e, reports: reports, exports: o.Exports, o: o, log: o.Log}
 	s.keys = newKeyring(keys, o.Now)
 	var err error
+	if o.Rate == 0 {
+		o.Rate = 20
+	}
 	if s.limits, err = newLimiter(o.Rate, o.Burst); err != nil {
+		return nil, err
+	}
+	if s.events, err = newLimiter(eventShare*o.Rate, eventShare*o.Burst); err != nil {
 		return nil, err
 	}
 	contextCode := map[string]juncture.Code{"context": juncture.CodeInvalidContext}
@@ -110,6 +119,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s.activate = intake.NewDecoder[juncture.ActivateRequest](intake.Options{})
 	s.reward = intake.NewDecoder[juncture.RewardRequest](intake.Options{Lenient: true})
 	s.cluster = intake.NewDecoder[juncture.ClusterChange](intake.Options{})
+	s.product = intake.NewDecoder[juncture.ProductChange](intake.Options{})
 	s.metrics = newMetrics(o.Metrics)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -119,6 +129,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	}
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
+	r.UseRawPath, r.UnescapePathValues = true, true // a shopper's id may hold a slash
 	r.Use(s.observe, s.guard)
 	r.NoRoute(func(c *gin.Context) {
 		if strings.HasPrefix(c.Request.URL.Path, "/console") && s.pages != nil {
@@ -188,6 +199,7 @@ func (s *Server) routes() {
 	api.GET("/catalogue", s.getCatalogue)
 	admin := r.Group("/api/v1", s.auth(access.ScopeAdmin))
 	admin.PUT("/products", s.putProducts)
+	admin.PATCH("/products", s.patchProducts)
 	admin.PATCH("/clusters/:id", s.patchCluster)
 	admin.POST("/clusters/refit", s.postRefit)
 	admin.GET("/profiles/:id/export", s.exportProfile)

@@ -50,6 +50,12 @@ func (s *Server) postTracking(call string) gin.HandlerFunc {
 			s.fail(c, err)
 			return
 		}
+		if who := caller(c); who.Public && len(tracked.Items) > 1 { // the request itself is paid for
+			if err := s.events.allow(who.KeyID, c.ClientIP(), s.o.Now(), len(tracked.Items)-1); err != nil {
+				s.fail(c, err)
+				return
+			}
+		}
 		var in []engine.Incoming
 		var broken []juncture.Quarantined
 		for _, item := range tracked.Items {
@@ -58,7 +64,12 @@ func (s *Server) postTracking(call string) gin.HandlerFunc {
 				broken = append(broken, juncture.Quarantined{Reason: string(item.Broken.Reason), Message: item.Broken.Message,
 					Example: item.Broken.Raw, Latest: now})
 			default:
-				in = append(in, engine.Incoming{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw,
+				who := caller(c)
+				scope := ""
+				if who.Public { // a stranger's message must not stand in the way of the shop's
+					scope = who.KeyID
+				}
+				in = append(in, engine.Incoming{Event: i.Event, Trusted: !who.Public, Scope: scope, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw,
 					Consent: juncture.ConsentRecord{Personalization: said(i.Consent.Personalization), Analytics: said(i.Consent.Analytics)}})
 			}
 		}

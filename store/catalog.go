@@ -219,7 +219,10 @@ type Secrets struct {
 	Signing   []juncture.SigningKey
 }
 
-const signingPrefix = "signing-"
+const (
+	signingPrefix = "signing-"
+	groupSalt     = "group-salt"
+)
 
 // Secrets reads the store's secrets, making them from random where they are missing.
 func (db *DB) Secrets(ctx context.Context, random io.Reader, now time.Time) (Secrets, error) {
@@ -232,7 +235,7 @@ func (db *DB) Secrets(ctx context.Context, random io.Reader, now time.Time) (Sec
 		return s, err
 	}
 	err = db.inTx(ctx, func(tx *sqlx.Tx) error {
-		for _, name := range []string{"pick-salt", "group-salt", signingPrefix + "1"} {
+		for _, name := range []string{"pick-salt", groupSalt, signingPrefix + "1"} {
 			if err := insertSecret(ctx, tx, name, random, now); err != nil {
 				return err
 			}
@@ -274,7 +277,7 @@ func (db *DB) readSecrets(ctx context.Context) (Secrets, error) {
 		switch {
 		case name == "pick-salt":
 			s.PickSalt = value
-		case name == "group-salt":
+		case name == groupSalt:
 			s.GroupSalt = value
 		case strings.HasPrefix(name, signingPrefix):
 			var id uint8

@@ -44,7 +44,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		{&s.event, `INSERT INTO events (serial, at, received, kind, name, shopper, body, raw) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.alias, aliasOf},
 		{&s.said, consentBy},
-		{&s.aliasSeen, `INSERT INTO aliases (id, shopper, first_seen) VALUES (?, ?, ?) ON CONFLICT DO NOTHING`},
+		{&s.aliasSeen, `INSERT INTO aliases (id, shopper, first_seen, known) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.firstDecision, `SELECT at FROM decisions WHERE shopper = ? ORDER BY serial LIMIT 1`},
 		{&s.standing, `INSERT INTO standings (shopper, at, moment, meaning, trajectory, catalogue, window_name, posture, reason)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shopper) DO UPDATE SET at = excluded.at, moment = excluded.moment,
@@ -95,6 +95,11 @@ func (t *turn) entry(e *juncture.Entry) error {
 	}
 	for _, w := range e.Consents {
 		if err := t.consent(w); err != nil {
+			return err
+		}
+	}
+	for _, w := range e.Events {
+		if err := t.heed(w); err != nil {
 			return err
 		}
 	}
@@ -277,7 +282,7 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 // heldElsewhere reports whether a decision of the shopper that the outcome is not credited to holds it already.
 func (t *turn) heldElsewhere(w *juncture.OutcomeWrite) (bool, error) {
 	rows, err := t.tx.Query(`SELECT o.serial FROM decisions d JOIN outcomes o ON o.serial = d.serial AND o.event = ? AND o.outcome_id = ?
-		WHERE d.shopper IN (`+sameShopper+`)`, w.Outcome.Event, w.Outcome.ID, w.Shopper, w.Shopper)
+		WHERE d.shopper IN (`+sameShopper+`)`, w.Outcome.Event, w.Outcome.ID, w.Shopper, w.Shopper, w.Shopper)
 	if err != nil {
 		return false, err
 	}

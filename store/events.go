@@ -2,13 +2,16 @@ package store
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -30,37 +33,139 @@ type ProfileFolder interface {
 	CrowdedProfiles() bool
 }
 
-// event writes one event, with the merge that its ids may call for. Of somebody who denied consent nothing is written.
-func (t *turn) event(w *juncture.EventWrite) error {
-	w.Duplicate, w.Denied = false, false
-	ids := make([]string, 0, 3)
+// who is the ids of an event with whom they belong to.
+type who struct {
+	ids []string
+	are map[string]somebody
+}
+
+func (t *turn) who(w *juncture.EventWrite) (who, error) {
+	o := who{are: map[string]somebody{}}
 	for _, id := range []string{w.AnonymousID, w.UserID, w.PreviousID} {
-		if id != "" && !slices.Contains(ids, id) {
-			ids = append(ids, id)
+		if id == "" || slices.Contains(o.ids, id) {
+			continue
+		}
+		k, err := t.w.whose(t.tx, id)
+		if err != nil {
+			return o, err
+		}
+		o.ids, o.are[id] = append(o.ids, id), k
+	}
+	if len(o.ids) == 0 {
+		return o, fmt.Errorf("event %.80q has no id of a shopper", w.Event.ID)
+	}
+	return o, nil
+}
+
+// foreign are the ids of an event that belong to another person than its user: devices, which pass to the user, and
+// people, who stay who they are.
+func (o who) foreign(user string) (devices, people []string) {
+	if user == "" {
+		return nil, nil
+	}
+	for _, id := range o.ids {
+		switch k := o.are[id]; {
+		case id == user || !k.person || k.shopper == o.are[user].shopper:
+		case k.known:
+			people = append(people, id)
+		default:
+			devices = append(devices, id)
 		}
 	}
-	if len(ids) == 0 {
-		return fmt.Errorf("event %.80q has no id of a shopper", w.Event.ID)
+	return devices, people
+}
+
+// untrusted reports an alias that would make two people one without the right to. An id that only decisions bear may
+// be a person's.
+func (t *turn) untrusted(w *juncture.EventWrite, o who) (bool, error) {
+	if w.PreviousID == "" || w.Trusted || w.UserID == "" {
+		return false, nil
 	}
-	who := make([]somebody, len(ids))
-	for i, id := range ids {
-		var err error
-		if who[i], err = t.w.whose(t.tx, id); err != nil {
-			return err
-		}
-		if w.Denied = who[i].consent.record().Denied(); w.Denied {
-			return nil
-		}
+	if _, people := o.foreign(w.UserID); slices.Contains(people, w.PreviousID) {
+		return true, nil
 	}
-	res, err := t.tx.Stmtx(t.w.stmts.message).Exec(messageHash(w.Event.ID), ms(w.Received))
+	if o.are[w.PreviousID].shopper != "" || w.PreviousID == w.UserID {
+		return false, nil
+	}
+	var first int64
+	err := t.tx.Stmtx(t.w.stmts.firstDecision).QueryRow(w.PreviousID).Scan(&first)
+	return err == nil, ignoreNone(err)
+}
+
+// heed writes what an event says of consent, before any event of its entry: under the user's id, and the device's unless
+// that is another person's.
+func (t *turn) heed(w *juncture.EventWrite) error {
+	said := consentOf(w.Consent)
+	if said == (consent{}) {
+		return nil
+	}
+	o, err := t.who(w)
 	if err != nil {
 		return err
 	}
-	if n, err := res.RowsAffected(); err != nil || n == 0 {
-		w.Duplicate = true
+	if no, err := t.untrusted(w, o); no || err != nil {
 		return err
 	}
-	if w.Event.Shopper, err = t.unite(ids, who, w.Event.At); err != nil {
+	devices, people := o.foreign(w.UserID)
+	for _, id := range o.ids {
+		if id == w.PreviousID && id != w.UserID || slices.Contains(devices, id) || slices.Contains(people, id) {
+			continue
+		}
+		changed, err := t.say(id, said)
+		if err != nil {
+			return err
+		}
+		w.Stale = w.Stale || changed
+	}
+	return nil
+}
+
+// event writes one event, with the merge that its ids may call for. Where one of them denied consent nothing of it is
+// written but that, under all of them.
+func (t *turn) event(w *juncture.EventWrite) error {
+	w.Duplicate, w.Denied, w.Refused = false, false, false
+	o, err := t.who(w)
+	if err != nil {
+		return err
+	}
+	if w.Refused, err = t.untrusted(w, o); err != nil {
+		return err
+	} else if w.Refused {
+		return t.quarantine(juncture.Quarantined{Reason: juncture.ReasonUntrustedAlias, Latest: w.Received,
+			Message: "an alias of two known shoppers needs a secret key", Example: string(w.Raw[:min(len(w.Raw), 512)])})
+	}
+	devices, people := o.foreign(w.UserID)
+	if w.Trusted && w.PreviousID != "" {
+		people = slices.DeleteFunc(people, func(id string) bool { return id == w.PreviousID })
+		devices = slices.DeleteFunc(devices, func(id string) bool { return o.are[id].shopper == o.are[w.PreviousID].shopper }) // theirs together now
+	}
+	o.ids = slices.DeleteFunc(o.ids, func(id string) bool { return slices.Contains(people, id) })
+	if w.Denied, err = t.spread(w, o, devices); w.Denied || err != nil {
+		return err
+	}
+	if !w.Quiet {
+		res, err := t.tx.Stmtx(t.w.stmts.message).Exec(t.messageKey(w), ms(w.Received))
+		if err != nil {
+			return err
+		}
+		if n, err := res.RowsAffected(); err != nil || n == 0 {
+			w.Duplicate = true
+			return err
+		}
+	}
+	o.ids = slices.DeleteFunc(o.ids, func(id string) bool { return slices.Contains(devices, id) })
+	if w.Event.Shopper, err = t.unite(w, o); err != nil {
+		return err
+	}
+	for _, id := range devices {
+		if err := t.move(id, o.are[id], w.Event.Shopper); err != nil {
+			return err
+		}
+	}
+	if w.Quiet {
+		return nil
+	}
+	if w.Duplicate, err = t.knownOrder(&w.Event, w.Received); w.Duplicate || err != nil {
 		return err
 	}
 	body, err := json.Marshal(w.Event)
@@ -77,9 +182,85 @@ func (t *turn) event(w *juncture.EventWrite) error {
 	return nil
 }
 
-func messageHash(id string) int64 {
-	sum := sha256.Sum256([]byte(id))
-	return int64(binary.BigEndian.Uint64(sum[:]))
+// spread has a denial of one of an event's ids be that of all of them, and reports whether there is one. A device that
+// was another person's is the user's from now on: what the other said is not.
+func (t *turn) spread(w *juncture.EventWrite, o who, devices []string) (bool, error) {
+	no := consentOf(w.Consent).denials()
+	for _, id := range o.ids {
+		if !slices.Contains(devices, id) {
+			no = no.over(o.are[id].consent.denials())
+		}
+	}
+	if no == (consent{}) {
+		return false, nil
+	}
+	for _, id := range o.ids {
+		if slices.Contains(devices, id) {
+			// It bears the first-seen id of its shopper; one whom nothing is known of but the denial stays without a name.
+			into := o.are[w.UserID].shopper
+			if into == "" {
+				into = "denied-" + hex.EncodeToString(hidden(t.w.salt, w.UserID))
+			}
+			if err := t.move(id, o.are[id], into); err != nil {
+				return true, err
+			}
+			w.Stale = true
+		}
+		changed, err := t.say(id, no)
+		if err != nil {
+			return true, err
+		}
+		w.Stale = w.Stale || changed
+	}
+	return true, nil
+}
+
+// messageKey is what a message is known by. Ids that strangers can send too are of their sender and shopper alone.
+func (t *turn) messageKey(w *juncture.EventWrite) int64 {
+	if w.Scope == "" {
+		sum := sha256.Sum256([]byte(w.Event.ID))
+		return int64(binary.BigEndian.Uint64(sum[:]))
+	}
+	return t.keyed("message", w.Scope, w.UserID, w.AnonymousID, w.PreviousID, w.Event.ID)
+}
+
+// keyed hashes parts with the store's secret: nobody finds a shopper among the messages by guessing.
+func (t *turn) keyed(parts ...string) int64 {
+	m := hmac.New(sha256.New, t.w.salt)
+	for _, p := range parts {
+		fmt.Fprintf(m, "%d:", len(p))
+		m.Write([]byte(p))
+	}
+	return int64(binary.BigEndian.Uint64(m.Sum(nil)))
+}
+
+// knownOrder reports whether an order of the shopper is in the log already, under whichever message, and notes it.
+func (t *turn) knownOrder(e *juncture.Event, received time.Time) (bool, error) {
+	if e.Kind != juncture.EventOrderCompleted || e.Order == "" || e.Order == e.ID {
+		return false, nil
+	}
+	key := func(shopper string) int64 { return t.keyed("order", shopper, e.Order, strconv.Itoa(int(e.Kind))) }
+	res, err := t.tx.Stmtx(t.w.stmts.message).Exec(key(e.Shopper), ms(received))
+	if err != nil {
+		return false, err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return true, err
+	}
+	var parts []string // profiles that became part of theirs
+	if err := t.tx.Select(&parts, sameShopper, e.Shopper, e.Shopper, e.Shopper); err != nil {
+		return false, err
+	}
+	for _, p := range parts {
+		if p == e.Shopper {
+			continue
+		}
+		var held bool
+		if err := t.tx.Get(&held, `SELECT EXISTS (SELECT 1 FROM messages WHERE hash = ?)`, key(p)); held || err != nil {
+			return held, err
+		}
+	}
+	return false, nil
 }
 
 func (t *turn) nextEvent() uint64 {
@@ -87,15 +268,18 @@ func (t *turn) nextEvent() uint64 {
 	return t.events
 }
 
-// unite returns the one profile behind all the ids, the one seen first. who are those that the ids belong to so far.
-// Ids that are new become its aliases; other profiles become part of it.
-func (t *turn) unite(ids []string, who []somebody, seen time.Time) (string, error) {
+// names reports whether an id of an event names a person. Trackers that have no user send the device as both.
+func names(w *juncture.EventWrite, id string) bool { return id == w.UserID && id != w.AnonymousID }
+
+// unite returns the one profile behind all the ids, the one seen first. Ids that are new become its aliases; other
+// profiles become part of it.
+func (t *turn) unite(w *juncture.EventWrite, o who) (string, error) {
 	known := map[string]somebody{}
 	stands := somebody{}
-	for i, id := range ids {
-		f := who[i]
+	for _, id := range o.ids {
+		f := o.are[id]
 		if f.shopper == "" {
-			if len(ids) == 1 {
+			if len(o.ids) == 1 {
 				continue
 			}
 			// An id that decisions were made for is somebody too.
@@ -105,11 +289,13 @@ func (t *turn) unite(ids []string, who []somebody, seen time.Time) (string, erro
 			}
 			if err == nil {
 				f.shopper = id
-				_, err = t.tx.Stmtx(t.w.stmts.aliasSeen).Exec(id, id, f.first)
+				err = t.bind(id, id, f.first, names(w, id))
 			}
 			if err != nil {
 				return "", err
 			}
+		} else if err := t.isKnown(id, f, names(w, id)); err != nil {
+			return "", err
 		}
 		known[id] = f
 		if stands.shopper == "" || f.first < stands.first || f.first == stands.first && f.shopper < stands.shopper {
@@ -117,34 +303,49 @@ func (t *turn) unite(ids []string, who []somebody, seen time.Time) (string, erro
 		}
 	}
 	if stands.shopper == "" {
-		stands = somebody{shopper: ids[0], first: ms(seen)}
+		stands = somebody{shopper: o.ids[0], first: ms(w.Event.At)}
 	}
-	for i, id := range ids {
+	for _, id := range o.ids {
 		f, ok := known[id]
 		switch {
 		case !ok:
-			if _, err := t.tx.Stmtx(t.w.stmts.aliasSeen).Exec(id, stands.shopper, stands.first); err != nil {
+			if err := t.bind(id, stands.shopper, stands.first, names(w, id)); err != nil {
 				return "", err
 			}
-			if err := t.absorb(who[i].consent, id, stands.shopper); err != nil {
+			if err := t.absorb(o.are[id].consent, id, stands.shopper); err != nil {
 				return "", err
 			}
 		case f.shopper != stands.shopper:
-			if err := t.merge(f.shopper, stands.shopper, stands.first, seen); err != nil {
+			w.Stale = true
+			if err := t.merge(f.shopper, stands.shopper, stands.first, w.Event.At); err != nil {
 				return "", err
 			}
-			for other, o := range known {
-				if o.shopper == f.shopper {
+			for other, k := range known {
+				if k.shopper == f.shopper {
 					known[other] = stands
 				}
 			}
 		}
 	}
+	if names(w, w.UserID) && !w.Stale && len(known) > 0 && !stands.person { // their other devices are a person's now
+		var n int
+		if err := t.tx.Get(&n, `SELECT count(*) FROM aliases WHERE shopper = ?`, stands.shopper); err != nil {
+			return "", err
+		}
+		w.Stale = n > len(o.ids)
+	}
 	return stands.shopper, nil
 }
 
+// move makes a device another shopper's from now on. What bears its id stays whose it was.
+func (t *turn) move(id string, was somebody, into string) error {
+	_, err := t.tx.Exec(`UPDATE aliases SET shopper = ?, past = CASE WHEN ? = ? THEN '' ELSE ? END WHERE id = ?`,
+		into, was.rows(id), into, was.rows(id), id)
+	return err
+}
+
 func (t *turn) merge(from, into string, first int64, at time.Time) error {
-	was, err := t.w.whose(t.tx, from)
+	said, err := t.w.saidBy(t.tx, from)
 	if err != nil {
 		return err
 	}
@@ -154,6 +355,7 @@ func (t *turn) merge(from, into string, first int64, at time.Time) error {
 		args []any
 	}{
 		{`UPDATE aliases SET shopper = ?, first_seen = ? WHERE shopper = ?`, []any{into, first, from}},
+		{`UPDATE aliases SET past = CASE WHEN shopper = ? THEN '' ELSE ? END WHERE past = ?`, []any{into, into, from}},
 		{`INSERT INTO merges (serial, at, from_shopper, into_shopper) VALUES (?, ?, ?, ?)`, []any{int64(serial), ms(at), from, into}},
 		{`DELETE FROM standings WHERE shopper = ?`, []any{from}},
 	} {
@@ -161,7 +363,7 @@ func (t *turn) merge(from, into string, first int64, at time.Time) error {
 			return err
 		}
 	}
-	if err := t.absorb(was.consent, from, into); err != nil {
+	if err := t.absorb(said, from, into); err != nil {
 		return err
 	}
 	t.changes = append(t.changes, juncture.ProfileChange{Serial: serial, From: from, Into: into})
@@ -207,7 +409,8 @@ func (db *DB) Profile(ctx context.Context, shopper string) (juncture.ProfileRow,
 // EachProfile returns the profiles after a shopper's id, in order of ids, at most limit, as they were last written.
 // Those that are part of others by now are left out.
 func (db *DB) EachProfile(ctx context.Context, after string, limit int) ([]juncture.ProfileRow, error) {
-	return profileRows(ctx, db.read, `WHERE p.shopper > ? AND NOT EXISTS (SELECT 1 FROM aliases a WHERE a.id = p.shopper AND a.shopper <> p.shopper)
+	return profileRows(ctx, db.read, `WHERE p.shopper > ? AND NOT EXISTS (SELECT 1 FROM aliases a
+		WHERE a.id = p.shopper AND p.shopper <> CASE a.past WHEN '' THEN a.shopper ELSE a.past END)
 		ORDER BY p.shopper LIMIT ?`, after, limit)
 }
 
@@ -272,7 +475,7 @@ func (db *DB) RestoreProfiles(ctx context.Context, f func(juncture.ProfileChange
 
 // EventsOf returns a shopper's latest events, newest first, at most limit, from all profiles that became theirs.
 func (db *DB) EventsOf(ctx context.Context, shopper string, limit int) ([]juncture.Event, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT body FROM events WHERE shopper IN (`+sameShopper+`) ORDER BY serial DESC LIMIT ?`, shopper, shopper, limit)
+	rows, err := db.read.QueryContext(ctx, `SELECT body FROM events WHERE shopper IN (`+sameShopper+`) ORDER BY serial DESC LIMIT ?`, shopper, shopper, shopper, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -293,9 +496,10 @@ func (db *DB) EventsOf(ctx context.Context, shopper string, limit int) ([]junctu
 }
 
 // sameShopper are all ids that rows of a shopper may bear: their own, their aliases', and of those that became part of
-// them, directly or through others. Its two arguments are the shopper.
+// them, directly or through others; of a device that passed from one to another, the one whose the rows are. Its three
+// arguments are the shopper.
 const sameShopper = `WITH RECURSIVE same (id) AS (SELECT ? UNION SELECT m.from_shopper FROM merges m JOIN same ON m.into_shopper = same.id)
-	SELECT id FROM same UNION SELECT id FROM aliases WHERE shopper = ?`
+	SELECT id FROM same UNION SELECT id FROM aliases WHERE shopper = ? AND past = '' UNION SELECT id FROM aliases WHERE past = ? AND past <> ''`
 
 // profileChunk bounds how long one turn of a checkpoint keeps requests waiting.
 const profileChunk = 500
@@ -358,7 +562,7 @@ func (w *Writer) writeStanding(tx *sqlx.Tx, r juncture.ProfileRow) error {
 		if err != nil {
 			return err
 		}
-		if k.shopper == "" || k.shopper == r.Shopper {
+		if k.rows(r.Shopper) == r.Shopper {
 			if _, err := tx.Stmtx(w.stmts.standing).Exec(r.Shopper, ms(s.At), s.Values[juncture.Moment], s.Values[juncture.Meaning],
 				s.Values[juncture.Trajectory], s.Values[juncture.Catalogue], s.Window, s.Posture, s.Reason); err != nil {
 				return err

@@ -88,7 +88,11 @@ func (db *DB) ExportShopper(ctx context.Context, id string, limit int) (ShopperE
 		return x, err
 	}
 	defer tx.Rollback() //nolint:errcheck // a read
-	k, err := whose(ctx, tx.StmtContext(ctx, db.alias), tx.StmtContext(ctx, db.said), id)
+	salt, err := db.consentSalt(ctx)
+	if err != nil {
+		return x, err
+	}
+	k, err := whose(ctx, tx.StmtContext(ctx, db.alias), tx.StmtContext(ctx, db.said), salt, id)
 	if err != nil {
 		return x, err
 	}
@@ -96,11 +100,11 @@ func (db *DB) ExportShopper(ctx context.Context, id string, limit int) (ShopperE
 		x.Shopper = id
 	}
 	x.Consent = k.consent.record()
-	ids, err := sameIDs(ctx, tx, id)
+	same, err := sameIDs(ctx, tx, id)
 	if err != nil {
 		return x, err
 	}
-	x.IDs = atMost(&x, "ids", ids, limit)
+	x.IDs = atMost(&x, "ids", same.all(), limit)
 	if x.Standing, err = exportStanding(ctx, tx, x.Shopper); err != nil {
 		return x, err
 	}
@@ -157,7 +161,7 @@ func exportStanding(ctx context.Context, tx *sqlx.Tx, shopper string) (*Exported
 
 func exportEvents(ctx context.Context, tx *sqlx.Tx, shopper string, limit int) ([]ExportedEvent, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT at, received, name, shopper, raw FROM events WHERE shopper IN (`+sameShopper+`)
-		ORDER BY serial DESC LIMIT ?`, shopper, shopper, limit)
+		ORDER BY serial DESC LIMIT ?`, shopper, shopper, shopper, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +188,7 @@ func exportEvents(ctx context.Context, tx *sqlx.Tx, shopper string, limit int) (
 func exportDecisions(ctx context.Context, tx *sqlx.Tx, shopper string, limit int) ([]ExportedDecision, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, coalesce(a.action, ''), coalesce(a.action_version, 0),
 		coalesce(a.copy, ''), coalesce(a.copy_version, 0) FROM decisions d LEFT JOIN arms a ON a.id = d.arm
-		WHERE d.shopper IN (`+sameShopper+`) ORDER BY d.serial DESC LIMIT ?`, shopper, shopper, limit)
+		WHERE d.shopper IN (`+sameShopper+`) ORDER BY d.serial DESC LIMIT ?`, shopper, shopper, shopper, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -23,8 +23,8 @@ func TestEveryConnectionThatWritesSyncsFully(t *testing.T) {
 		pool *sqlx.DB
 		want map[string]string
 	}{
-		"ledger": {db.ledger, map[string]string{"synchronous": "2", "journal_mode": "wal", "query_only": "0", "journal_size_limit": "67108864"}}, // 2 is FULL
-		"write":  {db.write, map[string]string{"synchronous": "2", "journal_mode": "wal", "query_only": "0"}},
+		"ledger": {db.ledger, map[string]string{"synchronous": "2", "journal_mode": "wal", "query_only": "0", "secure_delete": "1", "journal_size_limit": "67108864"}}, // 2 is FULL
+		"write":  {db.write, map[string]string{"synchronous": "2", "journal_mode": "wal", "query_only": "0", "secure_delete": "1"}},
 		"read":   {db.read, map[string]string{"journal_mode": "wal", "query_only": "1"}},
 	} {
 		for pragma, want := range c.want {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -39,6 +40,7 @@ type DB struct {
 	model   *sql.Stmt // the latest taste model's version
 	alias   *sql.Stmt // whose an id is
 	said    *sql.Stmt // what somebody said of consent
+	salt    atomic.Pointer[[]byte]
 }
 
 // Open opens (and creates) the SQLite database at path, or sqlite://path, and brings its schema up to date. The file
@@ -75,8 +77,8 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 		extra string
 		conns int
 	}{
-		{&db.ledger, "&_txlock=immediate", 1},
-		{&db.write, "&_txlock=immediate", 1},
+		{&db.ledger, "&_txlock=immediate&_secure_delete=on", 1}, // what is erased is overwritten
+		{&db.write, "&_txlock=immediate&_secure_delete=on", 1},
 		{&db.read, "&_query_only=on", o.Readers},
 	} {
 		p, err := sqlx.Open("sqlite3", dsn(pool.extra))

@@ -131,6 +131,17 @@ func (db *DB) Shopper(ctx context.Context, id string) (string, error) {
 	return s, err
 }
 
+// CustomerID returns the id that a shopper is known by: one that the person signed in with, of several the first in byte
+// order, "" where there is none. shopper is the first-seen id.
+func (db *DB) CustomerID(ctx context.Context, shopper string) (string, error) {
+	var id string
+	err := db.read.GetContext(ctx, &id, `SELECT id FROM aliases WHERE shopper = ? AND known ORDER BY id LIMIT 1`, shopper)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	return id, err
+}
+
 // LayerValues reads every request-layer value seen.
 func (db *DB) LayerValues(ctx context.Context) ([]juncture.LayerValue, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT layer, value FROM layer_values`)
@@ -196,7 +207,7 @@ func (db *DB) decisions(ctx context.Context, where string, args ...any) ([]Store
 
 // Touches returns a shopper's latest decisions, the last written first, at most limit.
 func (db *DB) Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error) {
-	return db.touches(ctx, `WHERE d.shopper IN (`+sameShopper+`) ORDER BY d.serial DESC LIMIT ?`, shopper, shopper, limit)
+	return db.touches(ctx, `WHERE d.shopper IN (`+sameShopper+`) ORDER BY d.serial DESC LIMIT ?`, shopper, shopper, shopper, limit)
 }
 
 func (db *DB) touches(ctx context.Context, where string, args ...any) ([]juncture.Touch, error) {
@@ -292,5 +303,5 @@ func (db *DB) OutcomesOf(ctx context.Context, serials []uint64) (map[uint64][]ju
 // Credited returns the decisions of a shopper that hold an outcome of this event and id.
 func (db *DB) Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error) {
 	return db.touches(ctx, `WHERE d.shopper IN (`+sameShopper+`) AND EXISTS (SELECT 1 FROM outcomes o WHERE o.serial = d.serial
-		AND o.event = ? AND o.outcome_id = ?) ORDER BY d.serial DESC`, shopper, shopper, event, outcomeID)
+		AND o.event = ? AND o.outcome_id = ?) ORDER BY d.serial DESC`, shopper, shopper, shopper, event, outcomeID)
 }

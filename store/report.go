@@ -87,7 +87,7 @@ func (db *DB) MovementsOf(ctx context.Context, shopper string, limit int) ([]jun
 
 func movementsOf(ctx context.Context, q sqlx.QueryerContext, shopper string, limit int) ([]juncture.Movement, error) {
 	rows, err := q.QueryContext(ctx, `SELECT at, shopper, axis, from_value, to_value, reason FROM movements WHERE shopper IN (`+sameShopper+`)
-		ORDER BY at DESC, axis, to_value LIMIT ?`, shopper, shopper, limit)
+		ORDER BY at DESC, axis, to_value LIMIT ?`, shopper, shopper, shopper, limit)
 	if err != nil {
 		return nil, err
 	}

@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql"
 	"errors"
 	"fmt"
@@ -380,5 +381,130 @@ func TestAnErasureOutlivesTheProcess(t *testing.T) {
 	who, e := db.Identity(ctx, "ann")
 	if err := errors.Join(err, e, w.Close(), db.Close()); err != nil || len(left) != 1 || left[0] != "2" || who != (juncture.Identity{}) {
 		t.Errorf("%v is left, ann is %+v, %v", left, who, err)
+	}
+}
+
+// held lists the files of a database, its log included, that hold one of some texts.
+func held(t *testing.T, path string, texts ...string) (out []string) {
+	t.Helper()
+	for _, f := range []string{path, path + "-wal", path + "-shm"} {
+		b, err := os.ReadFile(f)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			t.Fatal(err)
+		}
+		for _, text := range texts {
+			if strings.Contains(string(b), text) {
+				out = append(out, filepath.Base(f)+" holds "+text)
+			}
+		}
+	}
+	return out
+}
+
+// An erasure takes the bytes out of the file and its log, while the store is open and for good.
+func TestAnErasureLeavesNoBytes(t *testing.T) {
+	ctx := context.Background()
+	for _, reader := range []bool{false, true} {
+		for _, size := range []int{60, 9000} { // of a note: in its page, and beyond
+			path := filepath.Join(t.TempDir(), "j.db")
+			db, err := store.Open(ctx, path, store.Options{Unsafe: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := store.NewWriter(ctx, db, ignore{}, store.WriterOptions{Now: time.Now})
+			if err != nil {
+				t.Fatal(err)
+			}
+			commit := func(e *juncture.Entry) {
+				t.Helper()
+				if err := w.Commit(ctx, e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			serial := uint64(1 << juncture.NodeShift)
+			who := func(i int) string { // rows in between, so that pages split with hers in them
+				if i%7 == 3 {
+					return "ann-secret"
+				}
+				return fmt.Sprint("other", i*7919%1000)
+			}
+			for i := range 600 {
+				s := who(i)
+				note := strings.Repeat("x", size)
+				if s == "ann-secret" {
+					note = strings.Repeat("her-note ", size/9)
+				}
+				e := &juncture.EventWrite{Event: juncture.Event{ID: fmt.Sprint(s, i), At: testkit.Epoch(), Name: note[:40]}, UserID: s, AnonymousID: s + "-phone", Raw: []byte(note)}
+				serial++
+				commit(&juncture.Entry{Events: []*juncture.EventWrite{e}, Decisions: []*juncture.DecisionWrite{{Decision: juncture.Decision{
+					Claims: juncture.Claims{Serial: serial, Until: testkit.Epoch()}, Shopper: s + "-phone", Session: s},
+					Memos: []juncture.Memo{{ID: [16]byte{byte(i), byte(i >> 8), 1}, Answer: []byte(note), Expires: 1 << 60}}}},
+					Quarantined: []juncture.Quarantined{{Reason: fmt.Sprint("r", i%40), Example: s}}})
+			}
+			texts := []string{"ann-secret", "her-note"}
+			if got := held(t, path, texts...); len(got) == 0 {
+				t.Fatal("she was never there")
+			}
+			var tx *sql.Tx
+			if reader {
+				if tx, err = raw(t, path).Begin(); err != nil {
+					t.Fatal(err)
+				}
+				var n int
+				if err := tx.QueryRow(`SELECT count(*) FROM events`).Scan(&n); err != nil || n != 600 {
+					t.Fatal(n, err)
+				}
+			}
+			commit(&juncture.Entry{Erasures: []*juncture.Erasure{{ID: "ann-secret", Replacement: "r"}}})
+			if reader { // who read before may read on, and nobody waits for them
+				start := time.Now()
+				commit(&juncture.Entry{Quarantined: []juncture.Quarantined{{Reason: "after"}}})
+				if took := time.Since(start); took > 5*time.Second {
+					t.Errorf("a commit beside a reader took %v", took)
+				}
+				if err := tx.Rollback(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			deadline := time.Now().Add(10 * time.Second)
+			for len(held(t, path, texts...)) > 0 && time.Now().Before(deadline) {
+				time.Sleep(5 * time.Millisecond)
+			}
+			if got := held(t, path, texts...); len(got) > 0 {
+				t.Errorf("notes of %d bytes, a reader %v: while open %v", size, reader, got)
+			}
+			commit(&juncture.Entry{Events: []*juncture.EventWrite{{Event: juncture.Event{ID: "bob"}, UserID: "bob", Raw: []byte("bob-note")}}})
+			commit(&juncture.Entry{Erasures: []*juncture.Erasure{{ID: "bob", Replacement: "r2"}}})
+			if err := w.Close(); err != nil { // at once
+				t.Fatal(err)
+			}
+			if got := held(t, path, append(texts, "bob")...); len(got) > 0 {
+				t.Errorf("notes of %d bytes: the writer closed, and %v", size, got)
+			}
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if got := held(t, path, append(texts, "bob")...); len(got) > 0 {
+				t.Errorf("notes of %d bytes: closed, and %v", size, got)
+			}
+		}
+	}
+}
+
+// Denials are under a key: the hash of a guessed id finds nobody in a copy of the file without its secrets.
+func TestADenialIsUnderAKeyedHash(t *testing.T) {
+	n := testkit.Start(t, testkit.Declaration())
+	if err := n.Writer.Commit(context.Background(), &juncture.Entry{Consents: []*juncture.ConsentWrite{{ID: "ann",
+		Consent: juncture.ConsentRecord{Analytics: juncture.ConsentDenied, At: testkit.Epoch()}}}}); err != nil {
+		t.Fatal(err)
+	}
+	var found int
+	sum := sha256.Sum256([]byte("consent:ann"))
+	if err := raw(t, n.Path()).QueryRow(`SELECT count(*) FROM consents WHERE id = ?`, sum[:16]).Scan(&found); err != nil || found != 0 {
+		t.Errorf("%d found by guessing, %v", found, err)
+	}
+	n.Restart()
+	if who, err := n.DB.Identity(context.Background(), "ann"); err != nil || !who.Consent.Denied() {
+		t.Errorf("%+v, %v", who, err)
 	}
 }

@@ -62,6 +62,8 @@ type Writer struct {
 	seq       int64 // of the last commit that had deltas; only the goroutine touches it
 	stmts     statements
 	anySaid   bool // of consent, by anybody; only the goroutine touches it
+	salt      []byte
+	log       scrub // of the write-ahead log; only the goroutine touches it
 
 	queue chan *request
 	done  chan struct{}
@@ -109,9 +111,13 @@ func NewWriter(ctx context.Context, db *DB, folder Folder, o WriterOptions) (*Wr
 	if err := w.db.GetContext(ctx, &w.anySaid, `SELECT EXISTS (SELECT 1 FROM consents)`); err != nil {
 		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
 	}
+	if w.salt, err = db.ownSalt(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
+	}
 	if err := w.stmts.prepare(ctx, w.db); err != nil {
 		return nil, errors.Join(fmt.Errorf("start writer: %w", err), lock.Close())
 	}
+	w.log.want() // the process before may have ended between an erasure and this
 	go w.run()
 	return w, nil
 }
@@ -187,8 +193,20 @@ func (w *Writer) count(f func(*WriterStats)) {
 
 func (w *Writer) run() {
 	defer close(w.done)
+	defer w.log.last(w.db)
 	batch := make([]*request, 0, w.o.Batch)
-	for r := range w.queue {
+	for {
+		var r *request
+		var ok bool
+		select {
+		case r, ok = <-w.queue:
+		case <-w.log.due:
+			w.log.try(w.db)
+			continue
+		}
+		if !ok {
+			return
+		}
 		batch = append(batch[:0], r)
 		var other *request // work that is not an entry has a transaction of its own: what it does after must not see theirs
 	fill:
@@ -257,6 +275,9 @@ func (w *Writer) commit(batch []*request) {
 			w.folder.Fold(w.o.Node, w.seq, t.deltas)
 		}
 		w.lastEvent = t.events
+		if t.erased {
+			w.log.want()
+		}
 		if len(t.changes) > 0 && w.profiles != nil {
 			w.profiles.FoldProfiles(t.changes)
 		}
@@ -339,6 +360,7 @@ type turn struct {
 
 	events  uint64 // serial of the last event or merge
 	changes []juncture.ProfileChange
+	erased  bool
 }
 
 func (t *turn) add(d juncture.Delta) {

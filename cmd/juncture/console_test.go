@@ -74,7 +74,7 @@ func TestConsoleShowsShoppers(t *testing.T) {
 	}
 	page(person.PostForm(base+"/console/sign-in", url.Values{"name": {"admin"}, "password": {"correct horse battery"}}))
 	for path, texts := range map[string][]string{
-		"/console/shopper?id=ada": {"<bdi>a1</bdi>: first-time buyer who left a filled cart 84 minutes ago", "£129.50", "Added to the bag", "dress-1 × 2",
+		"/console/shopper?id=ada": {"<bdi>ada</bdi>: first-time buyer who left a filled cart 84 minutes ago", "£129.50", "Added to the bag", "dress-1 × 2",
 			"&lt;script&gt;", "Purchase £42.50", a.DecisionID, "Home hero"},
 		"/console/shopper?id=a1":     {"first-time buyer"},
 		"/console/shopper?id=nobody": {"Nothing was observed of <bdi>nobody</bdi>"},

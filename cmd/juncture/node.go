@@ -200,6 +200,7 @@ func (n *node) collect(r *prometheus.Registry) {
 	gauge("cells_cached", "Cells kept from the checkpoint.", func() float64 { _, c := n.tallies.Size(); return float64(c) })
 	gauge("profiles_dirty", "Profiles that wait to be written.", func() float64 { d, _ := n.profiles.Size(); return float64(d) })
 	gauge("profiles_cached", "Profiles kept beside those.", func() float64 { _, c := n.profiles.Size(); return float64(c) })
+	counter("profiles_unreadable_total", "Times that a stored profile was met that cannot be read.", func() float64 { return float64(n.profiles.Unreadable()) })
 	counter("vectors_computed_total", "Probability vectors computed.", func() float64 { return float64(n.engine.Stats().Vectors.Load()) })
 	counter("vectors_cached_total", "Probability vectors taken from the cache.", func() float64 { return float64(n.engine.Stats().VectorHits.Load()) })
 	counter("policy_failures_total", "Choices made uniformly because the policy failed.", func() float64 { return float64(n.engine.Stats().PolicyFailures.Load()) })

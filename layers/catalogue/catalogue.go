@@ -12,6 +12,8 @@ import (
 	"cmp"
 	"strings"
 	"time"
+
+	"github.com/juncture/juncture"
 )
 
 // Settings are a store's thresholds of the layer. A zero field takes its default.
@@ -73,30 +75,8 @@ func KeyOf(id string) Key {
 // Slug returns the layer value of a category, [a-z0-9-] of at most 64 bytes; "" where nothing is left. A path keeps its
 // last two steps: "home > kitchen > pans" is "kitchen-pans".
 func Slug(category string) string {
-	steps := strings.Split(category, ">")
-	category = strings.Join(steps[max(0, len(steps)-2):], " ")
-	var b strings.Builder
-	dash := false
-	for i := range len(category) {
-		c := category[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c == '\'' {
-			continue
-		}
-		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') {
-			dash = b.Len() > 0
-			continue
-		}
-		if b.Len() >= 62 {
-			break
-		}
-		if dash {
-			b.WriteByte('-')
-			dash = false
-		}
-		b.WriteByte(c)
+	if steps := strings.Split(category, ">"); len(steps) > 1 {
+		category = strings.Join(steps[len(steps)-2:], " ")
 	}
-	return b.String()
+	return juncture.Slug(category, 62)
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"time"
+
+	"github.com/juncture/juncture"
 )
 
 // Source is where a recommendation comes from.
@@ -156,11 +158,12 @@ type reasoned struct {
 	because int32
 }
 
-// summed is the neighbours of several products, added up with the products' weights.
+// summed is the neighbours of several products, added up with the products' weights. What is about a sensitive trait
+// drives nothing, and so explains nothing.
 func (s *Shelf) summed(w *scratch, keys []Seen, most int, fade float32, near func(i int32, add func(id int32, x float32))) []reasoned {
 	weight := float32(1)
 	for _, k := range keys[:min(len(keys), most)] {
-		if i, ok := s.ids[k.Key]; ok {
+		if i, ok := s.ids[k.Key]; ok && !s.sealed[i] && !s.index.Sealed(k.Key) {
 			near(i, func(id int32, x float32) { w.add(id, x*weight, i) })
 			weight *= fade
 		}
@@ -179,7 +182,8 @@ func listed(lists [][]neighbour) func(int32, func(int32, float32)) {
 }
 
 // Fill returns products for so many slots, the best first: deterministic, each once, none that is unknown, hidden or
-// out of stock, none in the bag, none bought before unless Again. Fewer than slots where there are no more.
+// out of stock, none in the bag, none bought before unless Again. Fewer than slots where there are no more. A product or a
+// category that is about a sensitive trait may be sold, but nothing is recommended because of it.
 func (s *Shelf) Fill(slots int, r Request) []Pick {
 	excluded := map[Key]bool{}
 	for _, id := range r.Exclude {
@@ -218,7 +222,9 @@ func (s *Shelf) Fill(slots int, r Request) []Pick {
 	w.give(FromCluster, &r, s.liked(w, r.Clusters), func(i int32) string { return cmp.Or(r.Clusters[i].Name, r.Clusters[i].Cluster) })
 	category := Slug(r.Category)
 	none := func(int32) string { return category }
-	w.give(FromCategory, &r, w.plain(s.categories[category]), none)
+	if !juncture.Withheld(r.Category) {
+		w.give(FromCategory, &r, w.plain(s.categories[category]), none)
+	}
 	w.give(FromStore, &r, w.plain(s.store), none)
 	return s.pick(slots, w.candidates, r, category, excluded)
 }

@@ -17,6 +17,8 @@ type Index struct {
 	products   map[string]*juncture.Product
 	byKey      map[Key]string
 	categories map[string]int // products in each
+	slugs      map[string]int // products in the categories of each slug
+	sealed     map[Key]bool   // products about a sensitive trait
 }
 
 // MaxProducts is the default bound of an index.
@@ -27,7 +29,8 @@ func NewIndex(most int) *Index {
 	if most <= 0 {
 		most = MaxProducts
 	}
-	return &Index{most: most, products: map[string]*juncture.Product{}, byKey: map[Key]string{}, categories: map[string]int{}}
+	return &Index{most: most, products: map[string]*juncture.Product{}, byKey: map[Key]string{}, categories: map[string]int{},
+		slugs: map[string]int{}, sealed: map[Key]bool{}}
 }
 
 // Put adds products or replaces those of the same id. Over the bound, new ones are left out and counted in the error;
@@ -45,9 +48,16 @@ func (x *Index) Put(products ...juncture.Product) error {
 		if known {
 			x.leave(was.Category)
 		}
+		k := KeyOf(p.ID)
 		x.products[p.ID] = &p
-		x.byKey[KeyOf(p.ID)] = p.ID
+		x.byKey[k] = p.ID
 		x.categories[p.Category]++
+		x.slugs[Slug(p.Category)]++
+		if p.Sealed() {
+			x.sealed[k] = true
+		} else {
+			delete(x.sealed, k)
+		}
 	}
 	if over > 0 {
 		return fmt.Errorf("catalogue: %d products left out: the index is full at %d", over, x.most)
@@ -58,6 +68,10 @@ func (x *Index) Put(products ...juncture.Product) error {
 func (x *Index) leave(category string) {
 	if x.categories[category]--; x.categories[category] <= 0 {
 		delete(x.categories, category)
+	}
+	slug := Slug(category)
+	if x.slugs[slug]--; x.slugs[slug] <= 0 {
+		delete(x.slugs, slug)
 	}
 }
 
@@ -70,6 +84,7 @@ func (x *Index) Remove(ids ...string) {
 			x.leave(p.Category)
 			delete(x.products, id)
 			delete(x.byKey, KeyOf(id))
+			delete(x.sealed, KeyOf(id))
 		}
 	}
 }
@@ -101,6 +116,25 @@ func (x *Index) ByKey(k Key) (*juncture.Product, bool) {
 	defer x.mu.RUnlock()
 	p, ok := x.products[x.byKey[k]]
 	return p, ok
+}
+
+// Sealed reports whether a product is about a sensitive trait (juncture.Product.Sealed), so that it says nothing of who
+// looks at it. Products that the index does not know are not.
+func (x *Index) Sealed(k Key) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	return x.sealed[k]
+}
+
+// Sells reports whether there is a product, in stock or not, in a category of the same layer value.
+func (x *Index) Sells(category string) bool {
+	x.mu.RLock()
+	defer x.mu.RUnlock()
+	if x.categories[category] > 0 {
+		return true
+	}
+	slug := Slug(category)
+	return slug != "" && x.slugs[slug] > 0
 }
 
 // Available reports whether a product may be surfaced: known, not hidden, not out of stock.

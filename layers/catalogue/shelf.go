@@ -19,6 +19,7 @@ type Shelf struct {
 	at         time.Time
 	names      []string
 	ids        map[Key]int32
+	sealed     []bool // by their id, where the index does not know them any more
 	related    [][]neighbour
 	similar    [][]neighbour
 	completes  [][]pair
@@ -56,6 +57,10 @@ func (c *Counts) Shelf(index *Index, now time.Time, priorities []juncture.Priori
 		s.ids[k] = i
 	}
 	n := len(s.names)
+	s.sealed = make([]bool, n)
+	for i, id := range s.names {
+		s.sealed[i] = juncture.Sealed(id)
+	}
 	s.scratch = &sync.Pool{New: func() any { return newScratch(n) }}
 	season := c.season(now)
 	s.related = c.viewed.cosines(now, season, 1, nearest)
@@ -236,7 +241,7 @@ func (t *trend) likes(prior map[int32]float64, total float64, now time.Time) []n
 // CrossSell is two products that are bought together more than chance has it.
 type CrossSell struct {
 	Product, With string
-	Orders        float64 // with both, decayed
+	Weight        float64 // orders with both, decayed
 	Lift          float64
 }
 

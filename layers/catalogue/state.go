@@ -180,12 +180,13 @@ type Look struct {
 // Focus is the category that a shopper is after now, as a layer, from the latest looks in order of time: the strongest,
 // but of those within Settings.Hold of it the one held longest, so that looking at two in turn does not flicker. The
 // confidence is the share of the interest that is in it, times how much interest is left (1 - 2^(-score), half at one
-// product view).
+// product view). A category that speaks of a sensitive trait is never looked at (juncture.Withheld).
 func Focus(looks []Look, now time.Time, set Settings) juncture.LayerView {
 	set = set.WithDefaults()
 	type interest struct {
 		category string
 		score    float64
+		withheld bool
 	}
 	var found []interest // in the order in which they were first looked at; few
 	total, top := 0.0, 0.0
@@ -197,12 +198,16 @@ func Focus(looks []Look, now time.Time, set Settings) juncture.LayerView {
 		i := slices.IndexFunc(found, func(f interest) bool { return f.category == l.Category })
 		if i < 0 {
 			i = len(found)
-			found = append(found, interest{category: l.Category})
+			found = append(found, interest{category: l.Category, withheld: juncture.Withheld(l.Category)})
+		}
+		if found[i].withheld {
+			continue
 		}
 		found[i].score += w
 		total += w
 		top = max(top, found[i].score)
 	}
+	found = slices.DeleteFunc(found, func(f interest) bool { return f.withheld })
 	if len(found) == 0 {
 		return juncture.LayerView{Value: juncture.Unknown, Reason: "no category looked at yet"}
 	}

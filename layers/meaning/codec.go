@@ -27,6 +27,7 @@ type stored struct {
 type storedCluster struct {
 	ID      string    `json:"id"`
 	Name    string    `json:"name"`
+	Auto    string    `json:"auto,omitempty"` // where it differs from the name
 	Renamed bool      `json:"renamed,omitempty"`
 	Size    int       `json:"size"`
 	Top     []string  `json:"top"`
@@ -40,6 +41,9 @@ func (m *Model) MarshalJSON() ([]byte, error) {
 	out := stored{Version: modelVersion, Space: m.Space, Retired: m.Retired, Shoppers: m.Shoppers, Trials: m.Trials, Clusters: []storedCluster{}}
 	for _, c := range m.Clusters {
 		s := storedCluster{ID: c.ID, Name: c.Name, Renamed: c.Renamed, Size: c.Size, Top: c.Top}
+		if c.Auto != c.Name {
+			s.Auto = c.Auto
+		}
 		if c.Voice.Tone != "" || len(c.Voice.Use) > 0 || len(c.Voice.Avoid) > 0 {
 			s.Voice = &c.Voice
 		}
@@ -70,6 +74,9 @@ func (m *Model) UnmarshalJSON(b []byte) error {
 	}
 	for _, s := range in.Clusters {
 		c := Cluster{ID: s.ID, Name: s.Name, Renamed: s.Renamed, Size: s.Size, Top: s.Top}
+		if c.Auto = s.Auto; c.Auto == "" && !c.Renamed {
+			c.Auto = c.Name
+		}
 		if s.Voice != nil {
 			c.Voice = *s.Voice
 		}

@@ -262,3 +262,52 @@ func stability(t *testing.T, m *meaning.Model, space *meaning.Space, vs []meanin
 	slices.Sort(rands)
 	return rands[0], (rands[4] + rands[5]) / 2, rands[9]
 }
+
+// The same shoppers and one more, ten times: every id lives on, and few shoppers move.
+func TestClustersOnRealDataStayWhenShoppersCome(t *testing.T) {
+	styles := fashion(t)
+	space := meaning.NewSpace(slices.Values(styles), meaning.SpaceOptions{})
+	all := browsers(t, styles, space, 6010)
+	for _, n := range []int{300, 600, 1500, 3000, 6000} {
+		steady(t, space, vectors(all[:n+10]), n)
+	}
+}
+
+// A store grows from 50 shoppers to 12,000, learning again at every quarter more: the number of clusters follows what the
+// shoppers can tell, a step at a time, and ends where learning from nothing would be no better.
+func TestClustersOnRealDataGrowWithTheStore(t *testing.T) {
+	styles := fashion(t)
+	space := meaning.NewSpace(slices.Values(styles), meaning.SpaceOptions{})
+	vs := vectors(browsers(t, styles, space, 12_000))
+	keys := make([]uint64, len(vs))
+	for j := range keys {
+		keys[j] = meaning.KeyOf(fmt.Sprint("shopper-", j))
+	}
+	var m *meaning.Model
+	for n := 50; n <= len(vs); n = n*5/4 + 1 {
+		fitted, err := meaning.Fit(context.Background(), space, vs[:n], meaning.Options{Seed: 1, Workers: 2, Start: m, Keys: keys[:n]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, mt := meaning.Match(m, fitted)
+		if m != nil {
+			if k := len(m.Clusters); len(next.Clusters) > k+max(1, k/2) || len(mt.Retired) > 1+k/10 { // a step is 41% at most
+				t.Errorf("%d shoppers: from %d clusters to %d, retired %v", n, k, len(next.Clusters), mt.Retired)
+			}
+		}
+		t.Logf("%d shoppers: %d clusters, %d new, %d retired", n, len(next.Clusters), len(mt.New), len(mt.Retired))
+		m = next
+	}
+	nothing, err := meaning.Fit(context.Background(), space, vs, meaning.Options{Seed: 1, Workers: 2, Keys: keys})
+	if err != nil {
+		t.Fatal(err)
+	}
+	grown, fresh := m.Trials[0].Foretold, 0.0 // of the number that was held; of the best from nothing
+	for _, tr := range nothing.Trials {
+		fresh = max(fresh, tr.Foretold)
+	}
+	t.Logf("grown: %d clusters, foretells %.3f; from nothing: %d clusters, the best number foretells %.3f", len(m.Clusters), grown, len(nothing.Clusters), fresh)
+	if grown < 0.95*fresh {
+		t.Errorf("foretells %.3f, from nothing %.3f", grown, fresh)
+	}
+}

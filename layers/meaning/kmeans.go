@@ -103,8 +103,9 @@ func (m *kmeans) reset() {
 }
 
 // seed chooses the first centroids by k-means++ (Arthur and Vassilvitskii 2007) among the vectors of which, each with
-// probability in proportion to its distance 1 - cosine from those chosen. The first are given, where there are any.
-func (m *kmeans) seed(ctx context.Context, vectors []Vector, which []int32, given []Vector, rng *rand.Rand) error {
+// probability in proportion to its distance 1 - cosine from those chosen. The first are given, where there are any. Every
+// vector draws by its own key, so that one vector more mostly leaves the choice as it was.
+func (m *kmeans) seed(ctx context.Context, vectors []Vector, keys []uint64, which []int32, given []Vector, seed uint64) error {
 	far := make([]float64, len(which))
 	for i := range far {
 		far[i] = 1
@@ -118,7 +119,7 @@ func (m *kmeans) seed(ctx context.Context, vectors []Vector, which []int32, give
 		if c < len(given) {
 			v = given[c]
 		} else {
-			v = vectors[which[draw(far, rng)]]
+			v = vectors[which[draw(far, func(i int) float64 { return uniform(keys[which[i]], mixed(seed, uint64(c))) })]]
 		}
 		m.absorb(c, v)
 		for i, d := range v.Dims {
@@ -139,22 +140,21 @@ func (m *kmeans) seed(ctx context.Context, vectors []Vector, which []int32, give
 	return nil
 }
 
-// draw picks an index in proportion to its weight; any when all are 0.
-func draw(weights []float64, rng *rand.Rand) int {
-	total := 0.0
-	for _, w := range weights {
-		total += w
-	}
-	if total <= 0 {
-		return rng.IntN(len(weights))
-	}
-	u := rng.Float64() * total
+// draw picks an index in proportion to its weight, by the least of exponential times of those rates; any when all are 0.
+func draw(weights []float64, uniform func(i int) float64) int {
+	best, first := -1, math.Inf(1)
 	for i, w := range weights {
-		if u -= w; u < 0 {
-			return i
+		if w <= 0 {
+			continue
+		}
+		if t := -math.Log(uniform(i)) / w; t < first {
+			best, first = i, t
 		}
 	}
-	return len(weights) - 1
+	if best < 0 {
+		return int(uniform(0) * float64(len(weights)))
+	}
+	return best
 }
 
 // batches improves the centroids by mini-batches; clusters that a whole round of len(vectors) / batch batches leaves

@@ -1,6 +1,7 @@
 package meaning
 
 import (
+	"cmp"
 	"iter"
 	"math"
 	"slices"
@@ -28,7 +29,8 @@ type Kept struct {
 // Match returns the new model with the ids, the names that people gave, and the voices of the old one's clusters. Old and new
 // are paired so that the similarities add up to the most (Kuhn 1955, Munkres 1957), pairs under MatchThreshold left out;
 // attributes are compared by what they are, so the vocabulary may have changed. A new cluster without an old one gets an
-// id that was never in use; ids of old clusters without a new one are retired for good.
+// id that was never in use; ids of old clusters without a new one are retired for good. Fit with Start sees to it that
+// clusters which a person named or gave a voice have a new one.
 func Match(old, next *Model) (*Model, Matching) {
 	out := *next
 	out.Clusters = slices.Clone(next.Clusters)
@@ -40,18 +42,8 @@ func Match(old, next *Model) (*Model, Matching) {
 		return &out, mt
 	}
 	sims := crossSimilarities(old, next)
-	n := max(len(old.Clusters), len(next.Clusters))
-	cost := make([][]float64, n)
-	for i := range cost {
-		cost[i] = make([]float64, n)
-		for j := range cost[i] {
-			if i < len(old.Clusters) && j < len(next.Clusters) && sims[i][j] >= MatchThreshold {
-				cost[i][j] = -sims[i][j]
-			}
-		}
-	}
 	var mt Matching
-	pair := hungarian(cost) // old of each new
+	pair := pairUp(old, next, sims)
 	lives := make([]bool, len(old.Clusters))
 	used := map[string]bool{}
 	for _, c := range old.Clusters {
@@ -66,7 +58,8 @@ func Match(old, next *Model) (*Model, Matching) {
 	for j := range out.Clusters {
 		c := &out.Clusters[j]
 		i := pair[j]
-		if i >= len(old.Clusters) || sims[i][j] < MatchThreshold {
+		c.heir = ""
+		if i < 0 {
 			fresh[j] = true
 			continue
 		}
@@ -83,6 +76,7 @@ func Match(old, next *Model) (*Model, Matching) {
 		c := &out.Clusters[j]
 		if !c.Renamed { // a name that a person gave stands before an automatic one
 			c.Name = free([]string{c.Name}, names)
+			c.Auto = c.Name
 			names[strings.ToLower(c.Name)] = true
 		}
 		if fresh[j] {
@@ -102,23 +96,60 @@ func Match(old, next *Model) (*Model, Matching) {
 	return &out, mt
 }
 
-// centroids returns the model's centroids in another space, those with something left in it, the largest cluster first.
-func (m *Model) centroids(space *Space) []Vector {
-	var out []Vector
-	for _, c := range m.Clusters {
-		var s sums
-		s.of = make([]float32, space.Dim())
-		for _, w := range c.Centroid {
-			if d, ok := space.dims[m.Space.Attributes[w.Dim].Key]; ok {
-				s.of[d] = w.Weight * w.Weight
-				s.touched = append(s.touched, d)
+// pairUp returns the old cluster of each new one, -1 for none: heirs with whom they carry on, the others so that the
+// similarities add up to the most.
+func pairUp(old, next *Model, sims [][]float64) []int {
+	n := max(len(old.Clusters), len(next.Clusters))
+	cost := make([][]float64, n)
+	for i := range cost {
+		cost[i] = make([]float64, n)
+		for j := range cost[i] {
+			if i >= len(old.Clusters) || j >= len(next.Clusters) {
+				continue
+			}
+			switch {
+			case next.Clusters[j].heir != "" && next.Clusters[j].heir == old.Clusters[i].ID:
+				cost[i][j] = -2 * float64(n) // before whatever the others add up to
+			case sims[i][j] >= MatchThreshold:
+				cost[i][j] = -sims[i][j]
 			}
 		}
-		if v := s.vector(len(s.of)); len(v.Dims) > 0 {
+	}
+	pair := hungarian(cost)[:len(next.Clusters)]
+	for j, i := range pair {
+		if i >= len(old.Clusters) || cost[i][j] == 0 {
+			pair[j] = -1
+		}
+	}
+	return pair
+}
+
+// centroids returns the model's centroids in another space, those with something left in it: the clusters that a person
+// named or gave a voice, then the others, the largest first.
+func (m *Model) centroids(space *Space) []Vector {
+	order := slices.Clone(m.Clusters)
+	slices.SortStableFunc(order, func(a, b Cluster) int {
+		return cmp.Or(cmp.Compare(index(b.dear()), index(a.dear())), cmp.Compare(b.Size, a.Size))
+	})
+	var out []Vector
+	for i := range order {
+		if v := m.centroid(&order[i], space); len(v.Dims) > 0 {
 			out = append(out, v)
 		}
 	}
 	return out
+}
+
+// centroid returns a cluster's centroid in another space, empty where nothing of it is left.
+func (m *Model) centroid(c *Cluster, space *Space) Vector {
+	s := sums{of: make([]float32, space.Dim())}
+	for _, w := range c.Centroid {
+		if d, ok := space.dims[m.Space.Attributes[w.Dim].Key]; ok {
+			s.of[d] = w.Weight * w.Weight
+			s.touched = append(s.touched, d)
+		}
+	}
+	return s.vector(len(s.of))
 }
 
 // crossSimilarities returns the cosine of every old centroid with every new one.

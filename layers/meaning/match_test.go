@@ -3,8 +3,10 @@ package meaning_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/juncture/juncture"
@@ -37,7 +39,7 @@ func TestIDsSurviveARefitWithAnotherCatalogue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	named, err = named.With(first, "", &meaning.Voice{Tone: "warm", Use: []string{"glow"}})
+	named, err = named.With(first, nil, &meaning.Voice{Tone: "warm", Use: []string{"glow"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,4 +191,184 @@ func FuzzModel(f *testing.F) {
 			t.Fatalf("%s\n%s", once, twice)
 		}
 	})
+}
+
+// steady refits on n shoppers and on one more each time, and holds every refit to what it keeps: no id is retired, under
+// one in twenty moves. Once in the ten the number of clusters may take a step, for which one in ten may move.
+func steady(t *testing.T, space *meaning.Space, vs []meaning.Vector, n int) {
+	t.Helper()
+	var m *meaning.Model
+	var ks []int
+	worst, steps := 0.0, 0
+	for i := n; i <= len(vs); i++ {
+		keys := make([]uint64, i)
+		for j := range keys {
+			keys[j] = meaning.KeyOf(fmt.Sprint("shopper-", j))
+		}
+		fitted, err := meaning.Fit(context.Background(), space, vs[:i], meaning.Options{Seed: 1, Workers: 2, Start: m, Keys: keys})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, mt := meaning.Match(m, fitted)
+		if m != nil {
+			moved, of := meaning.Moved(m, next, func(yield func(meaning.Vector, meaning.Vector) bool) {
+				for _, v := range vs[:i] {
+					if !yield(v, v) {
+						return
+					}
+				}
+			})
+			worst = max(worst, float64(moved)/float64(of))
+			most := 0.05
+			if len(mt.New) > 0 {
+				most = 0.1
+				steps++
+			}
+			if len(mt.Retired) != 0 || steps > 1 || float64(moved) >= most*float64(of) {
+				t.Errorf("%d shoppers: %d of %d moved, retired %v, new %v", i, moved, of, mt.Retired, mt.New)
+				for _, tr := range next.Trials {
+					t.Logf("    k %3d: foretells %.4f ± %.4f, gain %.4f ± %.4f", tr.K, tr.Foretold, tr.Error, tr.Gain, tr.GainError)
+				}
+			}
+		} else {
+			for _, tr := range next.Trials {
+				t.Logf("    k %3d: foretells %.4f ± %.4f, gain %.4f ± %.4f", tr.K, tr.Foretold, tr.Error, tr.Gain, tr.GainError)
+			}
+		}
+		for _, c := range next.Clusters {
+			if c.Size < meaning.MinSize(i) && (i == n || 2*c.Size < meaning.MinSize(i)) {
+				t.Errorf("%d shoppers: %s has %d", i, c.ID, c.Size)
+			}
+		}
+		ks = append(ks, len(next.Clusters))
+		m = next
+	}
+	t.Logf("from %d shoppers on: %v clusters; at most %.1f%% move at a refit", n, ks, 100*worst)
+}
+
+// The same shoppers and one more, ten times, in a small shop: nothing changes hands.
+func TestClustersStayWhenShoppersCome(t *testing.T) {
+	products := garments()
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
+	for _, n := range []int{60, 150, 400} {
+		steady(t, space, vectors(tastes(goods(space, products), crowd(products, n+10, 21))), n)
+	}
+}
+
+// A cluster that a person named or gave a voice stays while it has a shopper, whatever the fit would rather have; one that
+// nobody spoke for goes.
+func TestNamedClustersAreNotRetired(t *testing.T) {
+	products := garments()
+	space := meaning.NewSpace(slices.Values(products), meaning.SpaceOptions{})
+	g := goods(space, products)
+	of := func(category string, n int) (out []meaning.Vector) {
+		for i := range n {
+			out = append(out, g.Taste(touch(juncture.EventProductViewed, t0, fmt.Sprint(category, "-", i%20), fmt.Sprint(category, "-", (i+7)%20)), meaning.Settings{}).Vector)
+		}
+		return out
+	}
+	fit := func(start *meaning.Model, k int, crowds ...[]meaning.Vector) (*meaning.Model, meaning.Matching) {
+		m, err := meaning.Fit(context.Background(), space, slices.Concat(crowds...), meaning.Options{K: k, Seed: 1, Start: start})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return meaning.Match(start, m)
+	}
+	old, _ := fit(nil, 3, of("dresses", 60), of("shirts", 60), of("trainers", 20))
+	if len(old.Clusters) != 3 {
+		t.Fatalf("%v", ids(old))
+	}
+	small := old.Clusters[2].ID
+	if !strings.Contains(small, "trainers") {
+		t.Fatalf("the smallest is %s", small)
+	}
+	named, err := old.Rename(small, "Runners")
+	if err != nil {
+		t.Fatal(err)
+	}
+	voiced, err := old.With(small, nil, &meaning.Voice{Tone: "brisk"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, c := range map[string]struct {
+		start *meaning.Model
+		few   int
+		stays bool
+	}{"named, one shopper left": {named, 1, true}, "voiced, one shopper left": {voiced, 1, true}, "nobody spoke for it, four left": {old, 4, false},
+		"nobody spoke for it, half of ten left": {old, 5, true}, "named, nobody left": {named, 0, false}} {
+		next, mt := fit(c.start, 3, of("dresses", 60), of("shirts", 60), of("trainers", c.few))
+		got, ok := next.Cluster(small)
+		if ok != c.stays || slices.Contains(mt.Retired, small) == c.stays || ok && got.Size != c.few {
+			t.Errorf("%s: %v, %+v", what, ids(next), mt)
+		}
+		if ok && (got.Renamed != (c.start == named) || got.Renamed && got.Name != "Runners" || c.start == voiced && got.Voice.Tone != "brisk") {
+			t.Errorf("%s: %+v", what, got)
+		}
+	}
+	// Fewer clusters are asked for: the named one stays beside them, and the largest lives on.
+	next, mt := fit(named, 2, of("dresses", 90), of("shirts", 40), of("trainers", 12))
+	if _, ok := next.Cluster(small); !ok {
+		t.Errorf("%v, %+v", ids(next), mt)
+	}
+}
+
+// A new cluster has ten shoppers or 0.2% of them; smaller ones are part of their neighbours.
+func TestClustersAreNotTooSmall(t *testing.T) {
+	products := garments()
+	m, shoppers := fitted(t, products, meaning.Options{K: 60, Seed: 1})
+	total := 0
+	for _, c := range m.Clusters {
+		if total += c.Size; c.Size < 10 {
+			t.Errorf("%s has %d shoppers", c.ID, c.Size)
+		}
+	}
+	if total != len(shoppers) || len(m.Clusters) < 3 {
+		t.Errorf("%d of %d shoppers in %d clusters", total, len(shoppers), len(m.Clusters))
+	}
+	for n, want := range map[int]int{1: 10, 5000: 10, 5001: 11, 100_000: 200} {
+		if got := meaning.MinSize(n); got != want {
+			t.Errorf("of %d shoppers %d, want %d", n, got, want)
+		}
+	}
+}
+
+func TestTheAutomaticNameComesBack(t *testing.T) {
+	m, _ := fitted(t, garments(), meaning.Options{K: 3, Seed: 1})
+	c := m.Clusters[0]
+	named, err := m.Rename(c.ID, "Evening")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := json.Marshal(named) // and after it was kept
+	var kept meaning.Model
+	if err := json.Unmarshal(b, &kept); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := refit(t, garments(), 3, 5)
+	matched, _ := meaning.Match(&kept, again) // and learnt again
+	none := ""
+	for what, of := range map[string]*meaning.Model{"named": named, "kept": &kept} {
+		back, err := of.With(c.ID, &none, nil)
+		if got, _ := back.Cluster(c.ID); err != nil || got.Name != c.Name || got.Renamed {
+			t.Errorf("%s: %v, %+v, want %q", what, err, got, c.Name)
+		}
+	}
+	back, err := matched.With(c.ID, &none, nil)
+	if got, _ := back.Cluster(c.ID); err != nil || got.Name == "Evening" || got.Name == "" || got.Renamed {
+		t.Errorf("learnt again: %v, %+v", err, got)
+	}
+	if same, err := named.With(c.ID, nil, nil); err != nil || same.Clusters[0].Name != "Evening" || !same.Clusters[0].Renamed {
+		t.Errorf("left alone: %v, %+v", err, same.Clusters[0])
+	}
+	if _, err := m.With("nobody", &none, nil); juncture.ErrorCode(err) != juncture.CodeNotFound {
+		t.Errorf("an unknown cluster: %v", err)
+	}
+	taken, err := named.Rename(m.Clusters[1].ID, c.Name) // another took the automatic name meanwhile
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err = taken.With(c.ID, &none, nil)
+	if got, _ := back.Cluster(c.ID); err != nil || got.Name != c.Name+" (2)" {
+		t.Errorf("taken: %v, %+v", err, got)
+	}
 }

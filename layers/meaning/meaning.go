@@ -3,7 +3,7 @@
 // tastes are learnt from this store's own shoppers (Fit), get readable names, keep their ids when they are learnt again
 // (Match), and every shopper is assigned to the nearest one online (Model.View).
 //
-// What never feeds taste is in deny.go: traits of a person. A caller may send the layer instead; its values are the
+// What never feeds taste are traits of a person (juncture.Trait, juncture.Sealed). A caller may send the layer instead; its values are the
 // store's own, so the layer has no fixed vocabulary.
 package meaning
 

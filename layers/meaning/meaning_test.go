@@ -108,16 +108,6 @@ func fitted(t testing.TB, products []*juncture.Product, o meaning.Options) (*mea
 }
 
 func TestSensitiveTraitsAreNeverInputs(t *testing.T) {
-	for _, c := range []struct {
-		name string
-		want string
-	}{{"gender", "gender"}, {"Age Group", "age"}, {"age_group", "age"}, {"customer-ethnicity", "ethnicity"}, {"Religion", "religion"}, {"health concern", "health"},
-		{"skin tone", "ethnicity"}, {"sexual orientation", "sexuality"}, {"political_party", "politics"}, {"maternity", "pregnancy"}, {"income band", "circumstances"},
-		{"colour", ""}, {"department", ""}, {"condition", ""}, {"orientation", ""}, {"party", ""}, {"usage", ""}} {
-		if got := meaning.Trait(c.name); got != c.want {
-			t.Errorf("attribute name %q speaks of %q, want %q", c.name, got, c.want)
-		}
-	}
 	var products []*juncture.Product
 	for i := range 12 {
 		products = append(products,

@@ -27,11 +27,20 @@ type Weighted struct {
 type Cluster struct {
 	ID       string     // the layer's value: a slug of its first name, never changed and never used again
 	Name     string     // as people read it; unique in the model
+	Auto     string     // the name that it has, or had before a person gave it another
 	Renamed  bool       // by a person: a refit leaves the name alone
 	Size     int        // shoppers at the fit
 	Top      []string   // its most distinctive attributes, the most distinctive first
 	Voice    Voice      //
 	Centroid []Weighted // length 1, in order of Dim
+
+	heir  string // the id of the cluster of the model in use that it carries on; until Match
+	least int    // shoppers that it must have; during a fit
+}
+
+// dear reports whether a person named the cluster or gave it a voice: it is not retired while it has a shopper.
+func (c Cluster) dear() bool {
+	return c.Renamed || c.Voice.Tone != "" || len(c.Voice.Use) > 0 || len(c.Voice.Avoid) > 0
 }
 
 // Model is a store's taste clusters. Everything but names and voices is immutable once fitted; it is safe for concurrent
@@ -260,36 +269,48 @@ func (m *Model) Cluster(id string) (Cluster, bool) {
 	return m.Clusters[i], true
 }
 
-// With returns a copy of the model in which one cluster has another name (left alone when empty) and voice (when not nil).
-// The id stays. Names are 1 to 80 bytes and unique.
-func (m *Model) With(id, name string, voice *Voice) (*Model, error) {
+// With returns a copy of the model in which one cluster has another name (left alone when nil; the automatic one again
+// when empty) and voice (when not nil). The id stays. Names are at most 80 bytes and unique. The error is CodeNotFound
+// where there is no such cluster.
+func (m *Model) With(id string, name *string, voice *Voice) (*Model, error) {
 	i, ok := m.byID[id]
 	if !ok {
-		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "no taste cluster %.80q", id)
+		return nil, juncture.Errorf(juncture.CodeNotFound, "no taste cluster %.80q", id)
 	}
 	out := *m
 	out.Clusters = slices.Clone(m.Clusters)
-	if name = strings.TrimSpace(name); name != "" {
-		if len(name) > 80 {
-			return nil, juncture.Errorf(juncture.CodeInvalidRequest, "the name %.80q is over 80 bytes", name)
+	c := &out.Clusters[i]
+	if name != nil {
+		given := strings.TrimSpace(*name)
+		if len(given) > 80 {
+			return nil, juncture.Errorf(juncture.CodeInvalidRequest, "the name %.80q is over 80 bytes", given)
 		}
-		for j, c := range m.Clusters {
-			if j != i && strings.EqualFold(c.Name, name) {
-				return nil, juncture.Errorf(juncture.CodeInvalidRequest, "another cluster is called %q", c.Name)
+		taken := map[string]bool{}
+		for j, other := range m.Clusters {
+			if j != i && strings.EqualFold(other.Name, given) {
+				return nil, juncture.Errorf(juncture.CodeInvalidRequest, "another cluster is called %q", other.Name)
+			}
+			taken[strings.ToLower(other.Name)] = j != i || taken[strings.ToLower(other.Name)]
+		}
+		if c.Auto == "" { // of a model of an earlier version
+			if c.Auto = c.Name; c.Renamed {
+				c.Auto = strings.ReplaceAll(c.ID, "-", " ")
 			}
 		}
-		out.Clusters[i].Name, out.Clusters[i].Renamed = name, true
+		if c.Name, c.Renamed = given, given != ""; given == "" {
+			c.Name = free([]string{c.Auto}, taken)
+		}
 	}
 	if voice != nil {
-		out.Clusters[i].Voice = *voice
+		c.Voice = *voice
 	}
 	return &out, nil
 }
 
-// Rename is With a name alone.
+// Rename is With a name alone, which must not be empty.
 func (m *Model) Rename(id, name string) (*Model, error) {
 	if strings.TrimSpace(name) == "" {
 		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "a cluster needs a name")
 	}
-	return m.With(id, name, nil)
+	return m.With(id, &name, nil)
 }

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/juncture/juncture"
 )
 
 // telling is an attribute of a cluster with how well it tells the cluster from the store.
@@ -59,6 +61,7 @@ func (m *Model) name(store []float64) {
 			}
 		}
 		c.Name = free(candidates(tell, titles), names)
+		c.Auto = c.Name
 		names[strings.ToLower(c.Name)] = true
 		c.ID = freeID(c.Name, func(id string) bool { return ids[id] })
 		ids[c.ID] = true
@@ -82,7 +85,7 @@ func free(names []string, taken map[string]bool) string {
 
 // freeID returns the name's slug, with a number where it is taken.
 func freeID(name string, taken func(string) bool) string {
-	base := slug(name)
+	base := juncture.Slug(name, 48)
 	if base == "" {
 		base = "taste"
 	}

@@ -74,7 +74,7 @@ type Space struct {
 func bands() [4]string { return [4]string{"budget", "affordable", "premium", "high-end"} }
 
 // NewSpace builds the vocabulary. What a shopper can be told by stays; dropped are, in this order: attributes that are
-// denied (deny.go); values without a letter (sizes, years, codes); attributes on fewer products than MinProducts, or on
+// denied (juncture.Trait, juncture.Withheld); values without a letter (sizes, years, codes); attributes on fewer products than MinProducts, or on
 // more than nine in ten; and, when more than MaxAttributes are left, those on the fewest products. The same products
 // give the same space in whatever order they come; products is read
 // three times.
@@ -210,7 +210,7 @@ func impliedNames(products iter.Seq[*juncture.Product]) map[string]bool {
 
 // collect counts a product's attributes.
 func (s *Space) collect(p *juncture.Product, found map[uint64]*tallied) {
-	if sealed(p) {
+	if p.Sealed() {
 		return
 	}
 	var seen []uint64
@@ -228,7 +228,7 @@ func (s *Space) collect(p *juncture.Product, found map[uint64]*tallied) {
 		return t
 	}
 	visit(p, func(kind Kind, name, value string) {
-		if kind != KindPrice && !speaks(value) || Trait(name) != "" {
+		if kind != KindPrice && !speaks(value) || juncture.Trait(name) != "" {
 			return
 		}
 		name, value = strings.ToLower(strings.TrimSpace(name)), strings.ToLower(strings.TrimSpace(value))
@@ -246,7 +246,7 @@ func (s *Space) collect(p *juncture.Product, found map[uint64]*tallied) {
 			place = float64(i) / float64(n-1)
 		}
 		i++
-		if drop, _ := withheld(string(surface)); drop {
+		if juncture.Withheld(string(surface)) {
 			return
 		}
 		if t := add(KindWord, "", string(surface), keyOf(KindWord, "", string(stem))); t != nil {
@@ -268,12 +268,7 @@ func speaks(value string) bool {
 	if !letter || len(value) > 64 {
 		return false
 	}
-	for _, w := range fold(value) {
-		if drop, _ := withheld(w); drop {
-			return false
-		}
-	}
-	return true
+	return !juncture.Withheld(value)
 }
 
 // visit calls f with a product's category (each step of a path such as "home > kitchen"), brand, tags and attributes.
@@ -304,22 +299,4 @@ func (s *Space) band(price int64) string {
 		b++
 	}
 	return bands()[b]
-}
-
-// sealed reports whether a product is about a sensitive trait, so that none of its attributes feeds taste.
-func sealed(p *juncture.Product) bool {
-	whole := false
-	visit(p, func(_ Kind, _, value string) {
-		eachWord(value, func(w []byte) {
-			_, product := withheld(string(w))
-			whole = whole || product
-		})
-	})
-	if !whole {
-		eachWord(p.Title, func(w []byte) {
-			_, product := withheld(string(w))
-			whole = whole || product
-		})
-	}
-	return whole
 }

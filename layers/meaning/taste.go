@@ -48,7 +48,7 @@ const maxFeatures = 64 // of one product; a product with more loses the last of 
 
 // features appends to dst what a product adds to a taste.
 func (s *Space) features(p *juncture.Product, dst []feature) []feature {
-	if sealed(p) {
+	if p.Sealed() {
 		return dst
 	}
 	var counts [KindWord + 1]float32

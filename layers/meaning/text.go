@@ -96,61 +96,11 @@ func stopWord(w string) bool {
 	return false
 }
 
-// slug makes the longest prefix of a name that can be a layer value: [a-z0-9-], at most 48 bytes.
-func slug(name string) string {
-	var b strings.Builder
-	dash := false
-	for i := range len(name) {
-		c := name[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c == '\'' {
-			continue
-		}
-		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') {
-			dash = b.Len() > 0
-			continue
-		}
-		if b.Len() >= 47 {
-			break
-		}
-		if dash {
-			b.WriteByte('-')
-			dash = false
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
+// fold splits a name or value into lower-case words.
+func fold(s string) []string {
+	return strings.FieldsFunc(strings.ToLower(s), func(r rune) bool { return !isWord(r) })
 }
 
-// eachWord calls f with every run of letters of s in lower case, as written and, where it ends in one, without its
-// plural s. The slice is valid during the call only.
-func eachWord(s string, f func(w []byte)) {
-	var buf [maxWord]byte
-	n := 0
-	flush := func() {
-		if n > 0 && n <= maxWord {
-			f(buf[:n])
-			if n > 3 && buf[n-1] == 's' {
-				f(buf[:n-1])
-			}
-		}
-		n = 0
-	}
-	for i := range len(s) {
-		c := s[i]
-		if c >= 'A' && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if !(c >= 'a' && c <= 'z' || c >= 128) {
-			flush()
-			continue
-		}
-		if n < maxWord {
-			buf[n] = c
-		}
-		n++
-	}
-	flush()
+func isWord(r rune) bool {
+	return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r > 127
 }

@@ -105,6 +105,12 @@ func following(t *testing.T, db *store.DB) (*desk, *profileMemory) {
 // send commits events of "id user anonymous previous", "-" for none, a minute apart, each with a commit of its own.
 func send(t *testing.T, d *desk, lines ...string) []*juncture.EventWrite {
 	t.Helper()
+	return sendAs(t, d, func(*juncture.EventWrite) {}, lines...)
+}
+
+// sendAs is send with something changed of each event.
+func sendAs(t *testing.T, d *desk, change func(*juncture.EventWrite), lines ...string) []*juncture.EventWrite {
+	t.Helper()
 	var out []*juncture.EventWrite
 	for _, line := range lines {
 		f := strings.Fields(line)
@@ -115,6 +121,7 @@ func send(t *testing.T, d *desk, lines ...string) []*juncture.EventWrite {
 		}
 		w := &juncture.EventWrite{Event: juncture.Event{ID: f[0], Kind: juncture.EventProductViewed, Name: "Product Viewed", At: d.clock.Now()},
 			UserID: f[1], AnonymousID: f[2], PreviousID: f[3], Received: d.clock.Now(), Raw: []byte(`{"messageId":"` + f[0] + `"}`)}
+		change(w)
 		check(t, d.Commit(context.Background(), &juncture.Entry{Events: []*juncture.EventWrite{w}}))
 		d.clock.Advance(time.Minute)
 		out = append(out, w)
@@ -153,7 +160,7 @@ func events(t *testing.T, open func(t *testing.T) *store.DB) {
 			{[]string{"1 user - -", "2 - anon -", "3 user anon -"}, map[string][]string{"user": {"1", "2", "3"}}},
 			{[]string{"1 - phone -", "2 - laptop -", "3 user phone -", "4 user laptop -", "5 - laptop -"}, map[string][]string{"phone": {"1", "3", "2", "4", "5"}}},
 			{[]string{"1 - a -", "2 - b -", "3 new - a", "4 new - b"}, map[string][]string{"a": {"1", "3", "2", "4"}}},
-			{[]string{"1 u a -", "2 v b -", "3 u b -"}, map[string][]string{"a": {"1", "2", "3"}}},
+			{[]string{"1 u a -", "2 v b -", "3 u b -"}, map[string][]string{"a": {"1", "3"}, "b": {"2"}}}, // b was another person's
 		} {
 			d, m := start(t)
 			send(t, d, tt.lines...)
