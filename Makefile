@@ -35,9 +35,10 @@ browser: ## Install Chromium for the console's tests from the system's packages,
 	@scripts/need-chromium
 
 .PHONY: bench
-bench: ## Speed: /choose and /reward as a ratio to a bare gin handler, and the choice itself
+bench: ## Speed: /choose, /reward and /v1/batch as ratios, a million profiles, a refit, and the parts
 	CGO_ENABLED=1 go test -run '^$$' -bench '^Benchmark(HTTP|Ingest)$$' -benchtime 1x -timeout 10m ./cmd/juncture
-	CGO_ENABLED=1 go test -run '^$$' -bench . -benchmem ./policy ./policy/lattice ./engine ./intake ./experiments
+	JUNCTURE_EVALUATE=1 go test -run '^$$' -bench '^Benchmark(MillionProfiles|Refit)$$' -benchtime 1x -timeout 20m ./cmd/juncture ./layers/meaning
+	CGO_ENABLED=1 go test -run '^$$' -bench . -benchmem ./policy ./policy/lattice ./engine ./intake ./experiments ./layers/...
 
 FUZZ_TIME ?= 20s
 .PHONY: fuzz
