@@ -150,7 +150,8 @@ type EffectView struct {
 	Level    string  `json:"level,omitempty"` // as "sneaker-fans"; left out for the store
 	Estimate float64 `json:"estimate"`
 	Sd       float64 `json:"sd"`
-	Own      bool    `json:"own,omitempty"` // learnt at this very intersection
+	Own      bool    `json:"own,omitempty"`     // learnt at this very intersection
+	Outcome  string  `json:"outcome,omitempty"` // of a goal of several outcomes
 }
 
 // FilteredView is an arm that was not eligible.

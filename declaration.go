@@ -218,7 +218,7 @@ func Pooled(policy string) bool { return policy == "" || policy == PolicyPooled 
 type Learning struct {
 	HalfLife Duration           `json:"halfLife,omitempty"` // pooled: of evidence; 180d
 	Draw     string             `json:"draw,omitempty"`     // pooled: tempered (default) or full
-	Temper   float64            `json:"temper,omitempty"`   // pooled: of the draw's standard deviation; 0.7, or 0.5 where full
+	Temper   float64            `json:"temper,omitempty"`   // pooled: of the draw's standard deviation; 0.5
 	Epsilon  float64            `json:"epsilon,omitempty"`  // epsilon-greedy: what is spread evenly; 0.1
 	Split    map[string]float64 `json:"split,omitempty"`    // fixed: the share of each action
 }
@@ -253,12 +253,46 @@ func (e Experiment) Live(now time.Time) bool {
 	return e.Status == StatusRunning && (e.Starts == nil || !now.Before(*e.Starts)) && (e.Ends == nil || now.Before(*e.Ends))
 }
 
-// Goal is the outcome that an experiment learns towards.
+// Goal is what an experiment maximises: an outcome, or a weighted sum of several.
 type Goal struct {
-	Outcome string   `json:"outcome"`
-	Window  Duration `json:"window"`            // how long after the decision an outcome still counts
-	Measure string   `json:"measure,omitempty"` // of money: value (default) or rate
+	Outcome string             `json:"outcome,omitempty"`
+	Weights map[string]float64 `json:"weights,omitempty"` // instead of outcome: what one of each is worth, of money a unit; below 0: less is better
+	Window  Duration           `json:"window"`            // how long after the decision an outcome still counts
+	Measure string             `json:"measure,omitempty"` // of a money outcome: value (default) or rate
 }
+
+// GoalPart is one outcome of a goal.
+type GoalPart struct {
+	Outcome string
+	Weight  float64
+}
+
+// Parts are the goal's outcomes, the weightiest first: read-outs show its rate.
+func (g Goal) Parts() []GoalPart {
+	if len(g.Weights) == 0 {
+		return []GoalPart{{g.Outcome, 1}}
+	}
+	out := make([]GoalPart, 0, len(g.Weights))
+	for o, w := range g.Weights {
+		out = append(out, GoalPart{o, w})
+	}
+	slices.SortFunc(out, func(a, b GoalPart) int {
+		return cmp.Or(cmp.Compare(b.Weight, a.Weight), cmp.Compare(a.Outcome, b.Outcome))
+	})
+	return out
+}
+
+// Main is the outcome whose rate read-outs show.
+func (g Goal) Main() string { return g.Parts()[0].Outcome }
+
+// Counts reports whether an outcome is learnt from.
+func (g Goal) Counts(outcome string) bool {
+	_, weighs := g.Weights[outcome]
+	return weighs || len(g.Weights) == 0 && g.Outcome == outcome
+}
+
+// MaxWeights bounds the outcomes of a goal: each has posteriors of its own.
+const MaxWeights = 8
 
 // Measures of a money goal.
 const (
@@ -576,16 +610,7 @@ func (c *check) experiment(path string, e Experiment, surfaces map[string]Surfac
 	if _, ok := surfaces[e.Surface]; !ok {
 		c.add(path+".surface", fmt.Sprintf("no surface is called %.80q", e.Surface), "declare it under surfaces")
 	}
-	o, ok := outcomes[e.Goal.Outcome]
-	if !ok {
-		c.add(path+".goal.outcome", fmt.Sprintf("no outcome is called %.80q", e.Goal.Outcome), "declare it under outcomes")
-	}
-	if e.Goal.Measure != "" {
-		c.oneOf(path+".goal.measure", e.Goal.Measure, MeasureValue, MeasureRate)
-		if ok && o.Type != OutcomeMoney && e.Goal.Measure == MeasureValue {
-			c.add(path+".goal.measure", fmt.Sprintf("outcome %q is not money", o.Name), "leave measure out")
-		}
-	}
+	c.goal(path+".goal", e, outcomes)
 	c.window(path+".goal.window", e.Goal.Window)
 	sum := 0.0
 	for _, g := range [...]Group{GroupPolicy, GroupRandom, GroupBAU, GroupHoldout} {
@@ -607,6 +632,42 @@ func (c *check) experiment(path string, e Experiment, surfaces map[string]Surfac
 	c.oneOf(path+".status", e.Status, StatusDraft, StatusRunning, StatusPaused, StatusStopped)
 	if e.Starts != nil && e.Ends != nil && !e.Starts.Before(*e.Ends) {
 		c.add(path+".ends", "ends before it starts", "")
+	}
+}
+
+func (c *check) goal(path string, e Experiment, outcomes map[string]OutcomeType) {
+	g := e.Goal
+	if g.Measure != "" {
+		c.oneOf(path+".measure", g.Measure, MeasureValue, MeasureRate)
+	}
+	if len(g.Weights) == 0 {
+		o, ok := outcomes[g.Outcome]
+		if !ok {
+			c.add(path+".outcome", fmt.Sprintf("no outcome is called %.80q", g.Outcome), "declare it under outcomes")
+		}
+		if ok && o.Type != OutcomeMoney && g.Measure == MeasureValue {
+			c.add(path+".measure", fmt.Sprintf("outcome %q is not money", o.Name), "leave measure out")
+		}
+		return
+	}
+	if g.Outcome != "" {
+		c.add(path+".outcome", "a goal has an outcome or weights, not both", "weights: {"+g.Outcome+": 1}")
+	}
+	if len(g.Weights) > MaxWeights {
+		c.add(path+".weights", fmt.Sprintf("%d outcomes, at most %d", len(g.Weights), MaxWeights), "")
+	}
+	for name, w := range sorted(g.Weights) {
+		at := path + ".weights." + name
+		if _, ok := outcomes[name]; !ok {
+			c.add(at, fmt.Sprintf("no outcome is called %.80q", name), "declare it under outcomes")
+		}
+		c.number(at, w, -1e6, 1e6)
+		if w == 0 {
+			c.add(at, "weighs nothing", "leave it out")
+		}
+	}
+	if !Pooled(e.Policy) && e.Policy != PolicyUniform && e.Policy != PolicyFixed {
+		c.add(path+".weights", fmt.Sprintf("policy %q learns towards one outcome", e.Policy), "policy: pooled")
 	}
 }
 

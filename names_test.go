@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	. "github.com/juncture/juncture"
@@ -243,22 +244,33 @@ func TestProblemsNameThePath(t *testing.T) {
 		"a goal that is none":                  {func(d *Declaration) { d.Experiments[0].Goal.Outcome = "joy" }, "experiments[0].goal.outcome"},
 		"a goal's bad measure":                 {func(d *Declaration) { d.Experiments[0].Goal.Measure = "sum" }, "experiments[0].goal.measure"},
 		"value of what is not money":           {func(d *Declaration) { d.Experiments[0].Goal.Measure = MeasureValue }, "experiments[0].goal.measure"},
-		"rate of money":                        {func(d *Declaration) { d.Experiments[0].Goal = Goal{"purchase", Duration(time.Hour), MeasureRate} }, ""},
-		"no window":                            {func(d *Declaration) { d.Experiments[0].Goal.Window = 0 }, "experiments[0].goal.window"},
-		"a window of a minute":                 {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MinWindow) }, ""},
-		"a window of 60 days":                  {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MaxWindow) }, ""},
-		"a longer window":                      {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MaxWindow + 1) }, "experiments[0].goal.window"},
-		"shares that are too few":              {func(d *Declaration) { d.Experiments[0].Groups.Policy = 0.8 }, "experiments[0].groups"},
-		"shares within rounding":               {func(d *Declaration) { d.Experiments[0].Groups.Policy += 9e-10 }, ""},
-		"shares just beyond it":                {func(d *Declaration) { d.Experiments[0].Groups.Policy += 2e-9 }, "experiments[0].groups"},
-		"a share below 0":                      {func(d *Declaration) { d.Experiments[0].Groups = GroupShares{Policy: 1.5, Random: -0.5} }, "experiments[0].groups.policy experiments[0].groups.random"},
-		"a share that is NaN":                  {func(d *Declaration) { d.Experiments[0].Groups.BAU = math.NaN() }, "experiments[0].groups.bau experiments[0].groups"},
-		"a share of 0":                         {func(d *Declaration) { d.Experiments[0].Groups = GroupShares{Policy: 1} }, ""},
-		"traffic over 1":                       {func(d *Declaration) { two := 2.0; d.Experiments[0].Traffic = &two }, "experiments[0].traffic"},
-		"half the traffic":                     {func(d *Declaration) { d.Experiments[0].Traffic = &half }, ""},
-		"a floor below 0":                      {func(d *Declaration) { low := -0.1; d.Experiments[0].Floor = &low }, "experiments[0].floor"},
-		"a bad stickiness":                     {func(d *Declaration) { d.Experiments[0].Stickiness = "forever" }, "experiments[0].stickiness"},
-		"no status":                            {func(d *Declaration) { d.Experiments[0].Status = "" }, "experiments[0].status"},
+		"rate of money": {func(d *Declaration) {
+			d.Experiments[0].Goal = Goal{Outcome: "purchase", Window: Duration(time.Hour), Measure: MeasureRate}
+		}, ""},
+		"a goal of several":      {func(d *Declaration) { weigh(d, map[string]float64{"purchase": 1, "click": -0.5}) }, ""},
+		"less is better":         {func(d *Declaration) { weigh(d, map[string]float64{"click": -1}) }, ""},
+		"an outcome and weights": {func(d *Declaration) { d.Experiments[0].Goal.Weights = map[string]float64{"click": 1} }, "experiments[0].goal.outcome"},
+		"weights of nothing":     {func(d *Declaration) { weigh(d, map[string]float64{"joy": 1, "click": 0}) }, "experiments[0].goal.weights.click experiments[0].goal.weights.joy"},
+		"a weight that is NaN":   {func(d *Declaration) { weigh(d, map[string]float64{"click": math.NaN()}) }, "experiments[0].goal.weights.click"},
+		"weights under a policy of one goal": {func(d *Declaration) {
+			weigh(d, map[string]float64{"click": 1})
+			d.Experiments[0].Policy = PolicyFlat
+		}, "experiments[0].goal.weights"},
+		"no window":               {func(d *Declaration) { d.Experiments[0].Goal.Window = 0 }, "experiments[0].goal.window"},
+		"a window of a minute":    {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MinWindow) }, ""},
+		"a window of 60 days":     {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MaxWindow) }, ""},
+		"a longer window":         {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MaxWindow + 1) }, "experiments[0].goal.window"},
+		"shares that are too few": {func(d *Declaration) { d.Experiments[0].Groups.Policy = 0.8 }, "experiments[0].groups"},
+		"shares within rounding":  {func(d *Declaration) { d.Experiments[0].Groups.Policy += 9e-10 }, ""},
+		"shares just beyond it":   {func(d *Declaration) { d.Experiments[0].Groups.Policy += 2e-9 }, "experiments[0].groups"},
+		"a share below 0":         {func(d *Declaration) { d.Experiments[0].Groups = GroupShares{Policy: 1.5, Random: -0.5} }, "experiments[0].groups.policy experiments[0].groups.random"},
+		"a share that is NaN":     {func(d *Declaration) { d.Experiments[0].Groups.BAU = math.NaN() }, "experiments[0].groups.bau experiments[0].groups"},
+		"a share of 0":            {func(d *Declaration) { d.Experiments[0].Groups = GroupShares{Policy: 1} }, ""},
+		"traffic over 1":          {func(d *Declaration) { two := 2.0; d.Experiments[0].Traffic = &two }, "experiments[0].traffic"},
+		"half the traffic":        {func(d *Declaration) { d.Experiments[0].Traffic = &half }, ""},
+		"a floor below 0":         {func(d *Declaration) { low := -0.1; d.Experiments[0].Floor = &low }, "experiments[0].floor"},
+		"a bad stickiness":        {func(d *Declaration) { d.Experiments[0].Stickiness = "forever" }, "experiments[0].stickiness"},
+		"no status":               {func(d *Declaration) { d.Experiments[0].Status = "" }, "experiments[0].status"},
 		"ends before it starts": {func(d *Declaration) {
 			a, b := time.Unix(2, 0), time.Unix(1, 0)
 			d.Experiments[0].Starts, d.Experiments[0].Ends = &a, &b
@@ -315,5 +327,20 @@ func TestExperimentsLiveBetweenTheirDates(t *testing.T) {
 		if got := c.e.Live(time.Unix(c.at, 0)); got != c.live {
 			t.Errorf("%+v at %d: live %v", c.e, c.at, got)
 		}
+	}
+}
+
+func weigh(d *Declaration, weights map[string]float64) {
+	g := &d.Experiments[0].Goal
+	g.Outcome, g.Weights = "", weights
+}
+
+func TestGoalParts(t *testing.T) {
+	one, several := Goal{Outcome: "click"}, Goal{Weights: map[string]float64{"unsubscribe": -5, "click": 0.5, "purchase": 1}}
+	if d := cmp.Diff([]GoalPart{{"purchase", 1}, {"click", 0.5}, {"unsubscribe", -5}}, several.Parts()); d != "" {
+		t.Error(d)
+	}
+	if one.Main() != "click" || several.Main() != "purchase" || !one.Counts("click") || one.Counts("purchase") || !several.Counts("unsubscribe") || several.Counts("open") || (Goal{}).Counts("open") {
+		t.Error("what counts")
 	}
 }

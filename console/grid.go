@@ -77,7 +77,7 @@ func (p *gridPage) fill(a asked) {
 	grid, q := &p.Grid, a.query
 	view := viewExperiment(a.experiment)
 	p.Experiment = &view
-	p.Metric = newMetric(grid.Goal, grid.Money, grid.Currency)
+	p.Metric = newMetric(a.experiment, grid.Money, grid.Currency)
 	p.Filtered = len(q.Filter) > 0
 	p.CSV = q.url(gridPath + ".csv")
 	swapped := q

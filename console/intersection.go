@@ -92,7 +92,7 @@ func (c *Console) intersection(g *gin.Context) {
 		c.fail(g, err)
 		return
 	}
-	p := &intersectionPage{Experiment: viewExperiment(e), Metric: newMetric(r.Goal, r.Money, r.Currency), Report: r,
+	p := &intersectionPage{Experiment: viewExperiment(e), Metric: newMetric(e, r.Money, r.Currency), Report: r,
 		Heading: strings.ToUpper(r.Phrase[:1]) + r.Phrase[1:], Back: query{Experiment: e.ID}.url(gridPath),
 		CSV: intersectionURL(intersectionPath+".csv", e.ID, r.Key)}
 	p.layout = c.layoutFor(g, p.Heading, a.store)
@@ -116,7 +116,7 @@ func (p *intersectionPage) estimates() {
 	curves := chart.DensityFigure{ID: "beliefs", Title: "What is believed of each action's " + lower(p.Metric.Name),
 		Desc: "A narrow, high curve is a sure belief; curves that hardly overlap are told apart."}
 	for i, a := range r.Actions {
-		line := actionLine{ActionReport: a, Figure: p.Metric.figure(a.Estimate), Interval: interval(a.Estimate), Loss: points(a.Loss)}
+		line := actionLine{ActionReport: a, Figure: p.Metric.figure(a.Estimate), Interval: interval(a.Estimate), Loss: p.Metric.loss(a.Estimate)}
 		p.Actions = append(p.Actions, line)
 		p.Why = p.Why || a.Why != ""
 		bars.Marks = append(bars.Marks, mark(a.Index, a.Letter, a.Name, a.Estimate))

@@ -46,7 +46,7 @@ func (c *Console) list(g *gin.Context) {
 	}
 	ev, e, q := a.evidence, a.experiment, a.query
 	money := experiments.MoneyGoal(ev)
-	p := &listPage{Experiment: viewExperiment(e), Metric: newMetric(ev.Outcome.Name, money, ev.Currency), Total: rows.Total,
+	p := &listPage{Experiment: viewExperiment(e), Metric: newMetric(e, money, ev.Currency), Total: rows.Total,
 		Heading: filterTitle(q.Filter), CSV: q.url(listPath + ".csv")}
 	p.layout = c.layoutFor(g, p.Heading, a.store)
 	back := query{Experiment: q.Experiment, Rows: q.Rows, Cols: q.Cols, Filter: maps.Clone(q.Filter)}

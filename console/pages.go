@@ -147,7 +147,7 @@ type experimentView struct {
 
 func viewExperiment(e juncture.Experiment) experimentView {
 	return experimentView{ID: e.ID, Name: experiments.Title(e.ID), Surface: experiments.Title(e.Surface), Status: e.Status,
-		Goal: experiments.Title(e.Goal.Outcome), Window: duration(time.Duration(e.Goal.Window))}
+		Goal: experiments.GoalName(e.Goal), Window: duration(time.Duration(e.Goal.Window))}
 }
 
 // duration writes a window in words: "24 hours", "7 days", "90 minutes".
@@ -164,12 +164,21 @@ func duration(d time.Duration) string {
 // metric says how the goal's numbers are to be read and written.
 type metric struct {
 	Name     string // of the rate: "Click rate"
-	Money    bool
-	Currency string
+	Money    bool   // values decide
+	Currency string // of values; "": points
+	Weighted bool   // values are of several outcomes
 }
 
-func newMetric(goal string, money bool, currency string) metric {
-	return metric{Name: experiments.Title(goal) + " rate", Money: money, Currency: currency}
+func newMetric(e juncture.Experiment, money bool, currency string) metric {
+	return metric{Name: experiments.Title(e.Goal.Main()) + " rate", Money: money, Currency: currency, Weighted: len(e.Goal.Weights) > 0}
+}
+
+// loss is what always choosing it is expected to cost.
+func (m metric) loss(e experiments.Estimate) string {
+	if m.Weighted {
+		return experiments.Money(e.Loss, m.Currency)
+	}
+	return points(e.Loss)
 }
 
 // figure is the number that decides.

@@ -86,7 +86,7 @@ type Deps struct {
 	Secrets  func(ctx context.Context) (Secrets, error) // read again when the configuration changes
 	Node     uint16                                     // 0 means 1
 	Limits   Limits
-	Clock    func() time.Time // real time, by which fits are spaced; nil: they are spaced by evidence alone
+	Clock    func() time.Time // real time, by which fits are spaced; nil: by evidence alone, so that the same calls give the same answers
 }
 
 // Engine answers Choose, Activate and Reward. It is safe for concurrent use.

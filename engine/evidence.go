@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -29,7 +30,7 @@ func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time)
 	if x == nil {
 		return experiments.Evidence{}, juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", experiment)
 	}
-	ev := experiments.Evidence{Experiment: *x, Outcome: st.pool.Outcomes[x.Goal.Outcome], Currency: st.pool.Declaration.Store.Currency,
+	ev := experiments.Evidence{Experiment: *x, Outcome: st.pool.Outcomes[x.Goal.Main()], Currency: valueUnit(st, x),
 		Arms: map[juncture.ArmID]experiments.ArmInfo{}, AsOf: now}
 	live := st.pool.LiveArms(x.Surface)
 	for id, a := range st.pool.Arms {
@@ -63,4 +64,13 @@ func (e *Engine) DecisionID(key uint8, c juncture.Claims) (string, bool) {
 // OpenDecision reads a decision id. The error is CodeDecisionNotFound.
 func (e *Engine) OpenDecision(id string) (juncture.Claims, error) {
 	return e.live.Load().keyring.Open(id)
+}
+
+// valueUnit is the currency of a goal's values, "" where it weighs outcomes none of which is money's value.
+func valueUnit(st *state, x *juncture.Experiment) string {
+	money := func(p juncture.GoalPart) bool { return st.pool.Outcomes[p.Outcome].Type == juncture.OutcomeMoney }
+	if len(x.Goal.Weights) > 0 && (x.Goal.Measure == juncture.MeasureRate || !slices.ContainsFunc(x.Goal.Parts(), money)) {
+		return ""
+	}
+	return st.pool.Declaration.Store.Currency
 }

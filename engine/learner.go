@@ -35,56 +35,78 @@ const (
 // learning is an experiment's evidence for its goal, and the counts that simple policies read. It belongs to Tallies,
 // whose mutex guards it.
 type learning struct {
-	goal     string
-	most     int // intersections told apart
-	evidence *lattice.Evidence
-	totals   map[juncture.ArmID]lattice.Counts
-	changes  int64           // deltas folded, ever
-	marks    []juncture.Mark // the last of each node's stream that was about the experiment
+	parts   []learningPart                    // of the goal, the first its main outcome
+	most    int                               // intersections told apart
+	totals  map[juncture.ArmID]lattice.Counts // of the main outcome
+	changes int64                             // deltas folded, ever
+	marks   []juncture.Mark                   // the last of each node's stream that was about the experiment
 
 	compacted int64 // hours since 1970
 }
 
-func newLearning(goal string, most int) *learning {
-	return &learning{goal: goal, most: most, evidence: lattice.NewEvidence(juncture.Calendar{}), totals: map[juncture.ArmID]lattice.Counts{}}
+// learningPart is the evidence for one outcome: its successes, and the trials of all.
+type learningPart struct {
+	outcome  string
+	evidence *lattice.Evidence
 }
+
+func newLearning(goal juncture.Goal, most int) *learning {
+	l := &learning{most: most, totals: map[juncture.ArmID]lattice.Counts{}}
+	for _, p := range goal.Parts() {
+		l.parts = append(l.parts, learningPart{p.Outcome, lattice.NewEvidence(juncture.Calendar{})})
+	}
+	return l
+}
+
+// learns reports whether this is the learning of a goal.
+func (l *learning) learns(goal juncture.Goal) bool {
+	return slices.EqualFunc(l.parts, goal.Parts(), func(a learningPart, b juncture.GoalPart) bool { return a.outcome == b.Outcome })
+}
+
+// main is the evidence for the goal's main outcome.
+func (l *learning) main() *lattice.Evidence { return l.parts[0].evidence }
 
 // add takes one tally of the experiment.
 func (l *learning) add(x juncture.Intersection, r juncture.CellRow) {
+	about := slices.IndexFunc(l.parts, func(p learningPart) bool { return p.outcome == r.Event })
 	switch {
+	case about < 0 && r.Event != "":
+		return
 	case r.Delay != 0:
-		if r.Event == l.goal {
-			l.evidence.AddDelayIn(r.Bucket, int(r.Delay)-1, r.Trials)
+		if about >= 0 {
+			l.parts[about].evidence.AddDelayIn(r.Bucket, int(r.Delay)-1, r.Trials)
 		}
 		return
 	case !r.Group.Teaches() || r.Arm == 0:
 		return
 	}
-	var c lattice.Counts
-	switch r.Event {
-	case "":
-		c.Trials = r.Trials
-	case l.goal:
+	c := lattice.Counts{Trials: r.Trials}
+	if about >= 0 {
 		c = lattice.Counts{Successes: r.Successes, LogValue: r.LogValue, LogValueSq: r.LogValueSq}
-	default:
-		return
 	}
 	if c == (lattice.Counts{}) {
 		return
 	}
-	if l.evidence.Intersections() >= l.most && !l.evidence.Holds(x) {
+	if l.main().Intersections() >= l.most && !l.main().Holds(x) {
 		x = x.Ceiling(juncture.TierMoment) // no room to tell more of them apart
 	}
 	l.changes++
-	l.evidence.AddIn(x, r.Arm, r.Bucket, c)
+	for i, p := range l.parts {
+		if about < 0 || about == i {
+			p.evidence.AddIn(x, r.Arm, r.Bucket, c)
+		}
+	}
+	if about > 0 {
+		return
+	}
 	t := l.totals[r.Arm]
 	l.totals[r.Arm] = lattice.Counts{Trials: t.Trials + c.Trials, Successes: t.Successes + c.Successes, LogValue: t.LogValue + c.LogValue, LogValueSq: t.LogValueSq + c.LogValueSq}
 }
 
 // learn returns an experiment's learning for a goal, read from the cells when it is first asked for, and followed from
 // then on. The caller holds mu.
-func (t *Tallies) learn(ctx context.Context, experiment, goal string) (*learning, error) {
-	if l := t.learnings[experiment]; l != nil && l.goal == goal {
+func (t *Tallies) learn(ctx context.Context, experiment string, goal juncture.Goal) (*learning, error) {
+	if l := t.learnings[experiment]; l != nil && l.learns(goal) {
 		return l, nil
 	}
 	l := newLearning(goal, t.apart)
@@ -115,9 +137,18 @@ func (t *Tallies) learn(ctx context.Context, experiment, goal string) (*learning
 	return l, nil
 }
 
+// belief is what was learnt, of one outcome (lattice.Snapshot) or of several (lattice.Blend).
+type belief interface {
+	Vector(x juncture.Intersection, arms []juncture.ArmID, ws *lattice.Workspace, w []float64) error
+	Borrowed(x juncture.Intersection, arms []juncture.ArmID, borrowed []float64) error
+	ReadOver(xs []juncture.Intersection, weights []float64, arms []juncture.ArmID) (policy.ReadOut, error)
+	Explain(x juncture.Intersection, arm juncture.ArmID) (lattice.Explanation, error)
+}
+
 // fitted is a snapshot with what it was made from.
 type fitted struct {
-	*lattice.Snapshot
+	belief
+	Version   string
 	settings  string // hash of what else the fit depends on
 	watermark string // how much of each node's ledger it holds
 	trials    int64
@@ -150,11 +181,11 @@ func (e *Engine) grown(ctx context.Context, x *juncture.Experiment, f *fitted) (
 	t := e.d.Tallies
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	l, err := t.learn(ctx, x.ID, x.Goal)
 	if err != nil {
 		return 0, 0, err
 	}
-	trials, changes = l.evidence.Trials(), l.changes
+	trials, changes = l.main().Trials(), l.changes
 	if f != nil {
 		trials, changes = trials-f.trials, changes-f.changes
 	}
@@ -203,7 +234,7 @@ func (e *Engine) fit(ctx context.Context, st *state, x *juncture.Experiment, now
 		return old, nil
 	}
 	began := e.clock()
-	view, f, err := e.view(ctx, x, now)
+	views, f, err := e.views(ctx, x, now)
 	if err != nil {
 		return old, err
 	}
@@ -212,8 +243,8 @@ func (e *Engine) fit(ctx context.Context, st *state, x *juncture.Experiment, now
 	}
 	f.number++
 	f.settings = e.fitSettings(st, x)
-	f.Snapshot, err = lattice.Fit(view, e.cast(st, x), latticeSettings(x, st.pool.Outcomes[x.Goal.Outcome]), asOf(now), f.version(x.ID, asOf(now)))
-	if err != nil {
+	f.Version = f.version(x.ID, asOf(now))
+	if f.belief, err = fitGoal(st, x, e.cast(st, x), views, asOf(now), f.Version); err != nil {
 		e.stats.PolicyFailures.Add(1)
 		return old, fmt.Errorf("fit %s: %w", x.ID, err)
 	}
@@ -271,19 +302,41 @@ func (e *Engine) fresh(ctx context.Context, st *state, x *juncture.Experiment, n
 // asOf is the moment that a fit looks from.
 func asOf(now time.Time) time.Time { return now.UTC().Truncate(time.Minute) }
 
-func (e *Engine) view(ctx context.Context, x *juncture.Experiment, now time.Time) (*lattice.View, *fitted, error) {
+// fitGoal fits the lattice of each of the goal's outcomes to its view.
+func fitGoal(st *state, x *juncture.Experiment, cast []lattice.Arm, views []*lattice.View, at time.Time, version string) (belief, error) {
+	var parts []lattice.Part
+	for i, p := range x.Goal.Parts() {
+		s, err := lattice.Fit(views[i], cast, latticeSettings(x, st.pool.Outcomes[p.Outcome]), at, version)
+		if err != nil {
+			return nil, err
+		}
+		parts = append(parts, lattice.Part{Outcome: p.Outcome, Snapshot: s, Weight: p.Weight})
+	}
+	if len(x.Goal.Weights) == 0 {
+		return parts[0].Snapshot, nil
+	}
+	return lattice.NewBlend(parts...)
+}
+
+// views returns the evidence for each of the goal's outcomes as it is now.
+func (e *Engine) views(ctx context.Context, x *juncture.Experiment, now time.Time) ([]*lattice.View, *fitted, error) {
 	t := e.d.Tallies
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	l, err := t.learn(ctx, x.ID, x.Goal)
 	if err != nil {
 		return nil, nil, err
 	}
-	if hour := now.Unix() / 3600; hour != l.compacted { // buckets merge at calendar edges alone
-		l.evidence.Compact(now)
-		l.compacted = hour
+	var views []*lattice.View
+	hour := now.Unix() / 3600
+	for _, p := range l.parts {
+		if hour != l.compacted { // buckets merge at calendar edges alone
+			p.evidence.Compact(now)
+		}
+		views = append(views, p.evidence.View())
 	}
-	return l.evidence.View(), &fitted{trials: l.evidence.Trials(), changes: l.changes, watermark: marksText(l.marks)}, nil
+	l.compacted = hour
+	return views, &fitted{trials: l.main().Trials(), changes: l.changes, watermark: marksText(l.marks)}, nil
 }
 
 // version names the evidence, by how much of each node's ledger it holds, the settings and the moment: the same three
@@ -330,15 +383,23 @@ func latticeSettings(x *juncture.Experiment, goal juncture.OutcomeType) lattice.
 
 // fitSettings hashes what a fit depends on beside evidence: where it changes, the snapshot is fitted at once.
 func (e *Engine) fitSettings(s *state, x *juncture.Experiment) string {
-	b, _ := json.Marshal([]any{e.cast(s, x), latticeSettings(x, s.pool.Outcomes[x.Goal.Outcome]), x.Goal.Outcome}) // plain data always can
+	about := []any{e.cast(s, x), x.Goal}
+	for _, p := range x.Goal.Parts() {
+		about = append(about, latticeSettings(x, s.pool.Outcomes[p.Outcome]))
+	}
+	b, _ := json.Marshal(about) // plain data always can
 	h := fnv.New64a()
 	h.Write(b)
 	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Learn keeps the snapshots of running experiments close to their evidence, until ctx ends: where calls leave it to it,
-// and, unless byEvidence, every few seconds where little came. failed is told what goes wrong.
-func (e *Engine) Learn(ctx context.Context, clock func() time.Time, byEvidence bool, failed func(error)) {
+// and every few seconds where little came. clock is what it takes for now, failed is told what goes wrong. Without a
+// Deps.Clock there is nothing to do: each fit is made by the call that is due for it.
+func (e *Engine) Learn(ctx context.Context, clock func() time.Time, failed func(error)) {
+	if e.d.Clock == nil {
+		return
+	}
 	tick := time.NewTicker(lookForWork)
 	defer tick.Stop()
 	for {
@@ -352,7 +413,7 @@ func (e *Engine) Learn(ctx context.Context, clock func() time.Time, byEvidence b
 			if !x.Live(clock()) || !juncture.Pooled(x.Policy) {
 				continue
 			}
-			if _, err := e.fit(ctx, st, x, clock(), func(f *fitted) bool { return e.due(ctx, x, f, st.fits[id], byEvidence) }); err != nil && ctx.Err() == nil {
+			if _, err := e.fit(ctx, st, x, clock(), func(f *fitted) bool { return e.due(ctx, x, f, st.fits[id]) }); err != nil && ctx.Err() == nil {
 				failed(err)
 			}
 		}
@@ -360,7 +421,7 @@ func (e *Engine) Learn(ctx context.Context, clock func() time.Time, byEvidence b
 }
 
 // due reports whether a snapshot is to be fitted anew.
-func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, settings string, byEvidence bool) bool {
+func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, settings string) bool {
 	if f == nil || f.settings != settings {
 		return true
 	}
@@ -372,7 +433,7 @@ func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, set
 	if f.took >= quickFit {
 		every = refitLate
 	}
-	return f.took > quickCall && f.grew(trials) || !byEvidence && age >= every
+	return f.took > quickCall && f.grew(trials) || age >= every
 }
 
 // situation is the evidence of arms at the store and at x, for the policies that read no snapshot.
@@ -383,12 +444,12 @@ func (e *Engine) situation(ctx context.Context, x *juncture.Experiment, goal jun
 	t := e.d.Tallies
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	l, err := t.learn(ctx, x.ID, x.Goal)
 	if err != nil {
 		return s, err
 	}
 	for i, a := range arms {
-		store[i], here[i] = policyCounts(l.totals[a.ID]), policyCounts(l.evidence.Counts(at, a.ID))
+		store[i], here[i] = policyCounts(l.totals[a.ID]), policyCounts(l.main().Counts(at, a.ID))
 	}
 	return s, nil
 }
@@ -427,13 +488,13 @@ func (e *Engine) own(ctx context.Context, x *juncture.Experiment, at juncture.In
 	t := e.d.Tallies
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	l, err := t.learn(ctx, x.ID, x.Goal.Outcome)
+	l, err := t.learn(ctx, x.ID, x.Goal)
 	if err != nil {
 		return nil, err
 	}
 	byAction := map[string]float64{}
 	for _, a := range arms {
-		byAction[a.Action] += float64(l.evidence.Counts(at, a.ID).Trials)
+		byAction[a.Action] += float64(l.main().Counts(at, a.ID).Trials)
 	}
 	out := make([]float64, len(arms))
 	for i, a := range arms {

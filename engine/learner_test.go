@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/internal/testkit"
 )
 
@@ -166,6 +168,93 @@ func TestEveryPolicyServes(t *testing.T) {
 				if p["news"] < 0.6 || a.Explanation.Sentence == "" || len(a.Explanation.Effects) == 0 {
 					t.Errorf("pooled %v: %q", p, a.Explanation.Sentence)
 				}
+			}
+		})
+	}
+}
+
+// A goal of several outcomes: what gets the most clicks is not what is best where each departure costs five of them.
+//
+//	news:   0.20 clicks − 5 × 0.06 departures = −0.10 a decision
+//	points: 0.15 clicks − 5 × 0.005           =  0.125
+//	rest:   0.10 clicks − 5 × 0.005           =  0.075
+func TestAGoalOfSeveralOutcomes(t *testing.T) {
+	weigh := func(weights map[string]float64) func(*juncture.Declaration) {
+		return func(d *juncture.Declaration) {
+			d.Outcomes = append(d.Outcomes, juncture.OutcomeType{Name: "unsubscribe", Type: juncture.OutcomeBinary})
+			d.Experiments[0].Goal.Outcome, d.Experiments[0].Goal.Weights = "", weights
+		}
+	}
+	for name, tt := range map[string]struct {
+		weights     map[string]float64
+		best, worst string
+	}{
+		"weighed":        {map[string]float64{"click": 1, "unsubscribe": -5}, "points", "news"},
+		"clicks alone":   {map[string]float64{"click": 1}, "news", ""},
+		"less is better": {map[string]float64{"unsubscribe": -1}, "", "news"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, weigh(tt.weights))
+			random := rand.New(rand.NewPCG(8, 8))
+			for round := range 40 {
+				rs := make([]*juncture.ChooseRequest, 100)
+				for i := range rs {
+					rs[i] = ask(fmt.Sprint("w", round, "-", i), at([]string{"loyal", "prospect"}[i%2], "", "", ""))
+				}
+				for _, a := range s.batch(rs...) {
+					clicks, leaves := 0.1, 0.005
+					switch *a.ActionID {
+					case "news":
+						clicks, leaves = 0.2, 0.06
+					case "points":
+						clicks = 0.15
+					}
+					if random.Float64() < clicks {
+						if got := s.reward(click(a.DecisionID)); got.Learned != (tt.weights["click"] != 0) {
+							t.Fatalf("a click: %+v", got)
+						}
+					}
+					if random.Float64() < leaves {
+						s.reward(&juncture.RewardRequest{DecisionID: a.DecisionID, Event: "unsubscribe"})
+					}
+				}
+			}
+			if err := s.Engine.Fit(context.Background(), "hero", s.Clock.Now()); err != nil {
+				t.Fatal(err)
+			}
+			a := s.choose(ask("someone", at("loyal", "", "", ""), deferred, func(r *juncture.ChooseRequest) { r.Explain = true }))
+			p := map[string]float64{}
+			for _, r := range a.Ranking {
+				p[r.ActionID] += r.Probability
+			}
+			if tt.best != "" && p[tt.best] < 0.6 || tt.worst != "" && p[tt.worst] > 0.05 {
+				t.Errorf("probabilities %v", p)
+			}
+			if len(a.Explanation.Effects) == 0 || a.Explanation.Effects[0].Outcome == "" || !strings.HasPrefix(a.Explanation.Sentence, a.Explanation.Effects[0].Outcome+": arm overall") {
+				t.Errorf("explained by %+v: %s", a.Explanation.Effects, a.Explanation.Sentence)
+			}
+			ev, err := s.Engine.Evidence(context.Background(), "hero", s.Clock.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := experiments.BuildIntersection(ev, juncture.Intersection{"loyal", "_", "_", "_"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, action := range report.Actions {
+				if want := action.PBest > 0.5; tt.best != "" && want != (action.Action == tt.best) {
+					t.Errorf("%s is best with %v, worth %v", action.Action, action.PBest, action.Value)
+				}
+				if name == "weighed" && (action.Value < 0) != (action.Action == "news") {
+					t.Errorf("%s is worth %v a decision", action.Action, action.Value)
+				}
+			}
+			if ev.Currency != "" || !report.Money {
+				t.Errorf("values in %q, %v", ev.Currency, report.Money)
+			}
+			s.Restart()
+			if again := s.choose(ask("someone", at("loyal", "", "", ""), deferred)); !cmp.Equal(a.Ranking, again.Ranking) {
+				t.Errorf("after a crash %v, before %v", again.Ranking, a.Ranking)
 			}
 		})
 	}

@@ -93,7 +93,7 @@ func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, 
 	} else {
 		v.version = policyVersion(st.pool.Number, x.ID, epoch)
 		var s policy.Situation
-		if s, err = e.situation(ctx, x, st.pool.Outcomes[x.Goal.Outcome], at, competing); err != nil {
+		if s, err = e.situation(ctx, x, st.pool.Outcomes[x.Goal.Main()], at, competing); err != nil {
 			return nil, err
 		}
 		err = st.policies[x.ID].Weights(&s, v.p)

@@ -476,7 +476,7 @@ func Actions(ev Evidence) map[string]ActionInfo {
 	return out
 }
 
-// MoneyGoal reports whether the experiment maximises value rather than a rate.
+// MoneyGoal reports whether the experiment maximises value, of money or of weighted outcomes, rather than a rate.
 func MoneyGoal(ev Evidence) bool {
-	return ev.Outcome.Type == juncture.OutcomeMoney && ev.Experiment.Goal.Measure != juncture.MeasureRate
+	return len(ev.Experiment.Goal.Weights) > 0 || ev.Outcome.Type == juncture.OutcomeMoney && ev.Experiment.Goal.Measure != juncture.MeasureRate
 }

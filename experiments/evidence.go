@@ -10,8 +10,8 @@ import (
 // Evidence is one experiment as the read-outs need it.
 type Evidence struct {
 	Experiment juncture.Experiment
-	Outcome    juncture.OutcomeType // of the goal
-	Currency   string
+	Outcome    juncture.OutcomeType       // of the goal, its main one
+	Currency   string                     // of values; "" where they are points: a goal of weighted outcomes without money
 	Arms       map[juncture.ArmID]ArmInfo // every arm that ever had evidence or may be shown
 	Cells      []juncture.Cell            // the leaves, in key order
 	AsOf       time.Time

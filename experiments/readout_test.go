@@ -434,6 +434,8 @@ func TestNumbers(t *testing.T) {
 		{Count(1234567), "1,234,567"}, {Count(-1234), "-1,234"}, {Count(999), "999"},
 		{Money(1.2, "GBP"), "£1.20"}, {Money(1234.5, "EUR"), "€1,234.50"}, {Money(0.0123, "USD"), "$0.012"}, {Money(1500, "JPY"), "JPY\u00a01,500"},
 		{Money(-2, "GBP"), "−£2.00"}, {Money(0, "GBP"), "£0.00"},
+		{Money(0.031, ""), "0.031\u00a0points"}, {GoalName(juncture.Goal{Outcome: "click"}), "Click"},
+		{GoalName(juncture.Goal{Weights: map[string]float64{"purchase": 1, "click": 0.5, "unsubscribe": -5}}), "Purchase + 0.5 Click − 5 Unsubscribe"}, {GoalName(juncture.Goal{Weights: map[string]float64{"unsubscribe": -1}}), "−Unsubscribe"},
 		{letter(0), "A"}, {letter(25), "Z"}, {letter(26), "AA"}, {letter(27), "AB"},
 		{Title("five_off"), "Five off"}, {Title("-"), "-"}, {ValueTitle("status", "cart-abandoned"), "Cart abandoned"}, {ValueTitle("moment", "first-time._.researching"), "First-time · ? · researching"},
 	} {

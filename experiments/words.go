@@ -209,13 +209,17 @@ func Count(n int64) string {
 	return sign + s
 }
 
-// Money writes an amount in major units: "£1.20", "CHF 0.031". Amounts under one minor unit keep two digits that carry.
+// Money writes an amount in major units: "£1.20", "CHF 0.031", without a currency "0.031 points". Amounts under one minor
+// unit keep two digits that carry.
 func Money(v float64, currency string) string {
 	if math.IsNaN(v) {
 		return "–"
 	}
-	symbol := map[string]string{"GBP": "£", "EUR": "€", "USD": "$"}[currency]
-	if symbol == "" {
+	symbol, unit := map[string]string{"GBP": "£", "EUR": "€", "USD": "$"}[currency], ""
+	switch {
+	case currency == "":
+		unit = "\u00a0points"
+	case symbol == "":
 		symbol = currency + "\u00a0"
 	}
 	sign := ""
@@ -233,7 +237,7 @@ func Money(v float64, currency string) string {
 	if fraction != "" {
 		whole += "." + fraction
 	}
-	return sign + symbol + whole
+	return sign + symbol + whole + unit
 }
 
 func plural(n int64, one, many string) string {
@@ -252,4 +256,27 @@ func list(items []string) string {
 		return items[0]
 	}
 	return fmt.Sprintf("%s and %s", strings.Join(items[:len(items)-1], ", "), items[len(items)-1])
+}
+
+// GoalName names a goal: its outcome, or "purchase + 0.5 click − 5 unsubscribe".
+func GoalName(g juncture.Goal) string {
+	if len(g.Weights) == 0 {
+		return Title(g.Outcome)
+	}
+	var b strings.Builder
+	for i, p := range g.Parts() {
+		switch {
+		case i > 0 && p.Weight < 0:
+			b.WriteString(" − ")
+		case i > 0:
+			b.WriteString(" + ")
+		case p.Weight < 0:
+			b.WriteString("−")
+		}
+		if w := math.Abs(p.Weight); w != 1 {
+			b.WriteString(strconv.FormatFloat(w, 'g', -1, 64) + " ")
+		}
+		b.WriteString(Title(p.Outcome))
+	}
+	return b.String()
 }

@@ -45,6 +45,14 @@ func (a *app) startNode(ctx context.Context, o store.Options, log *slog.Logger, 
 	return n, nil
 }
 
+// fitClock is what snapshots are spaced by: nothing, where the time is a test's, so that the same calls give the same answers.
+func (a *app) fitClock() func() time.Time {
+	if a.TestClock {
+		return nil
+	}
+	return time.Now
+}
+
 func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, clock func() time.Time) (*node, error) {
 	random := a.random()
 	if _, err := db.Secrets(ctx, random, a.now()); err != nil {
@@ -72,7 +80,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 		return nil, errors.Join(err, writer.Close())
 	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: time.Now, Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: a.fitClock(), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -94,12 +102,11 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 }
 
 // learns starts the jobs that renew what is learnt beside profiles. Only a server has them: a command that writes
-// leaves it to the next one. byEvidence: snapshots are fitted by what came alone, never by the clock, so that a test can be
-// repeated.
-func (n *node) learns(ctx context.Context, clock func() time.Time, byEvidence bool) {
+// leaves it to the next one.
+func (n *node) learns(ctx context.Context, clock func() time.Time) {
 	n.profiles.Observe(n.learned.Observe)
 	n.jobs.Go(func() { n.learned.Run(ctx) })
-	n.jobs.Go(func() { n.engine.Learn(ctx, clock, byEvidence, func(err error) { n.log.Error("fit", "error", err) }) })
+	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })
 }
 

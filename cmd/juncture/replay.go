@@ -161,6 +161,7 @@ func (a *app) replayLocal(ctx context.Context, log *replay.Log, d *juncture.Decl
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	own := *a
 	own.DB, own.Seed, own.Node = filepath.Join(dir, "replay.db"), o.Seed, defaults().Node
+	own.TestClock = true
 	own.now = func() time.Time { return o.Start }
 	logger, err := a.logger()
 	if err != nil {

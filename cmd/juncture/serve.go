@@ -117,7 +117,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 		return nil, err
 	}
 	r.node = n
-	n.learns(n.running, clock, a.TestClock)
+	n.learns(n.running, clock)
 	r.people = access.NewService(n.db, n.db, a.random(), access.Options{})
 	registry := prometheus.NewRegistry()
 	n.collect(registry)

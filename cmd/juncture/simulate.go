@@ -150,6 +150,7 @@ func (a *app) play(ctx context.Context, s *simulate.Store, policy string, marks 
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	own := *a
 	own.DB, own.Seed, own.Node = filepath.Join(dir, "simulate.db"), o.seed, defaults().Node
+	own.TestClock = true
 	own.now = func() time.Time { return shop.now }
 	logger, err := a.logger()
 	if err != nil {

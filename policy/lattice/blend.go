@@ -8,6 +8,7 @@ import (
 
 // Part is one outcome of a goal.
 type Part struct {
+	Outcome  string    // its name
 	Snapshot *Snapshot // fitted to that outcome's counts; of a money outcome with Settings.Value
 	Weight   float64   // of a success, or of a unit of money; below 0: less is better
 }

@@ -17,6 +17,7 @@ type Effect struct {
 	Estimate float64
 	Sd       float64 // posterior, untempered; both on the log-odds
 	Own      bool    // learnt at this very intersection
+	Outcome  string  // of a goal of several; empty for one
 }
 
 // Explanation says what an arm's score is made of.

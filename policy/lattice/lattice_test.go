@@ -588,7 +588,7 @@ func TestBlend(t *testing.T) {
 	}
 	buy, leave := outcome(6000, 5000), outcome(1000, 500)
 	for weight, best := range map[float64]int{-1: 0, -4: 1} {
-		b, err := NewBlend(Part{buy, 1}, Part{leave, weight})
+		b, err := NewBlend(Part{"buy", buy, 1}, Part{"leave", leave, weight})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -598,15 +598,15 @@ func TestBlend(t *testing.T) {
 		}
 	}
 	// Less is better, alone.
-	b, _ := NewBlend(Part{leave, -1})
+	b, _ := NewBlend(Part{"leave", leave, -1})
 	w := make([]float64, 2)
 	if err := b.Vector(x, idsOf(arms), &Workspace{}, w); err != nil || w[1] < 0.99 {
 		t.Errorf("less is better: %v, %v", w, err)
 	}
-	if _, err := NewBlend(Part{buy, math.NaN()}); err == nil {
+	if _, err := NewBlend(Part{"buy", buy, math.NaN()}); err == nil {
 		t.Error("a weight that is no number")
 	}
-	if _, err := NewBlend(Part{buy, 1}, Part{fitted(t, NewEvidence(Calendar{}), armsOf(3, 1), Settings{}), 1}); err == nil {
+	if _, err := NewBlend(Part{"buy", buy, 1}, Part{"more", fitted(t, NewEvidence(Calendar{}), armsOf(3, 1), Settings{}), 1}); err == nil {
 		t.Error("other arms")
 	}
 }

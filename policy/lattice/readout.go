@@ -166,10 +166,23 @@ func (s *Snapshot) Read(x juncture.Intersection, arms []juncture.ArmID) (policy.
 // ReadOver is Read for several intersections taken as one place, weights their traffic: what is best there on average. A
 // weight that is not above 0 leaves its intersection out; the order does not matter.
 func (s *Snapshot) ReadOver(xs []juncture.Intersection, weights []float64, arms []juncture.ArmID) (policy.ReadOut, error) {
-	if len(xs) != len(weights) {
-		return policy.ReadOut{}, juncture.Errorf(juncture.CodeInternal, "%d intersections with %d weights", len(xs), len(weights))
+	o, top, err := s.overview(xs, weights)
+	if err != nil {
+		return policy.ReadOut{}, err
 	}
-	var o overview
+	if o == nil {
+		return s.Read(xs[top], arms)
+	}
+	return s.read(xs[top], arms, func(*Workspace) func([]int32, []float64) belief {
+		return func(of []int32, share []float64) belief { return s.average(o, of, share) }
+	})
+}
+
+// overview takes intersections as one place, top the one with the most traffic; nil where it has all of it.
+func (s *Snapshot) overview(xs []juncture.Intersection, weights []float64) (o *overview, top int, err error) {
+	if len(xs) != len(weights) {
+		return nil, 0, juncture.Errorf(juncture.CodeInternal, "%d intersections with %d weights", len(xs), len(weights))
+	}
 	total, top := 0.0, -1
 	for i, w := range weights {
 		if w > 0 {
@@ -181,10 +194,11 @@ func (s *Snapshot) ReadOver(xs []juncture.Intersection, weights []float64, arms 
 	}
 	switch {
 	case top < 0:
-		return policy.ReadOut{}, juncture.Errorf(juncture.CodeInternal, "a place without traffic")
+		return nil, 0, juncture.Errorf(juncture.CodeInternal, "a place without traffic")
 	case total == weights[top]:
-		return s.Read(xs[top], arms)
+		return nil, top, nil
 	}
+	o = &overview{}
 	for i, w := range weights {
 		if w > 0 {
 			var sp spot
@@ -192,33 +206,53 @@ func (s *Snapshot) ReadOver(xs []juncture.Intersection, weights []float64, arms 
 			o.spots, o.share = append(o.spots, sp), append(o.share, w/total)
 		}
 	}
-	return s.read(xs[top], arms, func(*Workspace) func([]int32, []float64) belief {
-		return func(of []int32, share []float64) belief { return s.average(&o, of, share) }
-	})
+	return o, top, nil
+}
+
+// mixture is a belief with the arms that it is about.
+type mixture struct {
+	belief
+	of    []int32
+	share []float64
 }
 
 // read compares the arms at x, where their copies' shares and values are taken from, by what believe says of each.
 func (s *Snapshot) read(x juncture.Intersection, arms []juncture.ArmID, with func(*Workspace) func([]int32, []float64) belief) (policy.ReadOut, error) {
-	var out policy.ReadOut
 	var ws Workspace
 	w := make([]float64, len(arms))
 	if err := s.Vector(x, arms, &ws, w); err != nil {
-		return out, err
+		return policy.ReadOut{}, err
+	}
+	at := make([]int32, len(arms))
+	for i, sc := range ws.scores {
+		at[i] = sc.position
 	}
 	believe := with(&ws)
-	out.Arms = make([]policy.Posterior, len(arms))
+	score := func(of []int32, share []float64) (policy.Posterior, mixture) {
+		m := mixture{believe(of, share), of, share}
+		return s.posterior(x, m.belief, of, share), m
+	}
+	return readOut(s.cast, at, w, score, func(ms []mixture, best *policy.Best) error { return s.compare(x, ms, best) })
+}
+
+// readOut compares actions, each the mixture of its copies by their probabilities, and the copies of each. at are the arms'
+// positions in the cast, w the probabilities with which they are picked; score says what is believed of arms of one action
+// mixed by shares, and what compare compares.
+func readOut[T any](c *cast, at []int32, w []float64, score func(of []int32, share []float64) (policy.Posterior, T), compare func([]T, *policy.Best) error) (policy.ReadOut, error) {
+	out := policy.ReadOut{Arms: make([]policy.Posterior, len(at))}
 	var members [][]int
 	index := map[int32]int{}
-	for i, sc := range ws.scores {
-		g, ok := index[sc.action]
+	for i, k := range at {
+		action := c.action[k]
+		g, ok := index[action]
 		if !ok {
 			g = len(members)
-			index[sc.action], members = g, append(members, nil)
-			out.Actions = append(out.Actions, policy.ActionPosterior{Action: s.cast.actions[sc.action]})
+			index[action], members = g, append(members, nil)
+			out.Actions = append(out.Actions, policy.ActionPosterior{Action: c.actions[action]})
 		}
 		members[g] = append(members[g], i)
 	}
-	beliefs := make([]belief, len(members))
+	actions := make([]T, len(members))
 	var best policy.Best
 	for g, ms := range members {
 		of, share, sum := make([]int32, len(ms)), make([]float64, len(ms)), 0.0
@@ -226,19 +260,17 @@ func (s *Snapshot) read(x juncture.Intersection, arms []juncture.ArmID, with fun
 			sum += w[i]
 		}
 		for j, i := range ms {
-			of[j], share[j] = ws.scores[i].position, 1/float64(len(ms))
+			of[j], share[j] = at[i], 1/float64(len(ms))
 			if sum > 1e-300 {
 				share[j] = w[i] / sum
 			}
 		}
-		beliefs[g] = believe(of, share)
-		out.Actions[g].Posterior = s.posterior(x, beliefs[g], of, share)
-		copies := make([]belief, len(ms))
+		out.Actions[g].Posterior, actions[g] = score(of, share)
+		copies := make([]T, len(ms))
 		for j, i := range ms {
-			copies[j] = believe(of[j:j+1], []float64{1})
-			out.Arms[i] = s.posterior(x, copies[j], of[j:j+1], []float64{1})
+			out.Arms[i], copies[j] = score(of[j:j+1], []float64{1})
 		}
-		if err := s.compare(x, copies, of, nil, &best); err != nil {
+		if err := compare(copies, &best); err != nil {
 			return out, err
 		}
 		top := 0
@@ -250,11 +282,7 @@ func (s *Snapshot) read(x juncture.Intersection, arms []juncture.ArmID, with fun
 		}
 		out.Actions[g].Best = ms[top]
 	}
-	var lead []int32
-	for _, ms := range members {
-		lead = append(lead, ws.scores[ms[0]].position)
-	}
-	if err := s.compare(x, beliefs, lead, out.Actions, &best); err != nil {
+	if err := compare(actions, &best); err != nil {
 		return out, err
 	}
 	for g, ms := range members {
@@ -311,18 +339,18 @@ func (s *Snapshot) Knows(arm juncture.ArmID) bool {
 }
 
 // compare says in best which belief is the best, by rate, or by rate × value.
-func (s *Snapshot) compare(x juncture.Intersection, beliefs []belief, arms []int32, actions []policy.ActionPosterior, best *policy.Best) error {
+func (s *Snapshot) compare(x juncture.Intersection, ms []mixture, best *policy.Best) error {
 	if s.value == nil {
-		betas := make([]policy.Beta, len(beliefs))
-		for i, b := range beliefs {
-			betas[i], _ = b.beta(b.arm)
+		betas := make([]policy.Beta, len(ms))
+		for i, m := range ms {
+			betas[i], _ = m.beta(m.arm)
 		}
 		return best.Betas(betas)
 	}
-	normals := make([]policy.Normal, len(beliefs))
-	for i, b := range beliefs {
-		post, _ := b.beta(b.arm)
-		mean, variance := s.worth(x, arms[i:i+1], []float64{1})
+	normals := make([]policy.Normal, len(ms))
+	for i, m := range ms {
+		post, _ := m.beta(m.arm)
+		mean, variance := s.worth(x, m.of, m.share)
 		p := post.Mean()
 		rate := (1 - p) / (p * (post.Alpha + post.Beta)) // Var ln p = (1−p)²·Var logit p
 		normals[i] = policy.Normal{Mean: math.Log(p) + mean, Sd: max(minSd, math.Sqrt(rate+variance))}
