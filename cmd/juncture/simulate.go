@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -36,6 +38,9 @@ type simulateFlags struct {
 	url, key  string
 	emit, svg string
 	traffic   string
+	crowd     string
+	shoppers  int
+	days      int
 }
 
 func (a *app) simulateCommand() *cobra.Command {
@@ -48,7 +53,10 @@ the same table.
 
 By itself it uses a database of its own, which it removes. With --url it drives a served store instead, started with
 --dev --test-clock: write the store file with --emit-store, apply it to a database of its own, and give the same --store
-and --seed.`,
+and --seed.
+
+With --emit it writes the events of made-up shoppers instead (section F.6), or the products that they come for, or the truth
+about the shoppers: for juncture import, and to see whether the layers find out what is true.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.simulate(cmd.Context(), o) }}
 	f := c.Flags()
 	f.StringVar(&o.kind, "store", "usual", "kind of store: "+strings.Join(simulate.Kinds(), ", "))
@@ -59,12 +67,58 @@ and --seed.`,
 	f.StringVar(&o.url, "url", "", "a served store to drive, such as http://127.0.0.1:8080")
 	f.StringVar(&o.key, "key", "", "with --url: secret of an API key with the scopes choose and reward (JUNCTURE_KEY)")
 	f.StringVar(&o.emit, "emit-store", "", "write the store file of the first policy to this path and stop")
+	f.StringVar(&o.crowd, "emit", "", "write to standard output, as NDJSON: "+strings.Join(crowdParts, ", "))
+	f.IntVar(&o.shoppers, "shoppers", 2000, "with --emit: how many there are")
+	f.IntVar(&o.days, "days", 60, "with --emit: how long they are watched")
 	f.StringVar(&o.svg, "svg", "", "write the learning curves to this file")
 	f.StringVar(&o.traffic, "traffic", "", "decisions a day, such as 5000/day: says after how many days it pays")
 	return c
 }
 
+// crowdParts are what --emit writes.
+var crowdParts = []string{"events", "products", "shoppers"}
+
+// emitCrowd writes a part of a crowd, one JSON object a line.
+func (a *app) emitCrowd(ctx context.Context, o simulateFlags) error {
+	if !slices.Contains(crowdParts, o.crowd) {
+		return fmt.Errorf("--emit %q is none of %s", o.crowd, strings.Join(crowdParts, ", "))
+	}
+	if o.shoppers < 1 || o.shoppers > 10_000_000 || o.days < 1 || o.days > 3650 {
+		return errors.New("--shoppers is 1 to 10,000,000, --days 1 to 3,650")
+	}
+	w := bufio.NewWriter(a.out)
+	c := simulate.NewCrowd(simulate.CrowdSettings{Seed: o.seed, Shoppers: o.shoppers, Days: o.days})
+	lines := json.NewEncoder(w)
+	switch o.crowd {
+	case "products":
+		for _, p := range c.Products {
+			if err := lines.Encode(p); err != nil {
+				return err
+			}
+		}
+		return w.Flush()
+	case "events":
+		for b := range c.Events() {
+			if _, err := w.Write(append(b, '\n')); err != nil || ctx.Err() != nil {
+				return cmp.Or(err, ctx.Err())
+			}
+		}
+		return w.Flush()
+	}
+	for range c.Events() { // counts their orders
+	}
+	for _, s := range c.Shoppers {
+		if err := lines.Encode(s); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
 func (a *app) simulate(ctx context.Context, o simulateFlags) error {
+	if o.crowd != "" {
+		return a.emitCrowd(ctx, o)
+	}
 	if o.batch < 1 || o.batch > 500 || o.decisions < 1 {
 		return errors.New("--batch is 1 to 500, --decisions at least 1")
 	}
