@@ -54,7 +54,9 @@ func TestDemoLearnsTheTruth(t *testing.T) {
 	a := &app{settings: defaults(), out: io.Discard, err: io.Discard}
 	a.DB, a.Seed = filepath.Join(t.TempDir(), "demo.db"), 11
 	now := time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)
-	a.now = func() time.Time { return now }
+	var clock movedClock
+	clock.Set(now)
+	a.now = clock.Now
 	n, err := a.startNode(t.Context(), store.Options{Unsafe: true}, slog.New(slog.DiscardHandler), a.now)
 	if err != nil {
 		t.Fatal(err)
@@ -78,6 +80,7 @@ func TestDemoLearnsTheTruth(t *testing.T) {
 			t.Fatal(err)
 		}
 		now = now.Add(500 * time.Millisecond)
+		clock.Set(now)
 	}
 	ev, err := n.engine.Evidence(t.Context(), demo.Experiment, now)
 	if err != nil {
@@ -116,7 +119,7 @@ func judge(t *testing.T, w *demo.World, grid experiments.Grid) {
 		}
 	}
 	t.Logf("%d busy cells, %d lead by the truly best, %d claimed", busy, right, claimed)
-	if busy < 12 || 4*right < 3*busy || claimed < 6 { // more is to be asked of the pooling model, not of the ladder
+	if busy < 12 || 4*right < 3*busy || claimed < 6 { // of 20 cells 20 were right and 14 claimed when this was written
 		t.Errorf("of %d busy cells %d are right and %d are claimed", busy, right, claimed)
 	}
 }

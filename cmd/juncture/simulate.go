@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"text/tabwriter"
 	"time"
 
@@ -205,7 +206,8 @@ func (a *app) play(ctx context.Context, s *simulate.Store, policy string, marks 
 	own := *a
 	own.DB, own.Seed, own.Node = filepath.Join(dir, "simulate.db"), o.seed, defaults().Node
 	own.TestClock = true
-	own.now = func() time.Time { return shop.now }
+	shop.now.Set(s.Start())
+	own.now = shop.now.Now
 	logger, err := a.logger()
 	if err != nil {
 		return rep, err
@@ -228,12 +230,18 @@ type target interface {
 	Reward(ctx context.Context, now time.Time, rs []*juncture.RewardRequest) error
 }
 
+// movedClock is a time that one goroutine moves and the node's jobs read. Its zero value is 1970.
+type movedClock struct{ ns atomic.Int64 }
+
+func (c *movedClock) Now() time.Time  { return time.Unix(0, c.ns.Load()).UTC() }
+func (c *movedClock) Set(t time.Time) { c.ns.Store(t.UnixNano()) }
+
 // simulatedShop speaks the API for a simulated store.
 type simulatedShop struct {
 	store  *simulate.Store
 	target target
 	bar    *progressbar.ProgressBar
-	now    time.Time
+	now    movedClock
 	ids    map[int]string // decision ids of calls whose success may yet come
 	oldest int
 }
@@ -250,8 +258,8 @@ func (p *simulatedShop) Choose(ctx context.Context, calls []simulate.Call, out [
 			}
 		}
 	}
-	p.now = calls[0].At
-	answers, err := p.target.Choose(ctx, p.now, rs)
+	p.now.Set(calls[0].At)
+	answers, err := p.target.Choose(ctx, calls[0].At, rs)
 	if err != nil {
 		return err
 	}
@@ -292,10 +300,10 @@ func (p *simulatedShop) Reward(ctx context.Context, successes []simulate.Success
 				rs[i].Value, rs[i].Currency = &part[i].Value, "EUR"
 			}
 		}
-		if at := part[len(part)-1].At; at.After(p.now) {
-			p.now = at
+		if at := part[len(part)-1].At; at.After(p.now.Now()) {
+			p.now.Set(at)
 		}
-		if err := p.target.Reward(ctx, p.now, rs); err != nil {
+		if err := p.target.Reward(ctx, p.now.Now(), rs); err != nil {
 			return err
 		}
 	}
