@@ -313,8 +313,8 @@ func (p *layersPage) spread(m mix, settings map[string]juncture.LayerSetting) {
 
 // layerHint says what makes a derived layer known.
 var layerHint = [juncture.LayerCount]string{
-	juncture.Meaning:   "Nobody's taste is known yet: it is learnt from the products of their events.",
-	juncture.Catalogue: "No shopper has a category in focus yet: the catalogue says which product belongs where.",
+	juncture.Meaning:   "Nobody's taste is known now: it is learnt from the products of their events, of which the latest weigh most.",
+	juncture.Catalogue: "No shopper has a category in focus now: it is read from what they looked at of late, and the catalogue says which product belongs where.",
 }
 
 // sorted lists the values by their shoppers, then by their decisions, the unknown one last.

@@ -42,6 +42,7 @@ type simulateFlags struct {
 	crowd     string
 	shoppers  int
 	days      int
+	from      string
 }
 
 func (a *app) simulateCommand() *cobra.Command {
@@ -71,6 +72,7 @@ about the shoppers: for juncture import, and to see whether the layers find out 
 	f.StringVar(&o.crowd, "emit", "", "write to standard output, as NDJSON: "+strings.Join(crowdParts, ", "))
 	f.IntVar(&o.shoppers, "shoppers", 2000, "with --emit: how many there are")
 	f.IntVar(&o.days, "days", 60, "with --emit: how long they are watched")
+	f.StringVar(&o.from, "from", "2026-01-01", "with --emit: the first day")
 	f.StringVar(&o.svg, "svg", "", "write the learning curves to this file")
 	f.StringVar(&o.traffic, "traffic", "", "decisions a day, such as 5000/day: says after how many days it pays")
 	return c
@@ -87,8 +89,12 @@ func (a *app) emitCrowd(ctx context.Context, o simulateFlags) error {
 	if o.shoppers < 1 || o.shoppers > 10_000_000 || o.days < 1 || o.days > 3650 {
 		return errors.New("--shoppers is 1 to 10,000,000, --days 1 to 3,650")
 	}
+	start, err := time.Parse(time.DateOnly, o.from)
+	if err != nil {
+		return fmt.Errorf("--from %q is not a day such as 2026-01-01", o.from)
+	}
 	w := bufio.NewWriter(a.out)
-	c := simulate.NewCrowd(simulate.CrowdSettings{Seed: o.seed, Shoppers: o.shoppers, Days: o.days})
+	c := simulate.NewCrowd(simulate.CrowdSettings{Seed: o.seed, Shoppers: o.shoppers, Days: o.days, Start: start})
 	lines := json.NewEncoder(w)
 	switch o.crowd {
 	case "products":
