@@ -136,12 +136,23 @@ type LayerView struct {
 
 // ExplanationView says more, when asked.
 type ExplanationView struct {
-	Filtered []FilteredView `json:"filtered"`
-	Floor    float64        `json:"floor"`
-	Policy   string         `json:"policy"`
-	Share    float64        `json:"groupShare"`
-	Effects  []EffectView   `json:"effects,omitempty"`  // of the arm served, where the policy is pooled
-	Sentence string         `json:"sentence,omitempty"` // the same in words
+	Filtered  []FilteredView `json:"filtered"`
+	Floor     float64        `json:"floor"`
+	Policy    string         `json:"policy"`
+	Share     float64        `json:"groupShare"`
+	Effects   []EffectView   `json:"effects,omitempty"`   // of the arm served, where the policy is pooled
+	Sentence  string         `json:"sentence,omitempty"`  // the same in words
+	Nudges    []NudgeView    `json:"nudges,omitempty"`    // that hold now, of eligible actions
+	NudgeCost *float64       `json:"nudgeCost,omitempty"` // what they cost a decision here, in the goal's units: a rate, or a value
+}
+
+// NudgeView is a merchandiser's nudge at work.
+type NudgeView struct {
+	ActionID string    `json:"actionId"`
+	Factor   float64   `json:"factor"`
+	Owner    string    `json:"owner"`
+	Why      string    `json:"why,omitempty"`
+	Expires  time.Time `json:"expires"`
 }
 
 // EffectView is one term of what is believed of an arm at an intersection, on the log-odds.

@@ -182,18 +182,20 @@ const (
 
 // Experiment is a surface learning towards a goal, with its groups, reward window and dates.
 type Experiment struct {
-	ID         string      `json:"id"`
-	Surface    string      `json:"surface"`
-	Goal       Goal        `json:"goal"`
-	Groups     GroupShares `json:"groups"`
-	Traffic    *float64    `json:"traffic,omitempty"` // share of shoppers in the experiment, 0 to 1; nil means 1
-	Floor      *float64    `json:"floor,omitempty"`   // total uniform mass ε; nil means DefaultFloor
-	Policy     string      `json:"policy,omitempty"`  // empty means pooled
-	Learning   *Learning   `json:"learning,omitempty"`
-	Stickiness string      `json:"stickiness,omitempty"`
-	Status     string      `json:"status"`
-	Starts     *time.Time  `json:"starts,omitempty"`
-	Ends       *time.Time  `json:"ends,omitempty"`
+	ID         string             `json:"id"`
+	Surface    string             `json:"surface"`
+	Goal       Goal               `json:"goal"`
+	Groups     GroupShares        `json:"groups"`
+	Traffic    *float64           `json:"traffic,omitempty"` // share of shoppers in the experiment, 0 to 1; nil means 1
+	Floor      *float64           `json:"floor,omitempty"`   // total uniform mass ε; nil means DefaultFloor
+	Floors     map[string]float64 `json:"floors,omitempty"`  // least probability of an action, or of action/copy, where it is eligible
+	Nudges     []Nudge            `json:"nudges,omitempty"`  // of merchandisers: what is to be shown more, or less, for a time
+	Policy     string             `json:"policy,omitempty"`  // empty means pooled
+	Learning   *Learning          `json:"learning,omitempty"`
+	Stickiness string             `json:"stickiness,omitempty"`
+	Status     string             `json:"status"`
+	Starts     *time.Time         `json:"starts,omitempty"`
+	Ends       *time.Time         `json:"ends,omitempty"`
 }
 
 // The policies of an experiment. PolicyPooled is the default.
@@ -222,6 +224,27 @@ type Learning struct {
 	Epsilon  float64            `json:"epsilon,omitempty"`  // epsilon-greedy: what is spread evenly; 0.1
 	Split    map[string]float64 `json:"split,omitempty"`    // fixed: the share of each action
 }
+
+// Nudge is a merchandiser's wish to have an action shown more, or less, than its evidence says (statistics C.3).
+type Nudge struct {
+	Action  string     `json:"action"`
+	Factor  float64    `json:"factor"`        // on its weight before the floor: 0.5 to 2
+	Owner   string     `json:"owner"`         // who answers for it
+	Why     string     `json:"why,omitempty"` // "new drop", "overstock"
+	Starts  *time.Time `json:"starts,omitempty"`
+	Expires time.Time  `json:"expires"` // exclusive
+}
+
+// Live reports whether the nudge holds at now.
+func (n Nudge) Live(now time.Time) bool {
+	return (n.Starts == nil || !now.Before(*n.Starts)) && now.Before(n.Expires)
+}
+
+// MaxNudges bounds the nudges of an experiment, MaxFloors the sum of its floors: beyond, evidence would hardly choose.
+const (
+	MaxNudges = 16
+	MaxFloors = 0.5
+)
 
 // The draws of the pooled policy (statistics C.2).
 const (
@@ -496,6 +519,7 @@ func (d *Declaration) Problems() []Problem {
 		path := fmt.Sprintf("experiments[%d]", i)
 		name(&c, path+".id", e.ID, experiments, e)
 		c.experiment(path, e, surfaces, outcomes)
+		c.steered(path, e, actions)
 		if other, ok := running[e.Surface]; ok && e.Status == StatusRunning {
 			c.add(path+".status", fmt.Sprintf("experiment %q already runs at surface %q", other, e.Surface), "at most one running experiment per surface")
 		} else if e.Status == StatusRunning {
@@ -668,6 +692,48 @@ func (c *check) goal(path string, e Experiment, outcomes map[string]OutcomeType)
 	}
 	if !Pooled(e.Policy) && e.Policy != PolicyUniform && e.Policy != PolicyFixed {
 		c.add(path+".weights", fmt.Sprintf("policy %q learns towards one outcome", e.Policy), "policy: pooled")
+	}
+}
+
+// steered checks nudges and floors.
+func (c *check) steered(path string, e Experiment, actions map[string]Action) {
+	if (len(e.Nudges) > 0 || len(e.Floors) > 0) && (e.Policy == PolicyUniform || e.Policy == PolicyFixed) {
+		c.add(path+".nudges", fmt.Sprintf("policy %q has neither nudges nor floors", e.Policy), "its shares are fixed")
+	}
+	if len(e.Nudges) > MaxNudges {
+		c.add(path+".nudges", fmt.Sprintf("%d nudges, at most %d", len(e.Nudges), MaxNudges), "")
+	}
+	known := func(at, id string) {
+		if a, ok := actions[id]; !ok {
+			c.add(at, fmt.Sprintf("no action is called %.80q", id), "declare it under actions")
+		} else if !slices.Contains(a.Surfaces, e.Surface) {
+			c.add(at, fmt.Sprintf("action %q is not offered at surface %q", id, e.Surface), "add the surface to the action's surfaces")
+		}
+	}
+	for i, n := range e.Nudges {
+		at := fmt.Sprintf("%s.nudges[%d]", path, i)
+		known(at+".action", n.Action)
+		c.number(at+".factor", n.Factor, 0.5, 2)
+		if strings.TrimSpace(n.Owner) == "" {
+			c.add(at+".owner", "nobody answers for it", "owner: mia")
+		}
+		c.text(at+".owner", n.Owner)
+		c.text(at+".why", n.Why)
+		if n.Expires.IsZero() {
+			c.add(at+".expires", "a nudge ends", "expires: 2026-12-01T00:00:00Z")
+		} else if n.Starts != nil && !n.Starts.Before(n.Expires) {
+			c.add(at+".expires", "ends before it starts", "")
+		}
+	}
+	sum := 0.0
+	for id, v := range sorted(e.Floors) {
+		action, _, _ := strings.Cut(id, "/")
+		known(path+".floors."+id, action)
+		c.number(path+".floors."+id, v, 0, MaxFloors)
+		sum += v
+	}
+	if sum > MaxFloors+1e-9 || len(e.Floors) > 0 && sum+e.FloorMass() > 1 {
+		c.add(path+".floors", fmt.Sprintf("floors sum to %v, at most %v, and to at most 1 with floor", sum, MaxFloors), "")
 	}
 }
 

@@ -256,6 +256,23 @@ func TestProblemsNameThePath(t *testing.T) {
 			weigh(d, map[string]float64{"click": 1})
 			d.Experiments[0].Policy = PolicyFlat
 		}, "experiments[0].goal.weights"},
+		"a nudge and floors": {func(d *Declaration) {
+			d.Experiments[0].Nudges = []Nudge{{Action: d.Actions[0].ID, Factor: 2, Owner: "mia", Expires: time.Now()}}
+			d.Experiments[0].Floors = map[string]float64{d.Actions[0].ID: 0.3, d.Actions[0].ID + "/" + d.Actions[0].Copy[0].ID: 0.2}
+		}, ""},
+		"a nudge of nothing": {func(d *Declaration) { d.Experiments[0].Nudges = []Nudge{{Action: "none", Factor: 3}} },
+			"experiments[0].nudges[0].action experiments[0].nudges[0].factor experiments[0].nudges[0].owner experiments[0].nudges[0].expires"},
+		"floors over a half": {func(d *Declaration) {
+			d.Experiments[0].Floors = map[string]float64{d.Actions[0].ID: 0.4, d.Actions[0].ID + "/x": 0.2}
+		}, "experiments[0].floors"},
+		"floors beside floor 1": {func(d *Declaration) {
+			one := 1.0
+			d.Experiments[0].Floor, d.Experiments[0].Floors = &one, map[string]float64{d.Actions[0].ID: 0.1}
+		}, "experiments[0].floors"},
+		"a nudge of a fixed split": {func(d *Declaration) {
+			e := &d.Experiments[0]
+			e.Policy, e.Floors = PolicyUniform, map[string]float64{d.Actions[0].ID: 0.1}
+		}, "experiments[0].nudges"},
 		"no window":               {func(d *Declaration) { d.Experiments[0].Goal.Window = 0 }, "experiments[0].goal.window"},
 		"a window of a minute":    {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MinWindow) }, ""},
 		"a window of 60 days":     {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MaxWindow) }, ""},

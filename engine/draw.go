@@ -252,6 +252,9 @@ func (c *call) answer(d *juncture.Decision, served *pool.Arm, v *vector) *junctu
 		a.Ranking = append(a.Ranking, juncture.RankedView{ActionID: arm.Arm.Action, CopyID: arm.Arm.Copy, Probability: k.Probability})
 	}
 	slices.SortStableFunc(a.Ranking, func(p, q juncture.RankedView) int { return cmp.Compare(q.Probability, p.Probability) })
+	if v != nil && v.nudged != 0 && c.explain != nil {
+		c.explainNudges(d, v)
+	}
 	if v != nil && v.from != nil && served != nil && c.explain != nil {
 		var err error
 		if c.explain.Effects, c.explain.Sentence, err = v.from.explain(d.Intersection, served.ID); err != nil {
@@ -269,4 +272,32 @@ func (c *call) answer(d *juncture.Decision, served *pool.Arm, v *vector) *junctu
 		}
 	}
 	return a
+}
+
+// explainNudges says which nudges hold and what they cost: Σ (p before − p) × what each arm is believed to bring (C.3).
+func (c *call) explainNudges(d *juncture.Decision, v *vector) {
+	x := c.st.pool.Experiments[d.Experiment]
+	for i, n := range x.Nudges {
+		if v.nudged&(1<<i) != 0 && slices.ContainsFunc(v.arms, func(id juncture.ArmID) bool { return c.st.pool.Arms[id].Arm.Action == n.Action }) {
+			c.explain.Nudges = append(c.explain.Nudges, juncture.NudgeView{ActionID: n.Action, Factor: n.Factor, Owner: n.Owner, Why: n.Why, Expires: n.Expires})
+		}
+	}
+	if v.from == nil || len(c.explain.Nudges) == 0 {
+		return
+	}
+	out, err := v.from.ReadOver([]juncture.Intersection{d.Intersection}, []float64{1}, v.arms)
+	if err != nil {
+		c.e.stats.PolicyFailures.Add(1)
+		return
+	}
+	goal, cost := c.st.pool.Outcomes[x.Goal.Main()], 0.0
+	value := len(x.Goal.Weights) > 0 || goal.Type == juncture.OutcomeMoney && x.Goal.Measure != juncture.MeasureRate
+	for i, a := range out.Arms {
+		worth := a.Mean
+		if value {
+			worth = a.Value
+		}
+		cost += (v.before[i] - v.p[i]) * worth
+	}
+	c.explain.NudgeCost = &cost
 }

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"gonum.org/v1/gonum/stat"
@@ -228,4 +229,49 @@ func TestNothingIsLeftRunning(t *testing.T) {
 	s.Checkpoint()
 	s.Verify()
 	s.Stop()
+}
+
+// Without evidence the four actions weigh 1/4 each, five_off's in two copies. Nudged by 2, news has 0.5 of 1.25.
+func TestNudgesAndFloors(t *testing.T) {
+	end := testkit.NewClock().Now().Add(time.Hour)
+	p := func(a *juncture.ChooseAnswer) map[string]float64 {
+		out := map[string]float64{}
+		for _, r := range a.Ranking {
+			out[r.ActionID] += r.Probability
+		}
+		return out
+	}
+	is := func(what string, got, want float64) {
+		t.Helper()
+		if math.Abs(got-want) > 2e-3 { // of the integration (statistics C.1)
+			t.Errorf("%s: %v, want %v", what, got, want)
+		}
+	}
+	explain := func(r *juncture.ChooseRequest) { r.Explain = true }
+	s := open(t, testkit.Hero(func(e *juncture.Experiment) {
+		e.Nudges = []juncture.Nudge{{Action: "news", Factor: 2, Owner: "mia", Why: "new drop", Expires: end}}
+	}))
+	a := s.choose(ask("a", explain))
+	is("nudged", p(a)["news"], 0.99*0.4+0.01/5)
+	is("another", p(a)["points"], 0.99*0.2+0.01/5)
+	if n := a.Explanation.Nudges; len(n) != 1 || n[0].Owner != "mia" || a.Explanation.NudgeCost == nil || math.Abs(*a.Explanation.NudgeCost) > 1e-4 {
+		t.Errorf("explained as %+v, cost %v", n, a.Explanation.NudgeCost)
+	}
+	s.teach(10, 3) // news is the best for who is loyal: more of it costs nothing; for prospects points is
+	a = s.choose(ask("b", at("prospect", "c1", "", ""), explain))
+	if cost := a.Explanation.NudgeCost; cost == nil || !(*cost > 0) {
+		t.Errorf("showing more of what is not the best costs %v", cost)
+	}
+	s.Clock.Advance(end.Sub(s.Clock.Now()))
+	after := s.choose(ask("c", at("prospect", "c1", "", ""), explain))
+	if len(after.Explanation.Nudges) != 0 || p(after)["news"] >= p(a)["news"] {
+		t.Errorf("after its end %v with %+v, before %v", p(after), after.Explanation.Nudges, p(a))
+	}
+
+	s = open(t, testkit.Hero(func(e *juncture.Experiment) { e.Floors = map[string]float64{"points": 0.2, "five_off/urgent": 0.1} }))
+	a = s.choose(ask("a"))
+	is("floor of an action", p(a)["points"], 0.2+0.01/5+0.69*0.25)
+	is("floor of a copy", p(a)["five_off"], 0.1+2*0.01/5+0.69*0.25)
+	is("none", p(a)["news"], 0.01/5+0.69*0.25)
+	is("alone", s.choose(ask("a", candidates("points"))).Probability, 1)
 }

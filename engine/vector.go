@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -24,8 +25,10 @@ type vectorKey struct {
 type vector struct {
 	arms    []juncture.ArmID // what the set hashed, to check
 	epoch   uint64
-	number  int64 // of the configuration
+	number  int64  // of the configuration
+	nudged  uint32 // which of the experiment's nudges hold
 	p       []float64
+	before  []float64 // what p would be without the nudges that hold; nil where none does
 	own     []float64 // trials at the cell of each arm's action
 	borrow  []float64 // pseudo-trials that its prior is worth
 	version string
@@ -41,8 +44,8 @@ func setHash(arms []*pool.Arm) uint64 {
 	return h
 }
 
-func (v *vector) fits(arms []*pool.Arm, epoch uint64, number int64) bool {
-	if v.epoch != epoch || v.number != number || len(v.arms) != len(arms) {
+func (v *vector) fits(arms []*pool.Arm, epoch uint64, number int64, nudged uint32) bool {
+	if v.epoch != epoch || v.number != number || v.nudged != nudged || len(v.arms) != len(arms) {
 		return false
 	}
 	for i, a := range arms {
@@ -68,13 +71,14 @@ func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, 
 	} else {
 		epoch = e.d.Tallies.Epoch(x.ID)
 	}
+	nudged := nudges(x, now)
 	key := vectorKey{x.ID, at, setHash(arms)}
-	if v, ok := e.vectors.Get(key); ok && v.fits(arms, epoch, st.pool.Number) {
+	if v, ok := e.vectors.Get(key); ok && v.fits(arms, epoch, st.pool.Number, nudged) {
 		e.stats.VectorHits.Add(1)
 		return v, nil
 	}
 	e.stats.Vectors.Add(1)
-	v := &vector{epoch: epoch, number: st.pool.Number, p: make([]float64, len(arms)), borrow: make([]float64, len(arms))}
+	v := &vector{epoch: epoch, number: st.pool.Number, nudged: nudged, p: make([]float64, len(arms)), borrow: make([]float64, len(arms))}
 	competing := make([]policy.Arm, len(arms))
 	for i, a := range arms {
 		v.arms = append(v.arms, a.ID)
@@ -104,10 +108,57 @@ func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, 
 			v.p[i] = 1 / float64(len(v.p))
 		}
 	} else {
-		policy.Floor(v.p, x.FloorMass())
+		steer(x, arms, v)
 	}
 	e.vectors.Add(key, v)
 	return v, nil
+}
+
+// nudges says which of an experiment's nudges hold, one bit each.
+func nudges(x *juncture.Experiment, now time.Time) (held uint32) {
+	for i, n := range x.Nudges {
+		if n.Live(now) {
+			held |= 1 << i
+		}
+	}
+	return held
+}
+
+// steer applies the nudges that hold and the floors to a policy's weights (statistics C.3, C.4).
+func steer(x *juncture.Experiment, arms []*pool.Arm, v *vector) {
+	if v.nudged != 0 {
+		v.before = slices.Clone(v.p)
+		floored(x, arms, v.before)
+		factor := make([]float64, len(arms))
+		for k, a := range arms {
+			factor[k] = 1
+			for i, n := range x.Nudges {
+				if v.nudged&(1<<i) != 0 && n.Action == a.Arm.Action {
+					factor[k] *= n.Factor
+				}
+			}
+			factor[k] = min(max(factor[k], 0.5), 2)
+		}
+		policy.Nudge(v.p, factor)
+	}
+	floored(x, arms, v.p)
+}
+
+// floored mixes weights with what evidence may not take away. An action's floor is spread evenly over its eligible copies.
+func floored(x *juncture.Experiment, arms []*pool.Arm, w []float64) {
+	if len(x.Floors) == 0 {
+		policy.Floor(w, x.FloorMass())
+		return
+	}
+	copies := map[string]float64{}
+	for _, a := range arms {
+		copies[a.Arm.Action]++
+	}
+	least := make([]float64, len(arms))
+	for k, a := range arms {
+		least[k] = x.Floors[a.Arm.Action]/copies[a.Arm.Action] + x.Floors[a.Arm.Action+"/"+a.Arm.Copy]
+	}
+	policy.FloorEach(w, least, x.FloorMass())
 }
 
 // policyVersion names the settings and the evidence behind a vector.
