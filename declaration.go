@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Declaration is what a store says of itself: the store file, decoded. See docs/design.md section 12.
@@ -85,6 +86,29 @@ type OutcomeType struct {
 	Cap    float64  `json:"cap,omitempty"`    // learning counts at most this much per decision; 0 means no cap
 	Count  string   `json:"count,omitempty"`  // first, sum, last; empty means by type
 	Window Duration `json:"window,omitempty"` // 0 means the experiment's
+	From   string   `json:"from,omitempty"`   // the tracked event that tells it, by name; empty: only /reward does
+}
+
+// OrderEvent is the From of outcomes that orders tell, whichever vocabulary they come in, their refunds and cancellations
+// included.
+const OrderEvent = "Order Completed"
+
+// OfOrders reports whether orders tell the outcome.
+func (o OutcomeType) OfOrders() bool { return plainName(o.From) == plainName(OrderEvent) }
+
+// Told reports whether an event of this name tells the outcome. Case, spaces and punctuation do not count.
+func (o OutcomeType) Told(event string) bool {
+	name := plainName(event)
+	return name != "" && name == plainName(o.From)
+}
+
+func plainName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsLetter(r) || unicode.IsDigit(r) {
+			return unicode.ToLower(r)
+		}
+		return -1
+	}, s)
 }
 
 // DefaultBound of money outcomes, in currency units.
@@ -479,6 +503,13 @@ func (d *Declaration) Problems() []Problem {
 		c.number(path+".cap", o.Cap, 0, 1e12)
 		if o.Window != 0 {
 			c.window(path+".window", o.Window)
+		}
+		c.text(path+".from", o.From)
+		switch {
+		case o.From != "" && plainName(o.From) == "":
+			c.add(path+".from", fmt.Sprintf("%.80q names no event", o.From), "from: "+OrderEvent)
+		case o.From != "" && !o.OfOrders() && o.Type == OutcomeMoney:
+			c.add(path+".from", fmt.Sprintf("event %.80q tells no money", o.From), "orders do: from: "+OrderEvent+"; or type: binary")
 		}
 	}
 	c.most("surfaces", len(d.Surfaces), MaxSurfaces)

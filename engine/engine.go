@@ -124,6 +124,7 @@ type state struct {
 	group    []byte
 	derives  bool // some layer is derived from events
 	layers   layers.Settings
+	told     []toldKind               // outcomes that events tell
 	policies map[string]policy.Policy // by experiment, of those that read no snapshot
 	fits     map[string]string        // by experiment, a hash of what its fit depends on beside evidence
 }
@@ -210,7 +211,7 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secrets: %w", err)
 	}
-	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, policies: map[string]policy.Policy{}, fits: map[string]string{}}
+	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, told: toldKinds(snapshot.Declaration.Outcomes), policies: map[string]policy.Policy{}, fits: map[string]string{}}
 	s.layers = layers.SettingsOf(snapshot.Declaration.Layers, s.currency())
 	for _, l := range juncture.Layers() {
 		s.derives = s.derives || snapshot.Declaration.Layers[l.String()].Source != juncture.SourceRequest

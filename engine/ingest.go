@@ -21,6 +21,8 @@ type Incoming struct {
 	Scope string
 	// Trusted is a sender with a secret key, or an import: its alias may make two known people one.
 	Trusted bool
+	// Past is history: it is credited to no decision.
+	Past bool
 }
 
 // Taken says what became of a batch of events.
@@ -31,14 +33,18 @@ type Taken struct {
 }
 
 // Ingest appends events, and counts what could not be taken, in one commit; it returns once all is durable and folded
-// into the profiles. A message that is in the log already changes nothing. The error is CodeUnavailable.
+// into the profiles, and the outcomes that events tell are credited. A message that is in the log already changes nothing. The error is CodeUnavailable.
 func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broken []juncture.Quarantined) (Taken, error) {
 	entry := &juncture.Entry{Quarantined: broken}
 	var t Taken
+	past := map[*juncture.EventWrite]bool{}
 	for _, i := range in {
 		i.Consent.At = i.Event.At
 		entry.Events = append(entry.Events, &juncture.EventWrite{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID,
 			PreviousID: i.PreviousID, Raw: i.Raw, Received: now, Consent: i.Consent, Scope: i.Scope, Trusted: i.Trusted})
+		if i.Past {
+			past[entry.Events[len(entry.Events)-1]] = true
+		}
 	}
 	if len(entry.Events)+len(broken) == 0 {
 		return t, nil
@@ -49,6 +55,9 @@ func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broke
 		}
 	}
 	if err := e.d.Ledger.Commit(ctx, entry); err != nil {
+		return t, err
+	}
+	if err := e.told(ctx, now, entry.Events, past); err != nil {
 		return t, err
 	}
 	for _, w := range entry.Events {

@@ -35,7 +35,7 @@ func (a *app) importCommand() *cobra.Command {
 					return func(yield func(engine.Incoming, error) bool) {
 						for item, err := range intake.ReadEvents(r, intake.TrackingOptions{Currency: currency}) {
 							i := item.Incoming
-							if !yield(engine.Incoming{Trusted: true, Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw,
+							if !yield(engine.Incoming{Trusted: true, Past: true, Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw,
 								Consent: juncture.ConsentRecord{Personalization: i.Consent.Personalization, Analytics: i.Consent.Analytics}}, err) {
 								return
 							}
@@ -50,7 +50,7 @@ func (a *app) importCommand() *cobra.Command {
 						for e, err := range intake.ReadOrders(r, currency) {
 							shopper := e.Shopper
 							e.Shopper = ""
-							if !yield(engine.Incoming{Trusted: true, Event: e, UserID: shopper, Raw: []byte("{}")}, err) {
+							if !yield(engine.Incoming{Trusted: true, Past: true, Event: e, UserID: shopper, Raw: []byte("{}")}, err) {
 								return
 							}
 						}
