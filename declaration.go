@@ -21,12 +21,16 @@ type Declaration struct {
 	Surfaces    []Surface               `json:"surfaces,omitempty"`
 	Actions     []Action                `json:"actions,omitempty"`
 	Experiments []Experiment            `json:"experiments,omitempty"`
+	Holdouts    []Holdout               `json:"holdouts,omitempty"`
 	Priorities  []Priority              `json:"priorities,omitempty"`
 	Editorial   []Editorial             `json:"editorial,omitempty"`
 	Context     []string                `json:"context,omitempty"` // context keys that are kept; empty keeps all
 
 	// CopyOrder is the order of each action's copy as last declared; it is derived, never written in a store file.
 	CopyOrder map[string][]string `json:"copyOrder,omitempty"`
+
+	// Phases counts, for each experiment, how often its shares changed after the start; it is derived too.
+	Phases map[string]int `json:"phases,omitempty"`
 }
 
 // StoreInfo names the store. One database is one store.
@@ -220,6 +224,16 @@ type Experiment struct {
 	Status     string             `json:"status"`
 	Starts     *time.Time         `json:"starts,omitempty"`
 	Ends       *time.Time         `json:"ends,omitempty"`
+	Horizon    Duration           `json:"horizon,omitempty"`   // how long after enrolment a shopper's outcomes count in lifts; 0 means the goal's window, at least a day
+	Tags       []string           `json:"tags,omitempty"`      // by which holdouts name it
+	Namespace  string             `json:"namespace,omitempty"` // experiments of one namespace share no shopper, as far as their slices are apart
+	Slice      *Slice             `json:"slice,omitempty"`     // of the namespace's shoppers
+}
+
+// Slice is a part of a namespace's shoppers, both ends in [0, 1].
+type Slice struct {
+	From float64 `json:"from"`
+	To   float64 `json:"to"` // exclusive
 }
 
 // The policies of an experiment. PolicyPooled is the default.
@@ -550,6 +564,7 @@ func (d *Declaration) Problems() []Problem {
 		path := fmt.Sprintf("experiments[%d]", i)
 		name(&c, path+".id", e.ID, experiments, e)
 		c.experiment(path, e, surfaces, outcomes)
+		c.apart(path, e, d.Experiments[:i])
 		c.steered(path, e, actions)
 		if other, ok := running[e.Surface]; ok && e.Status == StatusRunning {
 			c.add(path+".status", fmt.Sprintf("experiment %q already runs at surface %q", other, e.Surface), "at most one running experiment per surface")
@@ -557,6 +572,7 @@ func (d *Declaration) Problems() []Problem {
 			running[e.Surface] = e.ID
 		}
 	}
+	c.holdouts(d.Holdouts, experiments)
 	c.merchandise(d)
 	for i, k := range d.Context {
 		if k == "" || len(k) > 64 {
@@ -687,6 +703,64 @@ func (c *check) experiment(path string, e Experiment, surfaces map[string]Surfac
 	c.oneOf(path+".status", e.Status, StatusDraft, StatusRunning, StatusPaused, StatusStopped)
 	if e.Starts != nil && e.Ends != nil && !e.Starts.Before(*e.Ends) {
 		c.add(path+".ends", "ends before it starts", "")
+	}
+}
+
+// MaxHorizon bounds the horizon of experiments and holdouts.
+const MaxHorizon = 180 * 24 * time.Hour
+
+func (c *check) horizon(path string, h Duration) {
+	if h != 0 && (time.Duration(h) < time.Hour || time.Duration(h) > MaxHorizon) {
+		c.add(path, fmt.Sprintf("horizon %v is not between 1h and 180d", h), `write "14d"`)
+	}
+}
+
+// apart checks an experiment's place among those before it.
+func (c *check) apart(path string, e Experiment, before []Experiment) {
+	c.horizon(path+".horizon", e.Horizon)
+	for i, tag := range e.Tags {
+		if !ValidName(tag) {
+			c.add(fmt.Sprintf("%s.tags[%d]", path, i), fmt.Sprintf("%.80q is not 1 to 64 of [a-z0-9_-]", tag), "")
+		}
+	}
+	c.most(path+".tags", len(e.Tags), MaxHoldouts)
+	if e.Namespace == "" {
+		if e.Slice != nil {
+			c.add(path+".slice", "a slice of which namespace?", "namespace: checkout")
+		}
+		return
+	}
+	if !ValidName(e.Namespace) {
+		c.add(path+".namespace", fmt.Sprintf("%.80q is not 1 to 64 of [a-z0-9_-]", e.Namespace), "")
+	}
+	if e.Slice == nil || !(e.Slice.From >= 0 && e.Slice.From < e.Slice.To && e.Slice.To <= 1) {
+		c.add(path+".slice", "no part of 0 to 1", "slice: {from: 0, to: 0.5}")
+		return
+	}
+	for _, o := range before {
+		if o.Namespace == e.Namespace && o.Slice != nil && o.Slice.From < e.Slice.To && e.Slice.From < o.Slice.To &&
+			(o.Status == StatusRunning || o.Status == StatusPaused) && (e.Status == StatusRunning || e.Status == StatusPaused) {
+			c.add(path+".slice", fmt.Sprintf("overlaps that of experiment %q", o.ID), "slices of one namespace stand side by side: 0 to 0.5 and 0.5 to 1")
+		}
+	}
+}
+
+func (c *check) holdouts(holdouts []Holdout, experiments map[string]Experiment) {
+	seen := map[string]Holdout{}
+	c.most("holdouts", len(holdouts), MaxHoldouts)
+	for i, h := range holdouts {
+		path := fmt.Sprintf("holdouts[%d]", i)
+		name(c, path+".id", h.ID, seen, h)
+		if _, taken := experiments[h.ID]; taken {
+			c.add(path+".id", fmt.Sprintf("an experiment is called %q", h.ID), "give the holdout another name")
+		}
+		c.number(path+".share", h.Share, 0, 0.5)
+		c.horizon(path+".horizon", h.Horizon)
+		for j, tag := range h.Tags {
+			if !ValidName(tag) {
+				c.add(fmt.Sprintf("%s.tags[%d]", path, j), fmt.Sprintf("%.80q is not 1 to 64 of [a-z0-9_-]", tag), "")
+			}
+		}
 	}
 }
 

@@ -35,8 +35,10 @@ type DecisionWrite struct {
 	Decision   Decision
 	SigningKey uint8
 	Memos      []Memo
+	Enrol      []Enrolment // of the shopper, where the caller knows of none; Serial is the decision's
 
 	Recalled *Memo // result
+	Stale    bool  // result: the shopper has another group; nothing was written
 }
 
 // Memo is an answer to be given again.

@@ -170,6 +170,7 @@ type call struct {
 	alone     bool // no stickiness: others were quicker too often
 	requestID *juncture.Memo
 	sticky    *juncture.Memo
+	enrol     []juncture.Enrolment // what is new
 	write     *juncture.DecisionWrite
 	repeat    *juncture.MemoWrite
 	explain   *juncture.ExplanationView

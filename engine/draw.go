@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
-	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/layers"
 	"github.com/juncture/juncture/policy"
 	"github.com/juncture/juncture/pool"
@@ -64,7 +63,7 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	if d.Serial == 0 {
 		d.Serial = c.e.nextSerial(c.now)
 	}
-	c.write = &juncture.DecisionWrite{Decision: d, SigningKey: c.st.keyring.SignerID()}
+	c.write = &juncture.DecisionWrite{Decision: d, SigningKey: c.st.keyring.SignerID(), Enrol: c.enrol}
 	a := c.answer(&d, served, v)
 	if served != nil {
 		err = c.fill(ctx, a, &served.Action)
@@ -121,16 +120,14 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 		return certain(d, c.surface.Default), nil, nil
 	}
+	at := place{experiment: x.ID, in: true} // without consent: nobody's trial, served by the policy, never learnt from
 	if c.logged {
-		group, share, in := experiments.Assign(c.st.group, *x, c.shopper)
-		if !in {
-			d.Reason = juncture.ReasonDisabled
-			return certain(d, c.surface.Default), nil, nil
+		var err error
+		if at, err = c.place(ctx, x); err != nil {
+			return nil, nil, err
 		}
-		d.Group, d.Share = group, share
-	} else {
-		d.Group = juncture.GroupNone // nobody's trial: served by the policy, never learnt from
 	}
+	d.Group, d.Share = at.group, at.share
 	facts := pool.NewFacts(c.x, c.surface.Channel, c.now, c.context)
 	refused := func(f pool.Refusal) {
 		if f.Broken {
@@ -151,7 +148,15 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, juncture.DetailEmptyPool
 		return certain(d, c.surface.Default), nil, nil
 	}
-	d.Experiment = x.ID
+	d.Serial = c.e.nextSerial(c.now)
+	if err := c.enrolled(ctx, at, d.Serial); err != nil {
+		return nil, nil, err
+	}
+	if !at.in {
+		d.Reason = juncture.ReasonDisabled
+		return certain(d, c.surface.Default), nil, nil
+	}
+	d.Experiment = at.experiment
 	switch d.Group {
 	case juncture.GroupHoldout:
 		d.Reason, d.Detail = juncture.ReasonSplit, juncture.DetailHoldout
@@ -174,7 +179,6 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 			p[i] = 1 / float64(len(p))
 		}
 	}
-	d.Serial = c.e.nextSerial(c.now)
 	i := policy.Pick(p, c.e.uniform(d.Serial))
 	d.Reason, d.Probability, d.Version = juncture.ReasonSplit, p[i], v.version
 	if len(arms) == 1 {

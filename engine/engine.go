@@ -53,7 +53,7 @@ type Limits struct {
 	Vectors  int // cached probability vectors; 0 means 50,000
 	Profiles int // shoppers whose profile is kept beside those not yet written; 0 means 20,000
 	Memos    int // answers kept for repeats; 0 means 4,096
-	Shoppers int // ids whose first-seen id is kept; 0 means 100,000
+	Shoppers int // ids whose first-seen id is kept, and shoppers whose enrolments are; 0 means 100,000
 }
 
 func (l Limits) withDefaults() Limits {
@@ -76,17 +76,18 @@ type Secrets struct {
 
 // Deps is what an engine is made of.
 type Deps struct {
-	Ledger   Ledger
-	Config   ConfigStore
-	Shoppers ShopperStore
-	Tallies  *Tallies
-	Profiles *Profiles                                  // nil: derived layers are unknown
-	Learned  *Learned                                   // nil: no products, no taste clusters
-	Notes    Notes                                      // needed by what changes what is learnt, and by Erase
-	Secrets  func(ctx context.Context) (Secrets, error) // read again when the configuration changes
-	Node     uint16                                     // 0 means 1
-	Limits   Limits
-	Clock    func() time.Time // real time, by which fits are spaced; nil: by evidence alone, so that the same calls give the same answers
+	Ledger     Ledger
+	Config     ConfigStore
+	Shoppers   ShopperStore
+	Enrolments EnrolmentStore
+	Tallies    *Tallies
+	Profiles   *Profiles                                  // nil: derived layers are unknown
+	Learned    *Learned                                   // nil: no products, no taste clusters
+	Notes      Notes                                      // needed by what changes what is learnt, and by Erase
+	Secrets    func(ctx context.Context) (Secrets, error) // read again when the configuration changes
+	Node       uint16                                     // 0 means 1
+	Limits     Limits
+	Clock      func() time.Time // real time, by which fits are spaced; nil: by evidence alone, so that the same calls give the same answers
 }
 
 // Engine answers Choose, Activate and Reward. It is safe for concurrent use.
@@ -100,7 +101,8 @@ type Engine struct {
 	vectors  *lru.Cache[vectorKey, *vector]
 	memos    *lru.Cache[[16]byte, *juncture.Memo]
 	shoppers *lru.Cache[string, juncture.Identity]
-	merges   atomic.Uint64 // aliases committed: what was read of the store before may be too old to keep
+	enrolled *lru.Cache[string, []juncture.Enrolment] // by first-seen id
+	merges   atomic.Uint64                            // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
 
@@ -151,6 +153,9 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 		return nil, err
 	}
 	if e.shoppers, err = lru.New[string, juncture.Identity](d.Limits.Shoppers); err != nil {
+		return nil, err
+	}
+	if e.enrolled, err = lru.New[string, []juncture.Enrolment](d.Limits.Shoppers); err != nil {
 		return nil, err
 	}
 	last, err := d.Config.LastSerial(ctx, d.Node)

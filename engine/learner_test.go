@@ -49,7 +49,8 @@ func (s *shop) teach(rounds int, seed uint64) {
 func TestASnapshotIsAFunctionOfTheLedger(t *testing.T) {
 	s := open(t)
 	s.teach(12, 1)
-	ask := ask("someone", at("loyal", "c1", "", ""), deferred) // no trial: it adds nothing
+	ask := ask("someone", at("loyal", "c1", "", ""), deferred) // no trial: once they are enrolled, it adds nothing
+	s.choose(ask)
 	read := func() *juncture.ChooseAnswer {
 		if err := s.Engine.Fit(context.Background(), "hero", s.Clock.Now()); err != nil {
 			t.Fatal(err)

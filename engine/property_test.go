@@ -21,6 +21,7 @@ import (
 func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := open(t, testkit.Shares(0.4, 0.2, 0.2, 0.2), func(d *juncture.Declaration) {
+			d.Holdouts = []juncture.Holdout{{ID: "nobody", Share: 0.2, Horizon: juncture.Duration(3 * day)}}
 			d.Outcomes[1].Cap = 100
 			d.Outcomes[1].Window = juncture.Duration(2 * day)
 			d.Outcomes = append(d.Outcomes, juncture.OutcomeType{Name: "visit", Type: juncture.OutcomeBinary, Count: juncture.CountSum})
@@ -92,7 +93,7 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 		}
 		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 			now := s.Clock.Now()
-			switch rapid.IntRange(0, 11).Draw(rt, "step") {
+			switch rapid.IntRange(0, 12).Draw(rt, "step") {
 			case 0, 1, 2:
 				if a, err := s.Engine.Choose(ctx, now, caller(), request()); err == nil {
 					sound(t, a)
@@ -127,6 +128,10 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 				check()
 				s.Restart()
 			case 11:
+				if _, err := s.Writer.CloseUnits(ctx, now); err != nil {
+					rt.Fatal(err)
+				}
+			case 12:
 				s.Checkpoint()
 				if chance("rotate", 2) {
 					if _, err := s.DB.RotateSigningKey(ctx, testkit.Random(3), now, juncture.AuditNote{}); err != nil {
@@ -134,6 +139,10 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 					}
 				}
 			}
+		}
+		check()
+		if _, err := s.Writer.CloseUnits(ctx, s.Clock.Advance(4*day)); err != nil {
+			rt.Fatal(err)
 		}
 		check()
 	})

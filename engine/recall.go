@@ -300,6 +300,7 @@ func (e *Engine) recalled(m *juncture.Memo, detail juncture.Detail) (*juncture.C
 func (e *Engine) forgetEverybody() {
 	e.merges.Add(1)
 	e.shoppers.Purge()
+	e.enrolled.Purge()
 }
 
 // memo finds a memo that has not expired, in memory or the store.
@@ -409,6 +410,9 @@ func (c *call) memorize(a *juncture.ChooseAnswer) error {
 func (c *call) committed(ctx context.Context, a *juncture.ChooseAnswer) (_ *juncture.ChooseAnswer, retry bool, _ error) {
 	var m *juncture.Memo
 	switch {
+	case c.write != nil && c.write.Stale:
+		c.e.forgetEverybody()
+		return nil, true, nil
 	case c.write != nil:
 		m = c.write.Recalled
 	case c.repeat != nil:
@@ -416,6 +420,9 @@ func (c *call) committed(ctx context.Context, a *juncture.ChooseAnswer) (_ *junc
 	}
 	if m == nil {
 		if c.write != nil {
+			if len(c.enrol) > 0 {
+				c.e.enrolled.Remove(c.shopper)
+			}
 			for _, memo := range c.write.Memos {
 				memo.Replaces = nil // an answer is enough to keep
 				c.e.memos.Add(memo.ID, &memo)

@@ -121,9 +121,9 @@ func (sr *shaper) fields(s *shape, t reflect.Type, index []int) {
 }
 
 // without returns the shape of a struct less one of its fields.
-func (s *shape) without(name string) *shape {
+func (s *shape) without(names ...string) *shape {
 	out := *s
-	out.fields = slices.DeleteFunc(slices.Clone(s.fields), func(f field) bool { return f.name == name })
+	out.fields = slices.DeleteFunc(slices.Clone(s.fields), func(f field) bool { return slices.Contains(names, f.name) })
 	out.index()
 	return &out
 }

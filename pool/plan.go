@@ -55,6 +55,8 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	next.Experiments = overlay(old.Experiments, d.Experiments, func(e juncture.Experiment) string { return e.ID })
 	next.Priorities = overlay(old.Priorities, d.Priorities, func(p juncture.Priority) string { return p.ID })
 	next.Editorial = overlay(old.Editorial, d.Editorial, func(e juncture.Editorial) string { return e.ID })
+	next.Holdouts = overlay(old.Holdouts, d.Holdouts, func(h juncture.Holdout) string { return h.ID })
+	next.Phases = phases(old, next)
 	next.CopyOrder = map[string][]string{}
 	for k, v := range old.CopyOrder {
 		next.CopyOrder[k] = v
@@ -67,6 +69,36 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 		next.CopyOrder[a.ID] = order
 	}
 	return next
+}
+
+// phases counts the changes of what decides who is in an experiment that has started, or in a holdout, and in which
+// group. Nil: none has changed.
+func phases(old, next juncture.Declaration) map[string]int {
+	var out map[string]int
+	count := func(id string, changed bool) {
+		n := old.Phases[id]
+		if changed {
+			n++
+		}
+		if n > 0 {
+			if out == nil {
+				out = map[string]int{}
+			}
+			out[id] = n
+		}
+	}
+	for _, e := range next.Experiments {
+		if i := slices.IndexFunc(old.Experiments, func(o juncture.Experiment) bool { return o.ID == e.ID }); i >= 0 {
+			o := old.Experiments[i]
+			count(e.ID, o.Status != juncture.StatusDraft && (o.Groups != e.Groups || o.TrafficShare() != e.TrafficShare() || canonical(o.Slice) != canonical(e.Slice)))
+		}
+	}
+	for _, h := range next.Holdouts {
+		if i := slices.IndexFunc(old.Holdouts, func(o juncture.Holdout) bool { return o.ID == h.ID }); i >= 0 {
+			count(h.ID, old.Holdouts[i].Share != h.Share)
+		}
+	}
+	return out
 }
 
 func overlay[T any](old, d []T, id func(T) string) []T {
@@ -148,13 +180,18 @@ func (p *planner) allowed(old, next juncture.Declaration) error {
 		switch {
 		case n.Surface != e.Surface:
 			return refuse("declare an experiment of another id", "experiment %q keeps its surface", e.ID)
-		case n.Groups != e.Groups:
-			return refuse("shares grow only out of unallocated traffic: raise traffic, or declare an experiment of another id",
-				"experiment %q keeps its group shares: changing them would move shoppers between groups", e.ID)
 		case n.TrafficShare() < e.TrafficShare():
 			return refuse("pause the experiment instead", "experiment %q: traffic may only be raised, from %v", e.ID, e.TrafficShare())
+		case n.Namespace != e.Namespace || e.Slice != nil && (n.Slice == nil || n.Slice.From > e.Slice.From || n.Slice.To < e.Slice.To):
+			return refuse("widen the slice, or declare an experiment of another id", "experiment %q keeps its namespace, and the slice that it has", e.ID)
 		case n.Status == juncture.StatusDraft:
 			return refuse("pause or stop it", "experiment %q has started and cannot become a draft again", e.ID)
+		}
+		for _, g := range []juncture.Group{juncture.GroupPolicy, juncture.GroupRandom, juncture.GroupBAU, juncture.GroupHoldout} {
+			if n.Allotted(g) < e.Allotted(g)-1e-9 {
+				return refuse("shares grow only out of unallocated traffic: raise traffic with them, or declare an experiment of another id",
+					"experiment %q: group %s has %v of all shoppers and would have %v", e.ID, g, e.Allotted(g), n.Allotted(g))
+			}
 		}
 	}
 	return nil
@@ -189,6 +226,8 @@ func (p *planner) settings(old, next juncture.Declaration) {
 	diff(p, "priority", byID(old.Priorities, func(p juncture.Priority) string { return p.ID }), byID(next.Priorities, func(p juncture.Priority) string { return p.ID }))
 	diff(p, "editorial", byID(old.Editorial, func(e juncture.Editorial) string { return e.ID }), byID(next.Editorial, func(e juncture.Editorial) string { return e.ID }))
 	diff(p, "context", map[string][]string{"": old.Context}, map[string][]string{"": next.Context})
+	diff(p, "holdout", byID(old.Holdouts, func(h juncture.Holdout) string { return h.ID }), byID(next.Holdouts, func(h juncture.Holdout) string { return h.ID }))
+	p.changed = p.changed || canonical(old.Phases) != canonical(next.Phases)
 	diff(p, "copy order of", old.CopyOrder, next.CopyOrder)
 }
 

@@ -15,7 +15,8 @@ import (
 // statements of the writer, prepared once.
 type statements struct {
 	decision, memo, memoForget, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
-	value, message, event, alias, said, aliasSeen, firstDecision, standing, movement *sqlx.Stmt
+	value, message, event, alias, said, aliasSeen, firstDecision, standing, movement,
+	standsFor, enrol, enrolmentsOf, shopperOf, unitOutcomes, unitOutcome, unitStale *sqlx.Stmt
 }
 
 const outcomeColumns = `serial, event, outcome_id, adjusts, value, minor, currency, at, received, status`
@@ -50,6 +51,15 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (shopper) DO UPDATE SET at = excluded.at, moment = excluded.moment,
 			meaning = excluded.meaning, trajectory = excluded.trajectory, catalogue = excluded.catalogue,
 			window_name = excluded.window_name, posture = excluded.posture, reason = excluded.reason`},
+		{&s.standsFor, `SELECT CASE past WHEN '' THEN shopper ELSE past END FROM aliases WHERE id = ?`},
+		{&s.enrol, `INSERT INTO enrolments (` + enrolmentColumns + `, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`},
+		{&s.enrolmentsOf, enrolmentsOf},
+		{&s.shopperOf, `SELECT coalesce(CASE a.past WHEN '' THEN a.shopper ELSE a.past END, d.shopper) FROM decisions d
+			LEFT JOIN aliases a ON a.id = d.shopper WHERE d.serial = ?`},
+		{&s.unitOutcomes, `SELECT ` + unitOutcomeColumns + ` FROM unit_outcomes WHERE shopper = ? AND event = ?
+			AND (outcome_id = ? OR outcome_id = ? OR adjusts = ?) AND serial IN (0, ?)`},
+		{&s.unitOutcome, `INSERT INTO unit_outcomes (shopper, ` + unitOutcomeColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.unitStale, `UPDATE enrolments SET state = 2 WHERE shopper = ? AND state = 1`},
 		{&s.movement, `INSERT INTO movements (at, shopper, axis, from_value, to_value, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 	} {
 		stmt, err := db.PreparexContext(ctx, p.sql)
@@ -65,7 +75,8 @@ func (s *statements) close() error {
 	var errs []error
 	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoForget, s.memoRead, s.activation, s.activationRead, s.outcome,
 		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value,
-		s.message, s.event, s.alias, s.said, s.aliasSeen, s.firstDecision, s.standing, s.movement} {
+		s.message, s.event, s.alias, s.said, s.aliasSeen, s.firstDecision, s.standing, s.movement,
+		s.standsFor, s.enrol, s.enrolmentsOf, s.shopperOf, s.unitOutcomes, s.unitOutcome, s.unitStale} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}
@@ -140,6 +151,10 @@ func (t *turn) entry(e *juncture.Entry) error {
 func (t *turn) decision(w *juncture.DecisionWrite) error {
 	d := &w.Decision
 	w.Recalled = nil
+	var err error
+	if w.Stale, err = t.foreignGroup(w); w.Stale || err != nil {
+		return err
+	}
 	for i := range w.Memos {
 		if recalled, err := t.memo(&w.Memos[i], d.At); err != nil {
 			return err
@@ -172,7 +187,7 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	if !d.Ignored && !d.Deferred {
 		t.add(juncture.Settlement{Claims: d.Claims}.Trial(1))
 	}
-	return nil
+	return t.enrol(w)
 }
 
 // memo writes a memo, or returns the one that stands in its place at now. Memos of one decision are written in order:
@@ -276,7 +291,7 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 	for _, d := range deltas {
 		t.add(d)
 	}
-	return nil
+	return t.unitOutcome(w)
 }
 
 // heldElsewhere reports whether a decision of the shopper that the outcome is not credited to holds it already.

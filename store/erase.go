@@ -103,6 +103,9 @@ func (t *turn) erase(w *juncture.Erasure) error {
 		if err := t.counted(&w.Decisions, `UPDATE decisions SET shopper = ?, session = '', memos = NULL WHERE shopper = ?`, w.Replacement, id); err != nil {
 			return err
 		}
+		if err := t.renameUnits(id, w.Replacement); err != nil {
+			return err
+		}
 		t.changes = append(t.changes, juncture.ProfileChange{From: id})
 	}
 	if _, err := t.tx.Exec(`DELETE FROM consents WHERE id = ?`, hidden(t.w.salt, shopper)); err != nil {

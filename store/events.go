@@ -366,6 +366,9 @@ func (t *turn) merge(from, into string, first int64, at time.Time) error {
 	if err := t.absorb(said, from, into); err != nil {
 		return err
 	}
+	if err := t.mergeUnits(from, into); err != nil {
+		return err
+	}
 	t.changes = append(t.changes, juncture.ProfileChange{Serial: serial, From: from, Into: into})
 	return nil
 }

@@ -40,7 +40,9 @@ type DB struct {
 	model   *sql.Stmt // the latest taste model's version
 	alias   *sql.Stmt // whose an id is
 	said    *sql.Stmt // what somebody said of consent
-	salt    atomic.Pointer[[]byte]
+
+	enrolments *sql.Stmt // of a shopper
+	salt       atomic.Pointer[[]byte]
 }
 
 // Open opens (and creates) the SQLite database at path, or sqlite://path, and brings its schema up to date. The file
@@ -96,7 +98,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	for _, p := range []struct {
 		to  **sql.Stmt
 		sql string
-	}{{&db.version, `SELECT version FROM config WHERE id = 1`}, {&db.model, latestModel}, {&db.alias, aliasOf}, {&db.said, consentBy}} {
+	}{{&db.version, `SELECT version FROM config WHERE id = 1`}, {&db.model, latestModel}, {&db.alias, aliasOf}, {&db.said, consentBy}, {&db.enrolments, enrolmentsOf}} {
 		if *p.to, err = db.read.PrepareContext(ctx, p.sql); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
 		}
@@ -143,7 +145,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // Close closes the database. The writer must have been closed before.
 func (db *DB) Close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{db.version, db.model, db.alias, db.said} {
+	for _, s := range []*sql.Stmt{db.version, db.model, db.alias, db.said, db.enrolments} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

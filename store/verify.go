@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -41,6 +42,8 @@ type Verification struct {
 	Cells               int
 	Digest              string // SHA-256 of every tally recomputed from the ledger, in order
 	Differences         []Difference
+	Units               int64    // enrolled shoppers
+	Rollups             []string // rows of the rollup of closed units that are not the sum of theirs, at most mostDifferences
 }
 
 // fold is tallies by cell.
@@ -82,10 +85,85 @@ func (db *DB) Verify(ctx context.Context) (Verification, error) {
 	if err != nil {
 		return v, err
 	}
+	if err := verifyUnits(ctx, tx, ledger, &v); err != nil {
+		return v, err
+	}
 	v.Cells = len(ledger)
 	v.Digest = ledger.digest()
 	v.Differences = compare(ledger, stored)
 	return v, nil
+}
+
+// verifyUnits adds the counts of enrolments to the ledger's fold, recomputes what each closed unit is known to have done,
+// and compares the rollup with the sums of the units.
+func verifyUnits(ctx context.Context, tx *sqlx.Tx, ledger fold, v *Verification) error {
+	rows, err := tx.QueryContext(ctx, `SELECT `+enrolmentColumns+`, state, unit FROM enrolments ORDER BY serial`)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	sums := map[rollupName]juncture.UnitSums{}
+	differs := func(format string, args ...any) {
+		if len(v.Rollups) < mostDifferences {
+			v.Rollups = append(v.Rollups, fmt.Sprintf(format, args...))
+		}
+	}
+	for rows.Next() {
+		u, err := scanUnit(rows)
+		if err != nil {
+			return err
+		}
+		v.Units++
+		deltas := []juncture.Delta{u.Enrolled(1)}
+		if u.state >= unitMerged {
+			deltas = append(deltas, u.Merged(u.state == unitCross)...)
+		}
+		for _, d := range deltas {
+			c := ledger.cell(d.Cell())
+			c.Fold(0, c.Mark(0)+1, d)
+		}
+		if u.state != unitClosed && u.state != unitStale {
+			continue
+		}
+		for _, name := range rollupsOf(u.Enrolment) {
+			sums[name] = sums[name].Plus(u.closed.sums(u.Before))
+		}
+		if u.state == unitStale {
+			continue
+		}
+		_, now, err := unitEvents(tx, u.Enrolment)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(now, u.closed.Now) {
+			differs("unit of decision %d in %q: the shopper's outcomes make %v, stored %v", u.Serial, u.Experiment, now, u.closed.Now)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	stored, err := unitRows(ctx, tx, ``)
+	if err != nil {
+		return err
+	}
+	for _, r := range stored {
+		name := rollupName{r.Experiment, r.Phase, r.Group, r.RowName()}
+		if canonical(sums[name]) != canonical(r.UnitSums) {
+			differs("rollup %s of %q, phase %d, group %q: units make %s, stored %s", name.name, r.Experiment, r.Phase, r.Group, canonical(sums[name]), canonical(r.UnitSums))
+		}
+		delete(sums, name)
+	}
+	for name, s := range sums {
+		if s.Units != 0 {
+			differs("rollup %s of %q, phase %d, group %q: units make %s, nothing stored", name.name, name.experiment, name.phase, name.group, canonical(s))
+		}
+	}
+	return nil
+}
+
+func canonical(s juncture.UnitSums) string {
+	b, _ := json.Marshal(s) // numbers and names always can
+	return string(b)
 }
 
 func storedFold(ctx context.Context, tx *sqlx.Tx) (fold, error) {

@@ -297,14 +297,17 @@ func (a *app) verifyCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(a.out, "%d decisions, %d outcomes, %d cells, digest %s\n", v.Decisions, v.Outcomes, v.Cells, v.Digest)
+				fmt.Fprintf(a.out, "%d decisions, %d outcomes, %d cells, %d enrolled shoppers, digest %s\n", v.Decisions, v.Outcomes, v.Cells, v.Units, v.Digest)
 				for _, d := range v.Differences {
 					fmt.Fprintln(a.out, "differs:", d)
 				}
-				if len(v.Differences) > 0 {
-					return fmt.Errorf("%d tallies differ from the ledger", len(v.Differences))
+				for _, d := range v.Rollups {
+					fmt.Fprintln(a.out, "differs:", d)
 				}
-				fmt.Fprintln(a.out, "every tally is the fold of the ledger")
+				if n := len(v.Differences) + len(v.Rollups); n > 0 {
+					return fmt.Errorf("%d tallies and rollups differ from the ledger", n)
+				}
+				fmt.Fprintln(a.out, "every tally and rollup is the fold of the ledger")
 				return nil
 			})
 		}}

@@ -80,7 +80,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 		return nil, errors.Join(err, writer.Close())
 	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: a.fitClock(), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: a.fitClock(), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -98,6 +98,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	n.running, n.stop = jobs, stop
 	n.jobs.Go(func() { n.keep(jobs, a.Checkpoint, clock) })
 	n.jobs.Go(func() { n.purge(jobs, clock) })
+	n.jobs.Go(func() { n.closeUnits(jobs, clock) })
 	return n, nil
 }
 
@@ -135,6 +136,22 @@ func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.
 		}
 		if _, err := n.writer.CheckpointProfiles(ctx); err != nil && ctx.Err() == nil {
 			n.log.Error("write profiles", "error", err)
+		}
+	}
+}
+
+// closeUnits adds shoppers whose horizon has ended to the rollup of lifts, until ctx ends.
+func (n *node) closeUnits(ctx context.Context, clock func() time.Time) {
+	t := time.NewTicker(5 * time.Second)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		if _, err := n.writer.CloseUnits(ctx, clock()); err != nil && ctx.Err() == nil {
+			n.log.Error("close units", "error", err)
 		}
 	}
 }

@@ -79,7 +79,7 @@ func (n *Node) open() {
 	}
 	n.Learned, err = engine.NewLearned(ctx, n.DB, engine.LearnedLimits{})
 	check()
-	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Tallies: n.Tallies, Profiles: n.Profiles,
+	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Enrolments: n.DB, Tallies: n.Tallies, Profiles: n.Profiles,
 		Learned: n.Learned, Notes: n.DB,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())
@@ -140,6 +140,9 @@ func Verify(t testing.TB, db *store.DB) store.Verification {
 	}
 	for _, d := range v.Differences {
 		t.Errorf("differs: %v", d)
+	}
+	for _, d := range v.Rollups {
+		t.Errorf("differs: %s", d)
 	}
 	return v
 }
