@@ -91,6 +91,21 @@ type OutcomeType struct {
 	Count  string   `json:"count,omitempty"`  // first, sum, last; empty means by type
 	Window Duration `json:"window,omitempty"` // 0 means the experiment's
 	From   string   `json:"from,omitempty"`   // the tracked event that tells it, by name; empty: only /reward does
+	Scope  string   `json:"scope,omitempty"`  // where it can come from; empty means by name
+}
+
+// Scopes of an outcome.
+const (
+	ScopeStore   = "store"   // it exists without the surface, such as an order: a holdout has it too
+	ScopeSurface = "surface" // it needs something to have been shown, such as a click
+)
+
+// Everywhere reports whether the outcome exists without the surface: by its scope, else by its name.
+func (o OutcomeType) Everywhere() bool {
+	if o.Scope != "" {
+		return o.Scope == ScopeStore
+	}
+	return !slices.Contains([]string{"click", "open", "view", "impression", "dismiss", "hover", "play"}, o.Name)
 }
 
 // OrderEvent is the From of outcomes that orders tell, whichever vocabulary they come in, their refunds and cancellations
@@ -224,11 +239,30 @@ type Experiment struct {
 	Status     string             `json:"status"`
 	Starts     *time.Time         `json:"starts,omitempty"`
 	Ends       *time.Time         `json:"ends,omitempty"`
+	Gate       *Gate              `json:"gate,omitempty"`      // when its policy is to be expanded
 	Horizon    Duration           `json:"horizon,omitempty"`   // how long after enrolment a shopper's outcomes count in lifts; 0 means the goal's window, at least a day
 	Tags       []string           `json:"tags,omitempty"`      // by which holdouts name it
 	Namespace  string             `json:"namespace,omitempty"` // experiments of one namespace share no shopper, as far as their slices are apart
 	Slice      *Slice             `json:"slice,omitempty"`     // of the namespace's shoppers
 }
+
+// Gate is when an experiment's policy is to be expanded (statistics E.8): decided at whole weeks, by a sequential interval of
+// the relative lift over the holdout, else over bau, else over random.
+type Gate struct {
+	Outcome   string  `json:"outcome,omitempty"`  // whose lift; empty means the goal's main one
+	Measure   string  `json:"measure,omitempty"`  // rate (default) or, of money, value
+	Threshold float64 `json:"threshold"`          // relative lift, such as 0.3
+	Rule      string  `json:"rule,omitempty"`     // lower, or estimate (default): the lower bound over 0 and the estimate at the threshold
+	MinWeeks  int     `json:"minWeeks,omitempty"` // 0 means 4
+	MaxWeeks  int     `json:"maxWeeks,omitempty"` // 0 means 8
+	Lift      float64 `json:"lift,omitempty"`     // the true lift that is planned with, never the one observed; 0 means 4/3 of the threshold
+}
+
+// Rules of a Gate.
+const (
+	GateLower    = "lower"
+	GateEstimate = "estimate"
+)
 
 // Slice is a part of a namespace's shoppers, both ends in [0, 1].
 type Slice struct {
@@ -518,6 +552,9 @@ func (d *Declaration) Problems() []Problem {
 		if o.Window != 0 {
 			c.window(path+".window", o.Window)
 		}
+		if o.Scope != "" {
+			c.oneOf(path+".scope", o.Scope, ScopeStore, ScopeSurface)
+		}
 		c.text(path+".from", o.From)
 		switch {
 		case o.From != "" && plainName(o.From) == "":
@@ -565,6 +602,7 @@ func (d *Declaration) Problems() []Problem {
 		name(&c, path+".id", e.ID, experiments, e)
 		c.experiment(path, e, surfaces, outcomes)
 		c.apart(path, e, d.Experiments[:i])
+		c.gate(path+".gate", e, outcomes)
 		c.steered(path, e, actions)
 		if other, ok := running[e.Surface]; ok && e.Status == StatusRunning {
 			c.add(path+".status", fmt.Sprintf("experiment %q already runs at surface %q", other, e.Surface), "at most one running experiment per surface")
@@ -742,6 +780,33 @@ func (c *check) apart(path string, e Experiment, before []Experiment) {
 			(o.Status == StatusRunning || o.Status == StatusPaused) && (e.Status == StatusRunning || e.Status == StatusPaused) {
 			c.add(path+".slice", fmt.Sprintf("overlaps that of experiment %q", o.ID), "slices of one namespace stand side by side: 0 to 0.5 and 0.5 to 1")
 		}
+	}
+}
+
+func (c *check) gate(path string, e Experiment, outcomes map[string]OutcomeType) {
+	g := e.Gate
+	if g == nil {
+		return
+	}
+	o, ok := outcomes[cmp.Or(g.Outcome, e.Goal.Main())]
+	if !ok {
+		c.add(path+".outcome", fmt.Sprintf("no outcome is called %.80q", g.Outcome), "declare it under outcomes")
+	}
+	if g.Measure != "" {
+		c.oneOf(path+".measure", g.Measure, MeasureRate, MeasureValue)
+	}
+	if ok && g.Measure == MeasureValue && o.Type != OutcomeMoney {
+		c.add(path+".measure", fmt.Sprintf("outcome %q is not money", o.Name), "measure: rate")
+	}
+	c.number(path+".threshold", g.Threshold, 0, 10)
+	c.number(path+".lift", g.Lift, 0, 100)
+	if g.Rule != "" {
+		c.oneOf(path+".rule", g.Rule, GateLower, GateEstimate)
+	}
+	c.number(path+".minWeeks", float64(g.MinWeeks), 0, 52)
+	c.number(path+".maxWeeks", float64(g.MaxWeeks), 0, 104)
+	if g.MaxWeeks != 0 && g.MaxWeeks < max(g.MinWeeks, 1) {
+		c.add(path+".maxWeeks", "under minWeeks", "minWeeks: 4, maxWeeks: 8")
 	}
 }
 

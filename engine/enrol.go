@@ -4,14 +4,17 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/experiments"
 )
 
-// EnrolmentStore finds where shoppers are enrolled.
+// EnrolmentStore finds where shoppers are enrolled, and what those did whose horizon has closed.
 type EnrolmentStore interface {
 	Enrolments(ctx context.Context, shopper string) ([]juncture.Enrolment, error)
+	CloseUnits(ctx context.Context, now time.Time) (int, error)
+	UnitRows(ctx context.Context, experiment string) ([]juncture.UnitRow, error)
 }
 
 // place is a shopper's in an experiment.

@@ -31,11 +31,7 @@ func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time)
 		return experiments.Evidence{}, juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", experiment)
 	}
 	ev := experiments.Evidence{Experiment: *x, Outcome: st.pool.Outcomes[x.Goal.Main()], Currency: valueUnit(st, x),
-		Arms: map[juncture.ArmID]experiments.ArmInfo{}, AsOf: now}
-	live := st.pool.LiveArms(x.Surface)
-	for id, a := range st.pool.Arms {
-		ev.Arms[id] = experiments.ArmInfo{Arm: a.Arm, Type: a.Action.Type, Headline: a.Copy.Headline, Live: live[id]}
-	}
+		Arms: armInfo(st.pool, x.Surface), AsOf: now}
 	if at := st.pool.Surfaces[x.Surface]; at != nil {
 		ev.Eligible = func(where juncture.Intersection) map[juncture.ArmID]bool {
 			arms := at.Eligible(nil, pool.NewFacts(where, at.Channel, now, nil), where, nil)
@@ -54,6 +50,15 @@ func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time)
 		ev.Read, ev.Explain = f.ReadOver, f.explain
 	}
 	return ev, err
+}
+
+// armInfo describes every arm there is, or was; live are those of a surface.
+func armInfo(p *pool.Snapshot, surface string) map[juncture.ArmID]experiments.ArmInfo {
+	out, live := make(map[juncture.ArmID]experiments.ArmInfo, len(p.Arms)), p.LiveArms(surface)
+	for id, a := range p.Arms {
+		out[id] = experiments.ArmInfo{Arm: a.Arm, Type: a.Action.Type, Headline: a.Copy.Headline, Live: live[id]}
+	}
+	return out
 }
 
 // DecisionID writes the id of stored claims as /choose gave it; false when its key is gone.

@@ -128,7 +128,7 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 				check()
 				s.Restart()
 			case 11:
-				if _, err := s.Writer.CloseUnits(ctx, now); err != nil {
+				if _, err := s.DB.CloseUnits(ctx, now); err != nil {
 					rt.Fatal(err)
 				}
 			case 12:
@@ -141,7 +141,7 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 			}
 		}
 		check()
-		if _, err := s.Writer.CloseUnits(ctx, s.Clock.Advance(4*day)); err != nil {
+		if _, err := s.DB.CloseUnits(ctx, s.Clock.Advance(4*day)); err != nil {
 			rt.Fatal(err)
 		}
 		check()

@@ -8,6 +8,7 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/report"
 )
 
 // storeView is what GET /api/v1/store answers.
@@ -168,4 +169,27 @@ func (s *Server) getIntersection(c *gin.Context) {
 		return
 	}
 	s.json(c, report)
+}
+
+func (s *Server) getReport(c *gin.Context) {
+	now, err := s.now(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	q := report.Query{Slice: filters(c)}
+	switch v := c.Query("cuped"); v {
+	case "", "false":
+	case "true":
+		q.Cuped = true
+	default:
+		s.fail(c, juncture.Errorf(juncture.CodeInvalidRequest, "cuped %.20q is true or false", v).WithField("cuped"))
+		return
+	}
+	r, err := s.reports.Report(c.Request.Context(), c.Param("id"), now, q)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, r)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/juncture/juncture/access"
 	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/report"
 	"github.com/juncture/juncture/intake"
 	"github.com/juncture/juncture/pool"
 )
@@ -49,6 +50,7 @@ type Reports interface {
 	Declared(ctx context.Context) (*pool.Snapshot, error)
 	Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error)
 	Profile(ctx context.Context, id string, now time.Time) (*juncture.ProfileView, error)
+	Report(ctx context.Context, id string, now time.Time, q report.Query) (report.Report, error)
 }
 
 // Keys finds API keys.
@@ -209,6 +211,7 @@ func (s *Server) routes() {
 	api.GET("/experiments/:id/grid", s.getGrid)
 	api.GET("/experiments/:id/winners", s.getWinners)
 	api.GET("/experiments/:id/intersection", s.getIntersection)
+	api.GET("/experiments/:id/report", s.getReport)
 }
 
 func (s *Server) ready(c *gin.Context) {

@@ -302,19 +302,18 @@ func unitEvents(q sqlx.Queryer, e juncture.Enrolment) (then, now []juncture.Unit
 
 func endOfTime() time.Time { return time.UnixMilli(1 << 52) }
 
-// unitChunk bounds how long one turn of closing keeps requests waiting.
+// unitChunk bounds how long one transaction of closing keeps the ledger's writer waiting.
 const unitChunk = 200
 
-// CloseUnits adds to the rollup, in turns between commits, every enrolled shopper whose horizon ended before now, and what
-// became known of those that were added before. It returns how many it added.
-func (w *Writer) CloseUnits(ctx context.Context, now time.Time) (int, error) {
-	total := 0
-	for {
+// CloseUnits adds to the rollup every enrolled shopper whose horizon ended before now, and what became known of those that
+// were added before, in transactions of its own. It returns how many it added.
+func (db *DB) CloseUnits(ctx context.Context, now time.Time) (int, error) {
+	for total := 0; ; {
 		n, more := 0, false
-		err := w.send(&request{ctx: ctx, err: make(chan error, 1), do: func(tx *sqlx.Tx) (err error) {
+		err := db.inTx(ctx, func(tx *sqlx.Tx) (err error) {
 			n, more, err = closeUnits(tx, now)
 			return err
-		}})
+		})
 		total += n
 		if err != nil || !more {
 			return total, err

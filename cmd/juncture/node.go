@@ -150,7 +150,7 @@ func (n *node) closeUnits(ctx context.Context, clock func() time.Time) {
 			return
 		case <-t.C:
 		}
-		if _, err := n.writer.CloseUnits(ctx, clock()); err != nil && ctx.Err() == nil {
+		if _, err := n.db.CloseUnits(ctx, clock()); err != nil && ctx.Err() == nil {
 			n.log.Error("close units", "error", err)
 		}
 	}

@@ -36,17 +36,18 @@ func rooms() map[string]room {
 		"policy/lattice":       {[]string{".", "policy"}, gonum(), "a snapshot is a function of counts: any node must be able to fit it again"},
 		"simulate":             {[]string{"."}, gonum(), "a made-up store drives any policy and favours none"},
 		"experiments":          {[]string{".", "policy", "layers"}, gonum(), "a read-out is a function of evidence; layers lends it the order of their values"},
+		"experiments/report":   {[]string{".", "experiments", "experiments/interval"}, nil, "a report is a function of enrolments and rollups, in numbers and words"},
 		"experiments/interval": {[]string{"."}, gonum(), "a lift is a function of sums: anybody who has them must get the same interval"},
 		"pool":                 {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
 		"access":               {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
 		"audit":                {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
 		"intake":               {[]string{"."}, []string{"gopkg.in/yaml.v3"}, "what comes from outside is checked before anything else sees it"},
-		"engine":               {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
+		"engine":               {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "experiments/...", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
 		"store":                {[]string{".", "migrations", "access", "audit"}, []string{"github.com/jmoiron/sqlx", "github.com/mattn/go-sqlite3", "github.com/pressly/goose/v3"}, "SQL stays in one room; access and audit lend it the rows it keeps for them"},
 		"store/storetest":      {[]string{".", "store", "access", "audit", "internal/testkit"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, "one contract for every database"},
 		"migrations":           {nil, nil, "only files"},
-		"server":               {[]string{".", "engine", "experiments", "pool", "access", "audit", "intake"}, []string{"github.com/gin-gonic/gin", "github.com/google/uuid", "github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"}, "HTTP holds no rules of the domain and no SQL"},
-		"console":              {[]string{".", "experiments", "pool", "access", "audit", "policy", "console/chart"}, []string{"github.com/gin-gonic/gin"}, "pages show what the same ports give the API"},
+		"server":               {[]string{".", "engine", "experiments", "experiments/...", "pool", "access", "audit", "intake"}, []string{"github.com/gin-gonic/gin", "github.com/google/uuid", "github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"}, "HTTP holds no rules of the domain and no SQL"},
+		"console":              {[]string{".", "experiments", "experiments/...", "pool", "access", "audit", "policy", "console/chart"}, []string{"github.com/gin-gonic/gin"}, "pages show what the same ports give the API"},
 		"console/chart":        {nil, nil, "a figure is a function of its numbers"},
 		"client":               {[]string{"."}, nil, "a shop that imports the client gets nothing else with it"},
 		"replay":               {[]string{".", "experiments"}, gonum(), "a replay drives Juncture as a shop does, through Choose and Reward"},
@@ -162,7 +163,7 @@ func TestImports(t *testing.T) {
 func TestNoClockNoGlobalRandomness(t *testing.T) {
 	pure := []string{".", "layers", "layers/moment", "layers/meaning", "layers/trajectory", "layers/catalogue", "policy",
 		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay", "policy/lattice", "simulate",
-		"experiments/interval"}
+		"experiments/interval", "experiments/report"}
 	for _, dir := range pure {
 		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))
 		if err != nil {

@@ -29,7 +29,7 @@ func (d *desk) enrolling(shopper string, groups map[string]juncture.Group, chang
 // close closes the units whose horizon has ended.
 func (d *desk) close() int {
 	d.t.Helper()
-	n, err := d.CloseUnits(context.Background(), d.clock.Now())
+	n, err := d.db.CloseUnits(context.Background(), d.clock.Now())
 	check(d.t, err)
 	return n
 }

@@ -1,0 +1,554 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/interval"
+)
+
+// builder reads lifts.
+type builder struct {
+	src   Source
+	cuped bool
+}
+
+// pairs are which group is held against which. Random against bau has no learning in it: two fixed arms.
+func pairs() [][2]juncture.Group {
+	return [][2]juncture.Group{{juncture.GroupPolicy, juncture.GroupHoldout}, {juncture.GroupPolicy, juncture.GroupBAU}, {juncture.GroupPolicy, juncture.GroupRandom},
+		{juncture.GroupRandom, juncture.GroupBAU}, {juncture.GroupRandom, juncture.GroupHoldout}, {juncture.GroupBAU, juncture.GroupHoldout}}
+}
+
+// learns reports whether a group's choices move with the evidence.
+func (b builder) learns(g juncture.Group) bool {
+	if g != juncture.GroupPolicy || b.src.Experiment == nil {
+		return g == juncture.GroupPolicy // behind a holdout whatever runs learns
+	}
+	return b.src.Experiment.Policy != juncture.PolicyUniform && b.src.Experiment.Policy != juncture.PolicyFixed
+}
+
+// lifts are every measure of every outcome for every pair that has shoppers. Where there is a holdout, only what exists
+// without the surface is held against it (E.2).
+func (b builder) lifts(units map[juncture.Group]sums) ([]Lift, error) {
+	out := []Lift{}
+	for _, o := range b.src.Outcomes {
+		for _, measure := range b.measures(o) {
+			for _, p := range pairs() {
+				if p[1] == juncture.GroupHoldout && (!o.Everywhere() || measure == MeasureRate) || units[p[0]].total().Units == 0 || units[p[1]].total().Units == 0 {
+					continue
+				}
+				l, err := b.lift(o, measure, p[0], p[1], units)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, l)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (b builder) measures(o juncture.OutcomeType) []string {
+	out := []string{MeasureConversion}
+	if o.Type == juncture.OutcomeMoney {
+		out = append(out, MeasureRevenue)
+	}
+	if !o.Everywhere() {
+		out = append(out, MeasureRate)
+	}
+	return out
+}
+
+// metric is a measure in the words of package interval.
+func metric(measure string) interval.Metric {
+	switch measure {
+	case MeasureRevenue:
+		return interval.Money
+	case MeasureRate:
+		return interval.Ratio
+	}
+	return interval.Conversion
+}
+
+// moments are the sums of a measure over shoppers; unit is how many of the value's units make a major one.
+func moments(u juncture.UnitSums, outcome, measure string, restated bool) interval.Moments {
+	e := u.Event(outcome, restated)
+	m := interval.Moments{N: u.Units, Hits: e.Any, X: float64(u.Before), XX: u.BeforeSq.Float()}
+	switch measure {
+	case MeasureRevenue:
+		m.Sum, m.SumSq, m.XY = float64(e.Value), e.ValueSq.Float(), e.ValueBefore.Float()
+	case MeasureRate:
+		m.Sum, m.SumSq = float64(e.Count), float64(e.CountSq)
+		m.X, m.XX, m.XY = float64(u.Exposures), float64(u.ExposuresSq), float64(e.CountExposures)
+	default:
+		m.Sum, m.SumSq, m.XY = float64(e.Any), float64(e.Any), float64(e.AnyBefore)
+	}
+	return m
+}
+
+// phases pairs two groups' sums by phase.
+func phases(a, b sums, outcome, measure string, restated bool) []interval.Phase {
+	names := maps.Clone(a)
+	maps.Copy(names, b)
+	var out []interval.Phase
+	for _, n := range slices.Sorted(maps.Keys(names)) {
+		out = append(out, interval.Phase{Treatment: moments(a[n], outcome, measure, restated), Control: moments(b[n], outcome, measure, restated)})
+	}
+	return out
+}
+
+// unit is how many of a measure's units make one that people read.
+func (b builder) unit(measure string) float64 {
+	if measure == MeasureRevenue {
+		return math.Pow10(juncture.MinorDigits(b.src.Currency))
+	}
+	return 1
+}
+
+func (b builder) lift(o juncture.OutcomeType, measure string, of, over juncture.Group, units map[juncture.Group]sums) (Lift, error) {
+	unit := b.unit(measure)
+	l := Lift{Outcome: o.Name, Measure: measure, Group: of, Over: over, Adaptive: b.learns(of) || b.learns(over)}
+	c, err := interval.Sequence{}.Compare(metric(measure), phases(units[of], units[over], o.Name, measure, false), b.cuped)
+	if err != nil {
+		return l, fmt.Errorf("lift of %s: %w", o.Name, err)
+	}
+	l.Mean, l.ControlMean = moments(units[of].total(), o.Name, measure, false).Mean()/unit, moments(units[over].total(), o.Name, measure, false).Mean()/unit
+	if measure == MeasureRate {
+		l.Mean, l.ControlMean = perTrial(units[of].total(), o.Name), perTrial(units[over].total(), o.Name)
+	}
+	if c.Difference.NotEnough == nil {
+		l.Mean, l.ControlMean = c.Treatment.Value/unit, c.Control.Value/unit
+	}
+	l.Difference, l.Relative, l.Theta = bounds(c.Difference, 1/unit), bounds(c.Relative, 1), c.Theta
+	l.Thousand = bounds(c.Difference, 1000/unit)
+	if c.Difference.NotEnough == nil {
+		test := interval.MSPRT{Tau2: tau2(c)}
+		d := interval.Difference(c.Treatment, c.Control)
+		if l.EValue, err = test.EValue(d); err != nil {
+			return l, fmt.Errorf("evidence for a lift of %s: %w", o.Name, err)
+		}
+		if !l.Adaptive {
+			log, err := test.LogRatio(d)
+			if err != nil {
+				return l, fmt.Errorf("test of %s: %w", o.Name, err)
+			}
+			l.AlwaysP = math.Min(1, math.Exp(-log))
+		}
+	}
+	now, err := interval.Sequence{}.Compare(metric(measure), phases(units[of], units[over], o.Name, measure, true), false)
+	if err == nil && now.Difference.NotEnough == nil {
+		l.Restated = (now.Treatment.Value - now.Control.Value) / unit
+	}
+	l.Sentence = b.say(l, units[of].total().Units+units[over].total().Units)
+	return l, nil
+}
+
+func perTrial(u juncture.UnitSums, outcome string) float64 {
+	return ratio(u.Event(outcome, false).Count, u.Exposures)
+}
+
+// tau2 is the variance of the differences that the mixtures look for: a twentieth of a shopper's standard deviation, squared.
+// It is known long before the lift is; a choice that is off costs power, not validity.
+func tau2(c interval.Comparison) float64 {
+	const effect = 0.05
+	v := c.Treatment.SE*c.Treatment.SE*float64(c.Treatment.N) + c.Control.SE*c.Control.SE*float64(c.Control.N)
+	return max(effect*effect*v/2, math.SmallestNonzeroFloat64)
+}
+
+func bounds(b interval.Bounds, times float64) Bounds {
+	if b.NotEnough != nil {
+		return Bounds{NotEnough: b.NotEnough.Reason}
+	}
+	return Bounds{Estimate: times * b.Anytime.Estimate, Low: times * b.Anytime.Low, High: times * b.Anytime.High,
+		FixedLow: times * b.Fixed.Low, FixedHigh: times * b.Fixed.High, P: b.P}
+}
+
+// signed writes a relative lift: "+8.1%", "−0.4%".
+func signed(v float64) string {
+	s := experiments.Percent(math.Abs(v))
+	if v < 0 {
+		return "−" + s
+	}
+	return "+" + s
+}
+
+// amount writes a figure of a measure.
+func (b builder) amount(measure string, v float64) string {
+	if measure == MeasureRevenue {
+		return experiments.Money(v, b.src.Currency)
+	}
+	if v < 0 {
+		return "−" + experiments.Percent(-v)
+	}
+	return experiments.Percent(v)
+}
+
+// groupWords is how people say who got what.
+func groupWords(g juncture.Group) string {
+	switch g {
+	case juncture.GroupPolicy:
+		return "Personalising"
+	case juncture.GroupRandom:
+		return "Choosing at random"
+	case juncture.GroupBAU:
+		return "business as usual"
+	}
+	return "the page without Juncture"
+}
+
+func lower(g juncture.Group) string {
+	switch g {
+	case juncture.GroupRandom:
+		return "choosing at random"
+	}
+	return groupWords(g)
+}
+
+func (b builder) say(l Lift, shoppers int64) string {
+	of := groupWords(l.Group)
+	if l.Group == juncture.GroupBAU {
+		of = "Business as usual"
+	}
+	what := "a conversion to " + experiments.Title(l.Outcome)
+	switch l.Measure {
+	case MeasureRevenue:
+		what = "money per shopper"
+	case MeasureRate:
+		what = experiments.Title(l.Outcome) + " per exposure"
+	}
+	if l.Difference.NotEnough != "" {
+		return fmt.Sprintf("Not enough data yet to compare %s under %s and %s: %s", what, lower(l.Group), lower(l.Over), l.Difference.NotEnough)
+	}
+	verdict := "no difference is shown yet"
+	switch {
+	case l.Difference.Low > 0:
+		verdict = "it is more"
+	case l.Difference.High < 0:
+		verdict = "it is less"
+	}
+	figures := fmt.Sprintf("%s against %s", b.amount(l.Measure, l.Mean), b.amount(l.Measure, l.ControlMean))
+	if l.Relative.NotEnough == "" {
+		figures += fmt.Sprintf(", %s (between %s and %s)", signed(l.Relative.Estimate), signed(l.Relative.Low), signed(l.Relative.High))
+	}
+	s := fmt.Sprintf("%s brings %s: %s against %s; %s, over %s shoppers.", of, what, figures, lower(l.Over), verdict, experiments.Count(shoppers))
+	if l.Measure == MeasureRevenue {
+		s = fmt.Sprintf("%s earns %s per 1,000 shoppers %s than %s: %s; %s, over %s shoppers.", of, experiments.Money(math.Abs(l.Thousand.Estimate), b.src.Currency),
+			map[bool]string{true: "more", false: "less"}[l.Thousand.Estimate >= 0], lower(l.Over), figures, verdict, experiments.Count(shoppers))
+	}
+	return s
+}
+
+// headline is the measure that a report opens with, and the group it is held against: the goal's value, else its rate, over the holdout where it has one.
+func (b builder) headline(units map[juncture.Group]sums) (o juncture.OutcomeType, measure string, over juncture.Group, ok bool) {
+	name, value := "", true
+	if x := b.src.Experiment; x != nil {
+		name, value = x.Goal.Main(), x.Goal.Measure != juncture.MeasureRate
+		if x.Gate != nil && x.Gate.Outcome != "" {
+			name = x.Gate.Outcome
+		}
+	}
+	for _, candidate := range b.src.Outcomes {
+		if candidate.Name == name || name == "" && candidate.Everywhere() && (o.Name == "" || candidate.Type == juncture.OutcomeMoney && o.Type != juncture.OutcomeMoney) {
+			o = candidate
+		}
+	}
+	if o.Name == "" {
+		return o, "", 0, false
+	}
+	measure = MeasureConversion
+	if o.Type == juncture.OutcomeMoney && value {
+		measure = MeasureRevenue
+	}
+	if x := b.src.Experiment; x != nil && x.Gate != nil {
+		measure = MeasureConversion
+		if x.Gate.Measure == juncture.MeasureValue {
+			measure = MeasureRevenue
+		}
+	}
+	for _, over = range []juncture.Group{juncture.GroupHoldout, juncture.GroupBAU, juncture.GroupRandom} {
+		if (over != juncture.GroupHoldout || o.Everywhere()) && b.has(over, units) {
+			return o, measure, over, true
+		}
+	}
+	return o, measure, 0, false
+}
+
+func (b builder) has(g juncture.Group, units map[juncture.Group]sums) bool {
+	if b.src.Experiment != nil {
+		return b.src.Experiment.Groups.Share(g) > 0
+	}
+	return units[g].total().Units > 0 || g == juncture.GroupHoldout && b.src.Holdout != nil
+}
+
+// days are the headline's lift as it stood at the end of each day on which a horizon closed.
+func (b builder) days(by map[string]map[juncture.Group]sums) ([]Day, error) {
+	out := []Day{}
+	err := b.walk(by, func(day time.Time, so map[juncture.Group]sums) error {
+		d := Day{Day: day.Format(time.DateOnly), Closed: map[string]int64{}}
+		for g, s := range so {
+			d.Closed[g.String()] = s.total().Units
+		}
+		o, measure, over, ok := b.headline(so)
+		if ok {
+			c, err := interval.Sequence{}.Compare(metric(measure), phases(so[juncture.GroupPolicy], so[over], o.Name, measure, false), b.cuped)
+			if err != nil {
+				return err
+			}
+			d.Relative = bounds(c.Relative, 1)
+		} else {
+			d.Relative.NotEnough = "There is no group to compare with."
+		}
+		out = append(out, d)
+		return nil
+	})
+	return out, err
+}
+
+// walk adds the days up, in order.
+func (b builder) walk(by map[string]map[juncture.Group]sums, f func(day time.Time, so map[juncture.Group]sums) error) error {
+	so := map[juncture.Group]sums{}
+	for _, name := range slices.Sorted(maps.Keys(by)) {
+		for g, s := range by[name] {
+			if so[g] == nil {
+				so[g] = sums{}
+			}
+			for phase, u := range s {
+				so[g].add(phase, u)
+			}
+		}
+		day, err := time.Parse(time.DateOnly, name)
+		if err != nil {
+			return err
+		}
+		if err := f(day, so); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sentence is the first thing that a report says.
+func (src Source) sentence(r Report) string {
+	b := builder{src: src}
+	o, measure, over, ok := b.headline(nil)
+	if src.Experiment == nil {
+		over, ok = juncture.GroupHoldout, o.Name != ""
+	}
+	enrolled := int64(0)
+	for _, g := range r.Groups {
+		enrolled += g.Enrolled
+	}
+	switch i := slices.IndexFunc(r.Lifts, func(l Lift) bool {
+		return l.Outcome == o.Name && l.Measure == measure && l.Group == juncture.GroupPolicy && l.Over == over
+	}); {
+	case i >= 0:
+		return r.Lifts[i].Sentence
+	case enrolled == 0:
+		return "Nobody has been enrolled yet. Once /choose is called for the surface, shoppers are split into the groups."
+	case !ok:
+		return fmt.Sprintf("%s shoppers are enrolled, all in groups that nothing can be compared with: give holdout, bau or random a share.", experiments.Count(enrolled))
+	}
+	return fmt.Sprintf("%s shoppers are enrolled; nothing can be said before the horizon of the first ones in both groups, %v after they came, has closed.", experiments.Count(enrolled), r.Horizon)
+}
+
+// warnings are what a reader must know.
+func (src Source) warnings(r Report) []string {
+	var out []string
+	for _, g := range r.Groups {
+		if g.Merged > 0 && g.Crossed*100 > g.Enrolled {
+			out = append(out, fmt.Sprintf("%s shoppers of group %s (%s of those enrolled) were found to be somebody of another group: the earlier group counts, which draws lifts towards zero.",
+				experiments.Count(g.Crossed), g.Group, experiments.Percent(ratio(g.Crossed, g.Enrolled+g.Merged))))
+		}
+	}
+	for _, l := range r.Lifts {
+		if l.Outcome == "" || l.Difference.NotEnough != "" {
+			continue
+		}
+		if d := math.Abs(l.Restated - l.Difference.Estimate); d > 0 && d > (l.Difference.High-l.Difference.Low)/4 {
+			out = append(out, fmt.Sprintf("%s, %s over %s: late refunds and late news move the difference from %s to %s.", experiments.Title(l.Outcome), l.Group, l.Over,
+				builder{src: src}.amount(l.Measure, l.Difference.Estimate), builder{src: src}.amount(l.Measure, l.Restated)))
+		}
+	}
+	return out
+}
+
+// GateReport is where the gate stands, as of the last whole week.
+type GateReport struct {
+	State     interval.State `json:"state"`
+	Outcome   string         `json:"outcome"`
+	Measure   string         `json:"measure"`
+	Over      juncture.Group `json:"over"`
+	Threshold float64        `json:"threshold"`
+	Rule      string         `json:"rule"`
+	Weeks     int            `json:"weeks"` // the last whole week that was judged
+	By        *time.Time     `json:"by"`    // when it will be decided at this traffic, or was; null: not to be foreseen
+	Sentence  string         `json:"sentence"`
+	Plan      *PlanReport    `json:"plan,omitempty"`
+}
+
+// PlanReport foretells the decision at the declared lift: shoppers of all groups, in one of ten cases fewer than Low, in one
+// of ten more than High.
+type PlanReport struct {
+	Lift            float64 `json:"lift"` // the true relative lift that is planned with
+	Base            float64 `json:"base"` // of the control
+	Low             float64 `json:"low"`
+	Median          float64 `json:"median"`
+	High            float64 `json:"high"`
+	SmallestHoldout float64 `json:"smallestHoldout"` // share of the control that decides within the last week, at this traffic; 0: none does
+}
+
+// gate replays the looks at whole weeks.
+func (b builder) gate(by map[string]map[juncture.Group]sums, all []Group) (*GateReport, error) {
+	if b.src.Experiment == nil || b.src.Experiment.Gate == nil {
+		return nil, nil
+	}
+	x := b.src.Experiment
+	set := interval.Gate{Threshold: x.Gate.Threshold, Rule: interval.Rule(x.Gate.Rule), MinWeeks: x.Gate.MinWeeks, MaxWeeks: x.Gate.MaxWeeks}
+	o, measure, over, ok := b.headline(nil)
+	out := &GateReport{State: interval.Waiting, Outcome: o.Name, Measure: measure, Over: over, Threshold: set.Threshold, Rule: cmp.Or(x.Gate.Rule, juncture.GateEstimate)}
+	if !ok {
+		out.Sentence = "There is no group to compare with: give holdout, bau or random a share."
+		return out, nil
+	}
+	started := b.started()
+	if started.IsZero() {
+		out.Sentence = "Nobody has been enrolled yet."
+		return out, nil
+	}
+	var v interval.Verdict
+	var err error
+	last := map[juncture.Group]sums{}
+	look := func(at time.Time, so map[juncture.Group]sums) (interval.Look, error) {
+		c, err := interval.Sequence{}.Compare(metric(measure), phases(so[juncture.GroupPolicy], so[over], o.Name, measure, false), b.cuped)
+		if err != nil {
+			return interval.Look{}, err
+		}
+		l := interval.Look{Started: started, Now: at, Relative: c.Relative}
+		for _, s := range so {
+			l.Shoppers += s.total().Units
+		}
+		if out.Plan != nil {
+			l.Plan = interval.Forecast{Low: out.Plan.Low, Median: out.Plan.Median, High: out.Plan.High}
+		}
+		return l, nil
+	}
+	step := func(at time.Time) error {
+		l, err := look(at, last)
+		if err == nil {
+			v, err = set.Step(v, l)
+		}
+		return err
+	}
+	const week = 7 * 24 * time.Hour
+	next := started.Add(week)
+	names := slices.Sorted(maps.Keys(by))
+	for i := 0; ; {
+		var day time.Time
+		if i < len(names) {
+			if day, err = time.Parse(time.DateOnly, names[i]); err != nil {
+				return nil, err
+			}
+		}
+		if i == len(names) || !day.Add(24*time.Hour).Before(next) { // the day has ended by then
+			if next.After(b.src.AsOf) {
+				break
+			}
+			if err := step(next); err != nil {
+				return nil, err
+			}
+			next = next.Add(week)
+			continue
+		}
+		for g, s := range by[names[i]] {
+			if last[g] == nil {
+				last[g] = sums{}
+			}
+			for phase, u := range s {
+				last[g].add(phase, u)
+			}
+		}
+		i++
+	}
+	out.Plan = b.plan(o, measure, over, last, all, started)
+	if v.State == "" || v.State == interval.Waiting {
+		l, err := look(b.src.AsOf, last)
+		if err != nil {
+			return nil, err
+		}
+		before := v
+		if v, err = set.Step(before, l); err != nil {
+			return nil, err
+		}
+	}
+	out.State, out.Weeks, out.Sentence = v.State, v.Weeks, v.Sentence
+	if !v.By.IsZero() {
+		out.By = &v.By
+	}
+	return out, nil
+}
+
+// started is when the first shopper was enrolled, to the hour: as the bucket of the tallies says.
+func (b builder) started() time.Time {
+	if s := b.src.Experiment.Starts; s != nil {
+		return *s
+	}
+	var first time.Time
+	for i := range b.src.Cells {
+		for _, row := range b.src.Cells[i].Rows {
+			if n, ok := row.Enrolments(); ok && n.Enrolled > 0 && !row.Bucket.Old() {
+				from, _ := juncture.Calendar{}.Span(row.Bucket)
+				if at := time.Unix(from*60, 0).UTC(); first.IsZero() || at.Before(first) {
+					first = at
+				}
+			}
+		}
+	}
+	return first
+}
+
+// plan foretells the decision, at the declared lift and the base that the control shows; nil where nothing can be planned
+// with yet.
+func (b builder) plan(o juncture.OutcomeType, measure string, over juncture.Group, so map[juncture.Group]sums, all []Group, started time.Time) *PlanReport {
+	x := b.src.Experiment
+	lift := cmp.Or(x.Gate.Lift, 4*x.Gate.Threshold/3)
+	m := moments(so[over].total(), o.Name, measure, false)
+	if m.N < 2 || !(m.Mean() > 0) || lift <= 0 {
+		return nil
+	}
+	p := interval.RatePlan(m.Mean(), lift, x.Groups.Policy, x.Groups.Share(over))
+	if measure == MeasureRevenue {
+		p.Mean, p.Variance, p.TreatmentVariance = m.Mean(), m.Variance(), m.Variance()*(1+lift)*(1+lift)
+	}
+	p.Threshold, p.Rule = x.Gate.Threshold, interval.Rule(x.Gate.Rule)
+	f, err := p.Shoppers()
+	if err != nil {
+		return nil
+	}
+	unit := b.unit(measure)
+	out := &PlanReport{Lift: lift, Base: m.Mean() / unit, Low: finite(f.Low), Median: finite(f.Median), High: finite(f.High)}
+	enrolled := int64(0)
+	for _, g := range all {
+		enrolled += g.Enrolled
+	}
+	if weeks := b.src.AsOf.Sub(started).Hours() / (7 * 24); weeks > 0 && enrolled > 0 {
+		most := float64(cmp.Or(x.Gate.MaxWeeks, 8))
+		if share, err := p.SmallestHoldout(float64(enrolled)/weeks*most, 0.5); err == nil {
+			out.SmallestHoldout = finite(share)
+		}
+	}
+	return out
+}
+
+// finite is 0 for what never comes: JSON has no infinity.
+func finite(v float64) float64 {
+	if math.IsInf(v, 0) || math.IsNaN(v) {
+		return 0
+	}
+	return v
+}
