@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"flag"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -177,7 +178,7 @@ func TestPhasesAreStrata(t *testing.T) {
 	s := hero()
 	s.add(0, juncture.GroupPolicy, "loyal", 8000, 480, 1000)
 	s.add(0, juncture.GroupHoldout, "loyal", 1000, 50, 1000)
-	for name, r := range s.rows {
+	for name, r := range maps.Clone(s.rows) {
 		later := *r
 		later.Phase, later.UnitSums = 1, juncture.UnitSums{}
 		buyers, n := 220, 1000
