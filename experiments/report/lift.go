@@ -94,10 +94,10 @@ func moments(u juncture.UnitSums, outcome, measure string, restated bool) interv
 
 // phases pairs two groups' sums by phase.
 func phases(a, b sums, outcome, measure string, restated bool) []interval.Phase {
-	names := maps.Clone(a)
-	maps.Copy(names, b)
+	names := slices.AppendSeq(slices.Collect(maps.Keys(a)), maps.Keys(b))
+	slices.Sort(names)
 	var out []interval.Phase
-	for _, n := range slices.Sorted(maps.Keys(names)) {
+	for _, n := range slices.Compact(names) {
 		out = append(out, interval.Phase{Treatment: moments(a[n], outcome, measure, restated), Control: moments(b[n], outcome, measure, restated)})
 	}
 	return out
