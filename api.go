@@ -343,6 +343,22 @@ type ErasureView struct {
 	Decisions int64 `json:"decisions"` // that stand under a random id from now on
 }
 
+// ExclusionRequest says why a shopper is none.
+type ExclusionRequest struct {
+	Reason string `json:"reason"` // bot or staff
+	Why    string `json:"why"`    // in words, for the audit log
+}
+
+// ExclusionView is a shopper who was taken out of all that is learnt and reported.
+type ExclusionView struct {
+	ShopperID string    `json:"shopperId"` // the first-seen id
+	Reason    string    `json:"reason"`
+	Why       string    `json:"why"`
+	At        time.Time `json:"at"`
+	Trials    int64     `json:"trials"`  // taken out then
+	Already   bool      `json:"already"` // they were excluded before; nothing changed
+}
+
 // CatalogueView is what can be surfaced now.
 type CatalogueView struct {
 	Products   int            `json:"products"`   // known

@@ -29,8 +29,10 @@ type Enrolment struct {
 // their enrolment. No outcome can be called so.
 const (
 	tallyEnrolled = "~enrolled/"
-	tallyMerged   = "~merged/"  // of those, that proved to be somebody enrolled earlier: they are no unit
-	tallyCrossed  = "~crossed/" // of those, that had been given another group
+	tallyMerged   = "~merged/"   // of those, that proved to be somebody enrolled earlier: they are no unit
+	tallyCrossed  = "~crossed/"  // of those, that had been given another group
+	tallyExcluded = "~excluded/" // of those enrolled, that proved to be no shopper: they are no unit
+	tallyRemoved  = "~removed"   // trials taken out again with their shopper, by arm
 )
 
 // Enrolled is the delta of n shoppers enrolled: 1, or -1 to take one away.
@@ -50,10 +52,21 @@ func (e Enrolment) counted(what string, n int64) Delta {
 		Event: what + strconv.Itoa(e.Phase), Bucket: Calendar{}.At(e.At)}, Tally: Tally{Successes: n}}
 }
 
+// Excluded are the deltas of an enrolled shopper who proved to be none.
+func (e Enrolment) Excluded() []Delta { return []Delta{e.Enrolled(-1), e.counted(tallyExcluded, 1)} }
+
+// Removed counts the decision's trial among those that were taken out with their shopper.
+func (s Settlement) Removed() Delta {
+	return Delta{TallyKey: s.tallyKey(tallyRemoved), Tally: Tally{Successes: 1}}
+}
+
+// Removed reads a row of a cell that counts trials taken out with their shopper; false for another row.
+func (r CellRow) Removed() (int64, bool) { return r.Successes, r.Event == tallyRemoved }
+
 // EnrolmentCount is what a row of a cell says of enrolments.
 type EnrolmentCount struct {
-	Phase                     int
-	Enrolled, Merged, Crossed int64
+	Phase                               int
+	Enrolled, Merged, Crossed, Excluded int64
 }
 
 // Enrolments reads a row of a cell that counts shoppers; false for another row.
@@ -62,7 +75,7 @@ func (r CellRow) Enrolments() (EnrolmentCount, bool) {
 	for _, kind := range []struct {
 		prefix string
 		into   *int64
-	}{{tallyEnrolled, &c.Enrolled}, {tallyMerged, &c.Merged}, {tallyCrossed, &c.Crossed}} {
+	}{{tallyEnrolled, &c.Enrolled}, {tallyMerged, &c.Merged}, {tallyCrossed, &c.Crossed}, {tallyExcluded, &c.Excluded}} {
 		if rest, ok := strings.CutPrefix(r.Event, kind.prefix); ok {
 			phase, err := strconv.Atoi(rest)
 			c.Phase, *kind.into = phase, r.Successes
@@ -318,3 +331,23 @@ func (e Experiment) Allotted(g Group) float64 {
 	}
 	return in * e.Groups.Share(g)
 }
+
+// Exclusion takes a shopper who proved to be a bot, or staff, out of all that is learnt and reported, exactly: every trial and
+// outcome of theirs, in every group, and whatever comes later. It cannot be taken back.
+type Exclusion struct {
+	ID     string // any of theirs
+	Reason string // ExcludedBot or ExcludedStaff
+	Why    string // in words
+	At     time.Time
+
+	Shopper string // result: the first-seen id
+	Already bool   // result: they were excluded before; nothing changed
+	Trials  int64  // result: taken out
+	Units   int64  // result: enrolments taken out
+}
+
+// Reasons of an Exclusion.
+const (
+	ExcludedBot   = "bot"
+	ExcludedStaff = "staff"
+)

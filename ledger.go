@@ -16,6 +16,7 @@ type Entry struct {
 	Quarantined []Quarantined
 	Consents    []*ConsentWrite
 	Erasures    []*Erasure
+	Exclusions  []*Exclusion
 	Committed   func() // run by the writer after the commit, also when its caller has gone; nil: nothing
 	Memos       []*MemoWrite
 }
@@ -90,6 +91,7 @@ type Touch struct {
 	Activation *Activation // nil: none
 	Reason     Reason
 	Detail     Detail
+	Removed    bool // it was taken out with its shopper
 }
 
 // LayerValue is a value of a request layer.

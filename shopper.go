@@ -51,6 +51,8 @@ type Identity struct {
 	Consent ConsentRecord
 	Known   bool // the id names a person: it came as a userId
 	Person  bool // the shopper has such an id
+
+	Excluded string // why they are no shopper: ExcludedBot, ExcludedStaff; empty: they are
 }
 
 // ConsentWrite keeps what was said of consent with the identity behind an id, seen before or not. An older answer than the one

@@ -42,6 +42,9 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		Claims:  juncture.Claims{At: c.now, Intersection: c.x, Probability: 1, Deferred: r.DeferActivation, Ignored: !c.logged},
 		Surface: r.Surface, Shopper: c.shopper, Session: r.SessionID,
 	}
+	if c.whose.excluded() != "" {
+		d.Ignored, d.Detail = true, juncture.DetailBot
+	}
 	if !c.logged {
 		d.Shopper, d.Session, d.Detail = "", "", juncture.DetailConsentDenied
 	}
@@ -120,8 +123,8 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 		return certain(d, c.surface.Default), nil, nil
 	}
-	at := place{experiment: x.ID, in: true} // without consent: nobody's trial, served by the policy, never learnt from
-	if c.logged {
+	at := place{experiment: x.ID, in: true} // without consent, or no shopper: nobody's trial, served by the policy, never learnt from
+	if !d.Ignored {
 		var err error
 		if at, err = c.place(ctx, x); err != nil {
 			return nil, nil, err

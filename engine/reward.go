@@ -330,7 +330,7 @@ func (e *Engine) credit(ctx context.Context, st *state, r *juncture.RewardReques
 	var out []juncture.Touch
 	var ranks []int
 	for _, t := range touches {
-		if t.Claims.Ignored || t.Claims.Experiment == "" || before(at, t.Claims) {
+		if t.Claims.Ignored || t.Removed || t.Claims.Experiment == "" || before(at, t.Claims) {
 			continue
 		}
 		s := juncture.Settlement{Claims: t.Claims, Activation: t.Activation, Type: kind}

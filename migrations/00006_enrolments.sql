@@ -12,7 +12,7 @@ CREATE TABLE enrolments (
     until        BIGINT  NOT NULL,
     intersection TEXT    NOT NULL,
     before       BIGINT  NOT NULL,         -- minor units ordered for by then
-    state        INTEGER NOT NULL,         -- 0 open, 1 closed, 2 closed and to be restated; 3 and 4 proved to be enrolled earlier: no unit (4: in another group)
+    state        INTEGER NOT NULL,         -- 0 open, 1 closed, 2 closed and to be restated; 3 and 4 proved to be enrolled earlier: no unit (4: in another group); 5 to be no shopper
     unit         TEXT    NOT NULL DEFAULT '', -- what was added to the rollup, JSON; '' while open
     PRIMARY KEY (serial, experiment)
 );

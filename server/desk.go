@@ -144,6 +144,19 @@ func (s *Server) deleteProfile(c *gin.Context) {
 	s.json(c, juncture.ErasureView{Erased: true, IDs: len(x.IDs), Events: x.Events, Decisions: x.Decisions})
 }
 
+func (s *Server) postExclude(c *gin.Context) {
+	r, _, now, ok := asked(s, c, s.exclusion)
+	if !ok {
+		return
+	}
+	x, err := s.engine.Exclude(c.Request.Context(), now, who(c), c.Param("id"), r.Reason, r.Why)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, juncture.ExclusionView{ShopperID: x.Shopper, Reason: x.Reason, Why: x.Why, At: x.At, Trials: x.Trials, Already: x.Already})
+}
+
 func (s *Server) exportProfile(c *gin.Context) {
 	x, err := s.exports.Export(c.Request.Context(), c.Param("id"))
 	if err != nil {

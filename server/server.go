@@ -38,6 +38,7 @@ type Engine interface {
 	PutProducts(ctx context.Context, now time.Time, products []juncture.Product) (changed int, err error)
 	ChangeProducts(ctx context.Context, now time.Time, changes []juncture.ProductChange) ([]error, error)
 	Erase(ctx context.Context, now time.Time, who engine.Who, id string) (*juncture.Erasure, error)
+	Exclude(ctx context.Context, now time.Time, who engine.Who, id, reason, why string) (*juncture.Exclusion, error)
 }
 
 // Exports gathers what is kept of a shopper, as JSON.
@@ -95,6 +96,7 @@ type Server struct {
 	reward      *intake.Decoder[juncture.RewardRequest]
 	cluster     *intake.Decoder[juncture.ClusterChange]
 	product     *intake.Decoder[juncture.ProductChange]
+	exclusion   *intake.Decoder[juncture.ExclusionRequest]
 	description []byte
 	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
@@ -122,6 +124,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s.reward = intake.NewDecoder[juncture.RewardRequest](intake.Options{Lenient: true})
 	s.cluster = intake.NewDecoder[juncture.ClusterChange](intake.Options{})
 	s.product = intake.NewDecoder[juncture.ProductChange](intake.Options{})
+	s.exclusion = intake.NewDecoder[juncture.ExclusionRequest](intake.Options{})
 	s.metrics = newMetrics(o.Metrics)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -206,6 +209,7 @@ func (s *Server) routes() {
 	admin.POST("/clusters/refit", s.postRefit)
 	admin.GET("/profiles/:id/export", s.exportProfile)
 	admin.DELETE("/profiles/:id", s.deleteProfile)
+	admin.POST("/profiles/:id/exclude", s.postExclude)
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)

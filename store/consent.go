@@ -116,7 +116,15 @@ func (db *DB) Identity(ctx context.Context, id string) (juncture.Identity, error
 		return juncture.Identity{}, err
 	}
 	k, err := whose(ctx, db.alias, db.said, salt, id)
-	return juncture.Identity{Shopper: k.shopper, Consent: k.consent.record(), Known: k.known, Person: k.person}, err
+	if err != nil {
+		return juncture.Identity{}, err
+	}
+	who := juncture.Identity{Shopper: k.shopper, Consent: k.consent.record(), Known: k.known, Person: k.person}
+	if k.shopper != "" {
+		id = k.shopper
+	}
+	who.Excluded, err = excluded(ctx, db.excluded, id)
+	return who, err
 }
 
 // consentSalt is the key of hidden: the salt of the groups, nil in a database that has no secrets yet.

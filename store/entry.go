@@ -54,7 +54,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		{&s.standsFor, `SELECT CASE past WHEN '' THEN shopper ELSE past END FROM aliases WHERE id = ?`},
 		{&s.enrol, `INSERT INTO enrolments (` + enrolmentColumns + `, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`},
 		{&s.enrolmentsOf, enrolmentsOf},
-		{&s.shopperOf, `SELECT coalesce(CASE a.past WHEN '' THEN a.shopper ELSE a.past END, d.shopper) FROM decisions d
+		{&s.shopperOf, `SELECT coalesce(CASE a.past WHEN '' THEN a.shopper ELSE a.past END, d.shopper), (d.flags & 4) <> 0 FROM decisions d
 			LEFT JOIN aliases a ON a.id = d.shopper WHERE d.serial = ?`},
 		{&s.unitOutcomes, `SELECT ` + unitOutcomeColumns + ` FROM unit_outcomes WHERE shopper = ? AND event = ?
 			AND (outcome_id = ? OR outcome_id = ? OR adjusts = ?) AND serial IN (0, ?)`},
@@ -91,6 +91,11 @@ func (t *turn) entry(e *juncture.Entry) error {
 	s := &t.w.stmts
 	for _, w := range e.Erasures {
 		if err := t.erase(w); err != nil {
+			return err
+		}
+	}
+	for _, x := range e.Exclusions {
+		if err := t.exclude(x); err != nil {
 			return err
 		}
 	}
@@ -225,6 +230,11 @@ func (t *turn) activationOf(serial uint64) (*juncture.Activation, error) {
 }
 
 func (t *turn) activation(w *juncture.ActivationWrite) error {
+	_, removed, err := t.shopperOf(w.Claims.Serial)
+	if err != nil {
+		return err
+	}
+	w.Claims.Ignored = w.Claims.Ignored || removed
 	earlier, err := t.activationOf(w.Claims.Serial)
 	if err != nil {
 		return err
@@ -258,6 +268,11 @@ func (t *turn) activation(w *juncture.ActivationWrite) error {
 
 func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 	w.Elsewhere = false
+	shopper, removed, err := t.shopperOf(w.Claims.Serial)
+	if err != nil {
+		return err
+	}
+	w.Claims.Ignored = w.Claims.Ignored || removed
 	if w.Shopper != "" {
 		held, err := t.heldElsewhere(w)
 		if err != nil || held {
@@ -266,7 +281,6 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 		}
 	}
 	s := juncture.Settlement{Claims: w.Claims, Type: w.Type, Currency: w.Currency}
-	var err error
 	if s.Activation, err = t.activationOf(w.Claims.Serial); err != nil {
 		return err
 	}
@@ -291,7 +305,7 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 	for _, d := range deltas {
 		t.add(d)
 	}
-	return t.unitOutcome(w)
+	return t.unitOutcome(w, shopper)
 }
 
 // heldElsewhere reports whether a decision of the shopper that the outcome is not credited to holds it already.

@@ -42,6 +42,7 @@ type DB struct {
 	said    *sql.Stmt // what somebody said of consent
 
 	enrolments *sql.Stmt // of a shopper
+	excluded   *sql.Stmt // why somebody is none
 	salt       atomic.Pointer[[]byte]
 }
 
@@ -98,7 +99,7 @@ func Open(ctx context.Context, path string, o Options) (*DB, error) {
 	for _, p := range []struct {
 		to  **sql.Stmt
 		sql string
-	}{{&db.version, `SELECT version FROM config WHERE id = 1`}, {&db.model, latestModel}, {&db.alias, aliasOf}, {&db.said, consentBy}, {&db.enrolments, enrolmentsOf}} {
+	}{{&db.version, `SELECT version FROM config WHERE id = 1`}, {&db.model, latestModel}, {&db.alias, aliasOf}, {&db.said, consentBy}, {&db.enrolments, enrolmentsOf}, {&db.excluded, excludedBy}} {
 		if *p.to, err = db.read.PrepareContext(ctx, p.sql); err != nil {
 			return nil, errors.Join(fmt.Errorf("open database: %w", err), db.Close())
 		}
@@ -145,7 +146,7 @@ func migrate(ctx context.Context, db *sql.DB) error {
 // Close closes the database. The writer must have been closed before.
 func (db *DB) Close() error {
 	var errs []error
-	for _, s := range []*sql.Stmt{db.version, db.model, db.alias, db.said, db.enrolments} {
+	for _, s := range []*sql.Stmt{db.version, db.model, db.alias, db.said, db.enrolments, db.excluded} {
 		if s != nil {
 			errs = append(errs, s.Close())
 		}

@@ -167,6 +167,7 @@ const decisionColumns = `serial, at, until, signing_key, experiment, intersectio
 type StoredDecision struct {
 	juncture.Decision
 	SigningKey uint8
+	Removed    bool // it was taken out with its shopper
 }
 
 func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
@@ -180,7 +181,7 @@ func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
 		return d, err
 	}
 	d.Serial, d.At, d.Until = uint64(serial), fromMS(at), fromMS(until)
-	d.Ignored, d.Deferred = flags&1 != 0, flags&2 != 0
+	d.Ignored, d.Deferred, d.Removed = flags&1 != 0, flags&2 != 0, flags&flagRemoved != 0
 	if d.Intersection, err = juncture.ParseIntersection(key); err != nil {
 		return d, err
 	}
@@ -223,7 +224,7 @@ func (db *DB) touches(ctx context.Context, where string, args ...any) ([]junctur
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, juncture.Touch{Claims: d.Claims, SigningKey: d.SigningKey, Activation: activation, Reason: d.Reason, Detail: d.Detail})
+		out = append(out, juncture.Touch{Claims: d.Claims, SigningKey: d.SigningKey, Activation: activation, Reason: d.Reason, Detail: d.Detail, Removed: d.Removed})
 	}
 	return out, rows.Err()
 }

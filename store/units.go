@@ -21,6 +21,8 @@ const (
 	unitStale  = 2 // closed, and more is known of it now
 	unitMerged = 3 // proved to be a shopper enrolled earlier: no unit
 	unitCross  = 4 // as unitMerged, and had been given another group
+
+	unitExcluded = 5 // proved to be no shopper: no unit
 )
 
 const enrolmentColumns = `serial, experiment, shopper, grp, share, phase, at, until, intersection, before`
@@ -228,15 +230,16 @@ func unitNamed(o juncture.Outcome) juncture.Outcome {
 	return o
 }
 
+// shopperOf is whose a decision is now, and whether it was taken out with them; "" where it is not in the ledger.
+func (t *turn) shopperOf(serial uint64) (shopper string, removed bool, err error) {
+	err = t.tx.Stmtx(t.w.stmts.shopperOf).QueryRow(int64(serial)).Scan(&shopper, &removed)
+	return shopper, removed, ignoreNone(err)
+}
+
 // unitOutcome notes an outcome with the shopper, once, where they are enrolled somewhere and it happened within a horizon.
-func (t *turn) unitOutcome(w *juncture.OutcomeWrite) error {
-	if w.Claims.Ignored {
+func (t *turn) unitOutcome(w *juncture.OutcomeWrite, shopper string) error {
+	if w.Claims.Ignored || shopper == "" {
 		return nil
-	}
-	var shopper string
-	err := t.tx.Stmtx(t.w.stmts.shopperOf).QueryRow(int64(w.Claims.Serial)).Scan(&shopper)
-	if err != nil || shopper == "" {
-		return ignoreNone(err)
 	}
 	held, err := scanEnrolments(t.tx.Stmtx(t.w.stmts.enrolmentsOf).Query(shopper))
 	if err != nil || len(held) == 0 {
@@ -278,7 +281,7 @@ func (t *turn) unitOutcome(w *juncture.OutcomeWrite) error {
 
 // exposuresOf counts a shopper's trials of an experiment within a horizon.
 const exposuresOf = `SELECT count(*) FROM decisions d LEFT JOIN activations a ON a.serial = d.serial
-	WHERE d.shopper IN (` + sameShopper + `) AND d.experiment = ? AND d.at >= ? AND d.at <= ? AND (d.flags & 1) = 0
+	WHERE d.shopper IN (` + sameShopper + `) AND d.experiment = ? AND d.at >= ? AND d.at <= ? AND (d.flags & 5) = 0
 	AND ((d.flags & 2) = 0 OR a.serial IS NOT NULL)`
 
 // closedUnit is a unit as it was added to the rollup: what was known when its horizon closed, and what is known now.

@@ -115,8 +115,11 @@ func verifyUnits(ctx context.Context, tx *sqlx.Tx, ledger fold, v *Verification)
 		}
 		v.Units++
 		deltas := []juncture.Delta{u.Enrolled(1)}
-		if u.state >= unitMerged {
+		switch u.state {
+		case unitMerged, unitCross:
 			deltas = append(deltas, u.Merged(u.state == unitCross)...)
+		case unitExcluded:
+			deltas = append(deltas, u.Excluded()...)
 		}
 		for _, d := range deltas {
 			c := ledger.cell(d.Cell())
@@ -192,6 +195,9 @@ func (s settled) deltas() []juncture.Delta {
 	base := juncture.Settlement{Claims: s.Claims, Activation: s.activation, Currency: s.currency}
 	if !base.Active() {
 		return nil
+	}
+	if s.Removed {
+		return []juncture.Delta{base.Removed()}
 	}
 	out := []juncture.Delta{base.Trial(1)}
 	byEvent := map[string][]juncture.Outcome{}

@@ -171,6 +171,9 @@ func Build(src Source, q Query) (Report, error) {
 	units := map[juncture.Group]sums{}
 	days := map[string]map[juncture.Group]sums{}
 	for _, u := range src.Units {
+		if u.Units == 0 {
+			continue
+		}
 		into := units
 		if !u.Day.IsZero() {
 			name := u.RowName()
@@ -310,6 +313,9 @@ func (src Source) arms(match func(juncture.Intersection) bool) []Arm {
 	}
 	out := []Arm{}
 	for id, b := range by {
+		if b.policy.Trials+b.random.Trials == 0 { // all were taken out again
+			continue
+		}
 		out = append(out, Arm{Arm: src.Arms[id].Arm, Policy: rate(b.policy), Random: rate(b.random)})
 	}
 	slices.SortFunc(out, func(a, b Arm) int {
