@@ -93,7 +93,7 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 		}
 		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 			now := s.Clock.Now()
-			switch rapid.IntRange(0, 12).Draw(rt, "step") {
+			switch rapid.IntRange(0, 13).Draw(rt, "step") {
 			case 0, 1, 2:
 				if a, err := s.Engine.Choose(ctx, now, caller(), request()); err == nil {
 					sound(t, a)
@@ -132,6 +132,12 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 					rt.Fatal(err)
 				}
 			case 12:
+				if chance("exclude", 3) {
+					if _, err := s.Engine.Exclude(ctx, now, engine.Who{Actor: "test"}, pick("bot", "a", "d", "x"), juncture.ExcludedBot, "test"); err != nil {
+						rt.Fatal(err)
+					}
+				}
+			case 13:
 				s.Checkpoint()
 				if chance("rotate", 2) {
 					if _, err := s.DB.RotateSigningKey(ctx, testkit.Random(3), now, juncture.AuditNote{}); err != nil {

@@ -48,6 +48,7 @@ type Report struct {
 	Lifts    []Lift            `json:"lifts"`
 	Arms     []Arm             `json:"arms,omitempty"`
 	Days     []Day             `json:"days,omitempty"`
+	Layers   []Layer           `json:"layers,omitempty"`
 	Gate     *GateReport       `json:"gate,omitempty"`
 }
 
@@ -200,6 +201,9 @@ func Build(src Source, q Query) (Report, error) {
 	}
 	if len(q.Slice) == 0 {
 		if r.Days, err = b.days(days); err != nil {
+			return r, err
+		}
+		if r.Layers, err = b.layers(src.Units); err != nil {
 			return r, err
 		}
 		if r.Gate, err = b.gate(days, r.Groups); err != nil {

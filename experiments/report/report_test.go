@@ -172,6 +172,29 @@ func TestSlicesAndDays(t *testing.T) {
 	}
 }
 
+// What a layer reaches: of 1,500 shoppers 1,000 have a known moment, 300 of them a known taste too.
+func TestLayers(t *testing.T) {
+	s := hero()
+	s.add(0, juncture.GroupPolicy, "loyal", 700, 70, 1000)
+	s.add(0, juncture.GroupPolicy, "_", 500, 10, 1000)
+	s.add(0, juncture.GroupHoldout, "loyal", 300, 21, 1000)
+	for name, r := range s.rows {
+		if r.Group == juncture.GroupHoldout && r.Day.IsZero() {
+			delete(s.rows, name)
+			r.Intersection[juncture.Meaning] = "c1"
+			s.rows[name] = r
+		}
+	}
+	r := s.build(t, 3, report.Query{})
+	reach := []float64{1000. / 1500, 300. / 1500, 0, 0}
+	for i, l := range r.Layers {
+		is(t, l.Tier, l.Reach, reach[i])
+		if l.Asks == "" || !strings.Contains(l.Sentence, "are known as far as") {
+			t.Errorf("%+v", l)
+		}
+	}
+}
+
 // Phases with other shares: pooled, policy's 700/9000 against 110/2000 would mix days that sold differently. By phase the
 // differences are 0.01 and 0.02, of 9,000 and 2,000 shoppers.
 func TestPhasesAreStrata(t *testing.T) {

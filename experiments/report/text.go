@@ -70,6 +70,26 @@ func Write(out io.Writer, r Report) error {
 			w.line("Where the policy learnt meanwhile, a lift is the mean so far, learning included.")
 		}
 	}
+	if len(r.Layers) > 0 && r.Layers[0].Shoppers > 0 {
+		w.line("")
+		w.table(func(t io.Writer) {
+			fmt.Fprintln(t, "KNOWN AS FAR AS\tREACH\tSHOPPERS\tASKED FOR\tMEASURE\tPOLICY\tCONTROL\tRELATIVE\tLOW\tHIGH")
+			for _, l := range r.Layers {
+				head := fmt.Sprintf("%s\t%s\t%s\t%s", l.Tier, experiments.Percent(l.Reach), experiments.Count(l.Shoppers), l.Asks)
+				if len(l.Lifts) == 0 {
+					fmt.Fprintln(t, head)
+				}
+				for _, v := range l.Lifts {
+					relative := "not enough data\t\t"
+					if v.Relative.NotEnough == "" {
+						relative = fmt.Sprintf("%s\t%s\t%s", signed(v.Relative.Estimate), signed(v.Relative.Low), signed(v.Relative.High))
+					}
+					fmt.Fprintf(t, "%s\t%s, %s over %s\t%s\t%s\t%s\n", head, v.Outcome, v.Measure, v.Over, b.amount(v.Measure, v.Mean), b.amount(v.Measure, v.ControlMean), relative)
+					head = "\t\t\t"
+				}
+			}
+		})
+	}
 	if r.Gate != nil {
 		w.line("")
 		w.line("Gate: %s. %s", r.Gate.State, r.Gate.Sentence)
