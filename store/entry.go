@@ -16,7 +16,7 @@ import (
 type statements struct {
 	decision, memo, memoForget, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
 	value, message, event, alias, said, aliasSeen, firstDecision, standing, movement,
-	standsFor, enrol, enrolmentsOf, shopperOf, unitOutcomes, unitOutcome, unitStale *sqlx.Stmt
+	standsFor, enrol, enrolmentsOf, shopperOf, unitOutcomes, unitOutcome, unitStale, unitSumsOf, unitSumsSet *sqlx.Stmt
 }
 
 const outcomeColumns = `serial, event, outcome_id, adjusts, value, minor, currency, at, received, status`
@@ -59,6 +59,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		{&s.unitOutcomes, `SELECT ` + unitOutcomeColumns + ` FROM unit_outcomes WHERE shopper = ? AND event = ?
 			AND (outcome_id = ? OR outcome_id = ? OR adjusts = ?) AND serial IN (0, ?)`},
 		{&s.unitOutcome, `INSERT INTO unit_outcomes (shopper, ` + unitOutcomeColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.unitSumsOf, unitSumsOf}, {&s.unitSumsSet, unitSumsSet},
 		{&s.unitStale, `UPDATE enrolments SET state = 2 WHERE shopper = ? AND state = 1`},
 		{&s.movement, `INSERT INTO movements (at, shopper, axis, from_value, to_value, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 	} {
@@ -76,7 +77,7 @@ func (s *statements) close() error {
 	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoForget, s.memoRead, s.activation, s.activationRead, s.outcome,
 		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value,
 		s.message, s.event, s.alias, s.said, s.aliasSeen, s.firstDecision, s.standing, s.movement,
-		s.standsFor, s.enrol, s.enrolmentsOf, s.shopperOf, s.unitOutcomes, s.unitOutcome, s.unitStale} {
+		s.standsFor, s.enrol, s.enrolmentsOf, s.shopperOf, s.unitOutcomes, s.unitOutcome, s.unitStale, s.unitSumsOf, s.unitSumsSet} {
 		if stmt != nil {
 			errs = append(errs, stmt.Close())
 		}

@@ -38,7 +38,7 @@ func (t *turn) exclude(x *juncture.Exclusion) error {
 	for _, u := range units {
 		if u.state != unitOpen {
 			for _, name := range rollupsOf(u.Enrolment) {
-				if err := addUnitSums(t.tx, name, juncture.UnitSums{}.Minus(u.closed.sums(u.Before))); err != nil {
+				if err := addUnitSums(t.tx.Stmtx(t.w.stmts.unitSumsOf), t.tx.Stmtx(t.w.stmts.unitSumsSet), name, juncture.UnitSums{}.Minus(u.closed.sums(u.Before))); err != nil {
 					return err
 				}
 			}

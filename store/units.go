@@ -297,9 +297,11 @@ func (u closedUnit) sums(before int64) juncture.UnitSums {
 	return s.Restate(juncture.Unit{Exposures: u.Exposures, Before: before, Events: u.Then}, juncture.Unit{Exposures: u.Exposures, Before: before, Events: u.Now})
 }
 
-// events are what an enrolled shopper did, as known when the horizon closed, and as known now.
-func unitEvents(q sqlx.Queryer, e juncture.Enrolment) (then, now []juncture.UnitEvent, err error) {
-	rows, err := scanUnitOutcomes(q.Query(`SELECT `+unitOutcomeColumns+` FROM unit_outcomes WHERE shopper = ?`, e.Shopper))
+const unitOutcomesOf = `SELECT ` + unitOutcomeColumns + ` FROM unit_outcomes WHERE shopper = ?`
+
+// unitEvents are what an enrolled shopper did, as known when the horizon closed, and as known now.
+func unitEvents(outcomes *sqlx.Stmt, e juncture.Enrolment) (then, now []juncture.UnitEvent, err error) {
+	rows, err := scanUnitOutcomes(outcomes.Query(e.Shopper))
 	return e.UnitOf(rows, e.Until), e.UnitOf(rows, endOfTime()), err
 }
 
@@ -339,6 +341,14 @@ func rollupsOf(e juncture.Enrolment) [2]rollupName {
 	return [2]rollupName{{e.Experiment, e.Phase, e.Group, at.RowName()}, {e.Experiment, e.Phase, e.Group, on.RowName()}}
 }
 
+// Statements of closing.
+const (
+	unitClose   = `UPDATE enrolments SET state = 1, unit = ? WHERE serial = ? AND experiment = ?`
+	unitSumsOf  = `SELECT body FROM unit_sums WHERE experiment = ? AND phase = ? AND grp = ? AND name = ?`
+	unitSumsSet = `INSERT INTO unit_sums (experiment, phase, grp, name, body) VALUES (?, ?, ?, ?, ?)
+		ON CONFLICT (experiment, phase, grp, name) DO UPDATE SET body = excluded.body`
+)
+
 func closeUnits(tx *sqlx.Tx, now time.Time) (n int, more bool, err error) {
 	rows, err := tx.Query(`SELECT `+enrolmentColumns+`, state, unit FROM enrolments WHERE state = 0 AND until < ? ORDER BY until LIMIT ?`, ms(now), unitChunk)
 	if err != nil {
@@ -356,21 +366,28 @@ func closeUnits(tx *sqlx.Tx, now time.Time) (n int, more bool, err error) {
 	if err != nil {
 		return 0, false, err
 	}
+	p := map[string]*sqlx.Stmt{}
+	for _, q := range []string{exposuresOf, unitOutcomesOf, unitClose, unitSumsOf, unitSumsSet} {
+		if p[q], err = tx.Preparex(q); err != nil {
+			return 0, false, err
+		}
+		defer p[q].Close() //nolint:errcheck // with its transaction
+	}
 	sums := map[rollupName]juncture.UnitSums{}
 	for _, u := range slices.Concat(found, again) {
 		var was juncture.UnitSums
 		if u.state == unitOpen {
 			u.closed = closedUnit{}
-			if err := tx.QueryRow(exposuresOf, u.Shopper, u.Shopper, u.Shopper, u.Experiment, ms(u.At), ms(u.Until)).Scan(&u.closed.Exposures); err != nil {
+			if err := p[exposuresOf].QueryRow(u.Shopper, u.Shopper, u.Shopper, u.Experiment, ms(u.At), ms(u.Until)).Scan(&u.closed.Exposures); err != nil {
 				return 0, false, err
 			}
-			if u.closed.Then, u.closed.Now, err = unitEvents(tx, u.Enrolment); err != nil {
+			if u.closed.Then, u.closed.Now, err = unitEvents(p[unitOutcomesOf], u.Enrolment); err != nil {
 				return 0, false, err
 			}
 			n++
 		} else {
 			was = u.closed.sums(u.Before)
-			if _, u.closed.Now, err = unitEvents(tx, u.Enrolment); err != nil {
+			if _, u.closed.Now, err = unitEvents(p[unitOutcomesOf], u.Enrolment); err != nil {
 				return 0, false, err
 			}
 		}
@@ -381,12 +398,12 @@ func closeUnits(tx *sqlx.Tx, now time.Time) (n int, more bool, err error) {
 		if err != nil {
 			return 0, false, err
 		}
-		if _, err := tx.Exec(`UPDATE enrolments SET state = 1, unit = ? WHERE serial = ? AND experiment = ?`, string(body), int64(u.Serial), u.Experiment); err != nil {
+		if _, err := p[unitClose].Exec(string(body), int64(u.Serial), u.Experiment); err != nil {
 			return 0, false, err
 		}
 	}
 	for name, s := range sums {
-		if err := addUnitSums(tx, name, s); err != nil {
+		if err := addUnitSums(p[unitSumsOf], p[unitSumsSet], name, s); err != nil {
 			return 0, false, err
 		}
 	}
@@ -424,9 +441,10 @@ func scanUnit(rows *sql.Rows) (u storedUnit, err error) {
 	return u, err
 }
 
-func addUnitSums(tx *sqlx.Tx, name rollupName, s juncture.UnitSums) error {
+// addUnitSums adds to a row of the rollup, by unitSumsOf and unitSumsSet.
+func addUnitSums(read, write *sqlx.Stmt, name rollupName, s juncture.UnitSums) error {
 	var body string
-	err := tx.QueryRow(`SELECT body FROM unit_sums WHERE experiment = ? AND phase = ? AND grp = ? AND name = ?`, name.experiment, name.phase, name.group, name.name).Scan(&body)
+	err := read.QueryRow(name.experiment, name.phase, name.group, name.name).Scan(&body)
 	if err == nil {
 		var before juncture.UnitSums
 		if err := json.Unmarshal([]byte(body), &before); err != nil {
@@ -440,8 +458,7 @@ func addUnitSums(tx *sqlx.Tx, name rollupName, s juncture.UnitSums) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`INSERT INTO unit_sums (experiment, phase, grp, name, body) VALUES (?, ?, ?, ?, ?)
-		ON CONFLICT (experiment, phase, grp, name) DO UPDATE SET body = excluded.body`, name.experiment, name.phase, name.group, name.name, string(b))
+	_, err = write.Exec(name.experiment, name.phase, name.group, name.name, string(b))
 	return err
 }
 

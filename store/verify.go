@@ -102,6 +102,11 @@ func verifyUnits(ctx context.Context, tx *sqlx.Tx, ledger fold, v *Verification)
 		return err
 	}
 	defer rows.Close()
+	outcomes, err := tx.PreparexContext(ctx, unitOutcomesOf)
+	if err != nil {
+		return err
+	}
+	defer outcomes.Close()
 	sums := map[rollupName]juncture.UnitSums{}
 	differs := func(format string, args ...any) {
 		if len(v.Rollups) < mostDifferences {
@@ -134,7 +139,7 @@ func verifyUnits(ctx context.Context, tx *sqlx.Tx, ledger fold, v *Verification)
 		if u.state == unitStale {
 			continue
 		}
-		_, now, err := unitEvents(tx, u.Enrolment)
+		_, now, err := unitEvents(outcomes, u.Enrolment)
 		if err != nil {
 			return err
 		}
