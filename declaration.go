@@ -29,8 +29,9 @@ type Declaration struct {
 	// CopyOrder is the order of each action's copy as last declared; it is derived, never written in a store file.
 	CopyOrder map[string][]string `json:"copyOrder,omitempty"`
 
-	// Phases counts, for each experiment, how often its shares changed after the start; it is derived too.
-	Phases map[string]int `json:"phases,omitempty"`
+	// Phases are the shares that an experiment, or a holdout, had before they changed after its start, the first ones first: one
+	// entry for each phase that has ended. It is derived too.
+	Phases map[string][]GroupShares `json:"phases,omitempty"`
 }
 
 // StoreInfo names the store. One database is one store.
@@ -417,6 +418,9 @@ func (g GroupShares) Share(group Group) float64 {
 	}
 	return 0
 }
+
+// Shares are those of a holdout as groups: who is let through is the policy's.
+func (h Holdout) Shares() GroupShares { return GroupShares{Policy: 1 - h.Share, Holdout: h.Share} }
 
 // Pick returns the group at u in [0, 1), in the order policy, random, bau, holdout.
 func (g GroupShares) Pick(u float64) Group {

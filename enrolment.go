@@ -33,6 +33,7 @@ const (
 	tallyCrossed  = "~crossed/"  // of those, that had been given another group
 	tallyExcluded = "~excluded/" // of those enrolled, that proved to be no shopper: they are no unit
 	tallyRemoved  = "~removed"   // trials taken out again with their shopper, by arm
+	tallyLate     = "~late/"     // outcomes that came after their window, by arm and event
 )
 
 // Enrolled is the delta of n shoppers enrolled: 1, or -1 to take one away.
@@ -58,6 +59,12 @@ func (e Enrolment) Excluded() []Delta { return []Delta{e.Enrolled(-1), e.counted
 // Removed counts the decision's trial among those that were taken out with their shopper.
 func (s Settlement) Removed() Delta {
 	return Delta{TallyKey: s.tallyKey(tallyRemoved), Tally: Tally{Successes: 1}}
+}
+
+// Late reads a row of a cell that counts outcomes of an event that came after their window; false for another row.
+func (r CellRow) Late() (event string, n int64, ok bool) {
+	event, ok = strings.CutPrefix(r.Event, tallyLate)
+	return event, r.Successes, ok
 }
 
 // Removed reads a row of a cell that counts trials taken out with their shopper; false for another row.

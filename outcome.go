@@ -94,9 +94,13 @@ func (s Settlement) TrialAt() time.Time {
 	return s.Claims.At
 }
 
-// Learnt is all that outcomes of one event add to tallies as they stand: their aggregate, and the delay of the success.
+// Learnt is all that outcomes of one event add to tallies as they stand: their aggregate, how many came late, and the delay
+// of the success.
 func (s Settlement) Learnt(rows []Outcome) []Delta {
 	out := []Delta{{TallyKey: s.tallyKey(s.Type.Name), Tally: s.Type.Aggregate(rows, s.Currency)}}
+	if late := lateOf(rows); late > 0 {
+		out = append(out, Delta{TallyKey: s.tallyKey(tallyLate + s.Type.Name), Tally: Tally{Successes: late}})
+	}
 	if at, ok := s.Type.succeeded(rows); ok && out[0].Successes > 0 && s.Claims.Group.Teaches() {
 		out = append(out, Delta{TallyKey: TallyKey{Experiment: s.Claims.Experiment, Intersection: Intersection{}.Ceiling(TierStore), Event: s.Type.Name, Bucket: out[0].Bucket,
 			Delay: uint8(1 + DelayClass(at.Sub(s.TrialAt())))}, Tally: Tally{Trials: 1}})
@@ -192,6 +196,16 @@ func standing(rows []Outcome) []net {
 		}
 	}
 	return slices.DeleteFunc(nets, func(n net) bool { return n.sum == 0 && slices.Contains(adjusted, n.ID) })
+}
+
+// lateOf counts the outcomes that stand and came after their window.
+func lateOf(rows []Outcome) (n int64) {
+	for _, o := range standing(rows) {
+		if o.Status == StatusLate {
+			n++
+		}
+	}
+	return n
 }
 
 // succeeded is when the first of the outcomes that stand and were in time happened; false for none.

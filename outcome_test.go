@@ -232,7 +232,7 @@ func TestActivateMovesTrialAndOutcomes(t *testing.T) {
 		{"another served arm than before", plain, &other, Activation{Arm: 8, Served: true}, nil, want{code: CodeDecisionConflict}},
 		// 10.00 held and 5.00 too late: on activation two outcomes, one success of 10.00
 		{"held outcomes count", deferred, nil, shown, []Outcome{held, heldLate}, want{
-			deltas:  map[string]Tally{"3/": {Trials: 1}, "3/purchase": {Outcomes: 2, Successes: 1, Value: 1000}},
+			deltas:  map[string]Tally{"3/": {Trials: 1}, "3/purchase": {Outcomes: 2, Successes: 1, Value: 1000}, "3/~late/purchase": {Successes: 1}},
 			changed: map[string]Status{"a": StatusRecorded, "b": StatusLate}}},
 		// 10.00 − 2.00 = 8.00; the refund has the timing of what it adjusts, though it came a month later
 		{"a held refund follows what it adjusts", deferred, nil, shown, []Outcome{held, refund}, want{

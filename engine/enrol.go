@@ -36,7 +36,7 @@ func (c *call) place(ctx context.Context, x *juncture.Experiment) (place, error)
 	of := func(id string) (juncture.Enrolment, bool) {
 		i := slices.IndexFunc(held, func(e juncture.Enrolment) bool { return e.Experiment == id })
 		if i < 0 {
-			return juncture.Enrolment{Experiment: id, Shopper: c.shopper, Phase: c.st.pool.Declaration.Phases[id], At: c.now, Intersection: c.x}, false
+			return juncture.Enrolment{Experiment: id, Shopper: c.shopper, Phase: len(c.st.pool.Declaration.Phases[id]), At: c.now, Intersection: c.x}, false
 		}
 		return held[i], true
 	}

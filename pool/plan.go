@@ -71,31 +71,31 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	return next
 }
 
-// phases counts the changes of what decides who is in an experiment that has started, or in a holdout, and in which
-// group. Nil: none has changed.
-func phases(old, next juncture.Declaration) map[string]int {
-	var out map[string]int
-	count := func(id string, changed bool) {
-		n := old.Phases[id]
+// phases adds the shares that end with a change of what decides who is in an experiment that has started, or in a holdout,
+// and in which group. Nil: none has changed.
+func phases(old, next juncture.Declaration) map[string][]juncture.GroupShares {
+	var out map[string][]juncture.GroupShares
+	keep := func(id string, ended juncture.GroupShares, changed bool) {
+		list := old.Phases[id]
 		if changed {
-			n++
+			list = append(slices.Clone(list), ended)
 		}
-		if n > 0 {
+		if len(list) > 0 {
 			if out == nil {
-				out = map[string]int{}
+				out = map[string][]juncture.GroupShares{}
 			}
-			out[id] = n
+			out[id] = list
 		}
 	}
 	for _, e := range next.Experiments {
 		if i := slices.IndexFunc(old.Experiments, func(o juncture.Experiment) bool { return o.ID == e.ID }); i >= 0 {
 			o := old.Experiments[i]
-			count(e.ID, o.Status != juncture.StatusDraft && (o.Groups != e.Groups || o.TrafficShare() != e.TrafficShare() || canonical(o.Slice) != canonical(e.Slice)))
+			keep(e.ID, o.Groups, o.Status != juncture.StatusDraft && (o.Groups != e.Groups || o.TrafficShare() != e.TrafficShare() || canonical(o.Slice) != canonical(e.Slice)))
 		}
 	}
 	for _, h := range next.Holdouts {
 		if i := slices.IndexFunc(old.Holdouts, func(o juncture.Holdout) bool { return o.ID == h.ID }); i >= 0 {
-			count(h.ID, old.Holdouts[i].Share != h.Share)
+			keep(h.ID, old.Holdouts[i].Shares(), old.Holdouts[i].Share != h.Share)
 		}
 	}
 	return out
