@@ -26,33 +26,35 @@ type room struct {
 // The table of docs/design.md section 2.
 func rooms() map[string]room {
 	return map[string]room{
-		".":                 {nil, nil, "the nouns know nothing of how they are stored, served or learnt"},
-		"layers":            {[]string{".", "layers/..."}, nil, "a shopper is described without knowing what will be decided"},
-		"layers/moment":     {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
-		"layers/meaning":    {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
-		"layers/trajectory": {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
-		"layers/catalogue":  {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
-		"policy":            {[]string{"."}, gonum(), "a choice is a function of evidence: it must be reproducible without a store or a clock"},
-		"policy/lattice":    {[]string{".", "policy"}, gonum(), "a snapshot is a function of counts: any node must be able to fit it again"},
-		"simulate":          {[]string{"."}, gonum(), "a made-up store drives any policy and favours none"},
-		"experiments":       {[]string{".", "policy", "layers"}, gonum(), "a read-out is a function of evidence; layers lends it the order of their values"},
-		"pool":              {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
-		"access":            {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
-		"audit":             {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
-		"intake":            {[]string{"."}, []string{"gopkg.in/yaml.v3"}, "what comes from outside is checked before anything else sees it"},
-		"engine":            {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
-		"store":             {[]string{".", "migrations", "access", "audit"}, []string{"github.com/jmoiron/sqlx", "github.com/mattn/go-sqlite3", "github.com/pressly/goose/v3"}, "SQL stays in one room; access and audit lend it the rows it keeps for them"},
-		"store/storetest":   {[]string{".", "store", "access", "audit", "internal/testkit"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, "one contract for every database"},
-		"migrations":        {nil, nil, "only files"},
-		"server":            {[]string{".", "engine", "experiments", "pool", "access", "audit", "intake"}, []string{"github.com/gin-gonic/gin", "github.com/google/uuid", "github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"}, "HTTP holds no rules of the domain and no SQL"},
-		"console":           {[]string{".", "experiments", "pool", "access", "audit", "policy", "console/chart"}, []string{"github.com/gin-gonic/gin"}, "pages show what the same ports give the API"},
-		"console/chart":     {nil, nil, "a figure is a function of its numbers"},
-		"client":            {[]string{"."}, nil, "a shop that imports the client gets nothing else with it"},
-		"replay":            {[]string{".", "experiments"}, gonum(), "a replay drives Juncture as a shop does, through Choose and Reward"},
-		"demo":              {[]string{"."}, nil, "made-up shoppers know only what a shopper knows"},
-		"cmd/juncture":      {[]string{"..."}, []string{"github.com/spf13/cobra", "github.com/caarlos0/env/v11", "gopkg.in/yaml.v3", "github.com/prometheus/client_golang", "github.com/schollz/progressbar/v3", "golang.org/x/term"}, "wiring may know everybody"},
-		"internal/arch":     {nil, nil, "rules depend on nothing they judge"},
-		"internal/testkit":  {[]string{"..."}, []string{"pgregory.net/rapid"}, "tests may wire what they need"},
+		".":                  {nil, nil, "the nouns know nothing of how they are stored, served or learnt"},
+		"layers":             {[]string{".", "layers/..."}, nil, "a shopper is described without knowing what will be decided"},
+		"layers/moment":      {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
+		"layers/meaning":     {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
+		"layers/trajectory":  {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
+		"layers/catalogue":   {[]string{"."}, gonum(), "layers are siblings: what one needs of another goes through package layers"},
+		"policy":             {[]string{"."}, gonum(), "a choice is a function of evidence: it must be reproducible without a store or a clock"},
+		"policy/lattice":     {[]string{".", "policy"}, gonum(), "a snapshot is a function of counts: any node must be able to fit it again"},
+		"simulate":           {[]string{"."}, gonum(), "a made-up store drives any policy and favours none"},
+		"experiments":        {[]string{".", "policy", "layers"}, gonum(), "a read-out is a function of evidence; layers lends it the order of their values"},
+		"experiments/health": {[]string{"."}, gonum(), "whether numbers may be believed is judged apart from what they say"},
+		"pool":               {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
+		"access":             {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
+		"audit":              {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
+		"traffic":            {[]string{"."}, nil, "who is a person is decided before anything is decided for them"},
+		"intake":             {[]string{"."}, []string{"gopkg.in/yaml.v3"}, "what comes from outside is checked before anything else sees it"},
+		"engine":             {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
+		"store":              {[]string{".", "migrations", "access", "audit"}, []string{"github.com/jmoiron/sqlx", "github.com/mattn/go-sqlite3", "github.com/pressly/goose/v3"}, "SQL stays in one room; access and audit lend it the rows it keeps for them"},
+		"store/storetest":    {[]string{".", "store", "access", "audit", "internal/testkit"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, "one contract for every database"},
+		"migrations":         {nil, nil, "only files"},
+		"server":             {[]string{".", "engine", "experiments", "pool", "access", "audit", "intake"}, []string{"github.com/gin-gonic/gin", "github.com/google/uuid", "github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"}, "HTTP holds no rules of the domain and no SQL"},
+		"console":            {[]string{".", "experiments", "pool", "access", "audit", "policy", "console/chart"}, []string{"github.com/gin-gonic/gin"}, "pages show what the same ports give the API"},
+		"console/chart":      {nil, nil, "a figure is a function of its numbers"},
+		"client":             {[]string{"."}, nil, "a shop that imports the client gets nothing else with it"},
+		"replay":             {[]string{".", "experiments"}, gonum(), "a replay drives Juncture as a shop does, through Choose and Reward"},
+		"demo":               {[]string{"."}, nil, "made-up shoppers know only what a shopper knows"},
+		"cmd/juncture":       {[]string{"..."}, []string{"github.com/spf13/cobra", "github.com/caarlos0/env/v11", "gopkg.in/yaml.v3", "github.com/prometheus/client_golang", "github.com/schollz/progressbar/v3", "golang.org/x/term"}, "wiring may know everybody"},
+		"internal/arch":      {nil, nil, "rules depend on nothing they judge"},
+		"internal/testkit":   {[]string{"..."}, []string{"pgregory.net/rapid"}, "tests may wire what they need"},
 	}
 }
 
@@ -160,7 +162,8 @@ func TestImports(t *testing.T) {
 // The root, policy and experiments take time and randomness as arguments; so do the layers.
 func TestNoClockNoGlobalRandomness(t *testing.T) {
 	pure := []string{".", "layers", "layers/moment", "layers/meaning", "layers/trajectory", "layers/catalogue", "policy",
-		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay", "policy/lattice", "simulate"}
+		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay", "policy/lattice", "simulate",
+		"experiments/health", "traffic"}
 	for _, dir := range pure {
 		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))
 		if err != nil {

@@ -1,0 +1,205 @@
+package health
+
+import (
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/juncture/juncture"
+)
+
+// Direction is what a guard metric must not do.
+type Direction string
+
+// The directions.
+const (
+	MustNotRise Direction = "must-not-rise"
+	MustNotFall Direction = "must-not-fall"
+)
+
+// Guard is a metric that an experiment may not harm.
+type Guard struct {
+	Name      string    `json:"name"`    // for people: "Unsubscribe"
+	Outcome   string    `json:"outcome"` // registered
+	Direction Direction `json:"direction"`
+	Margin    float64   `json:"margin"` // relative change that is tolerated: 0.1 is a tenth; in [0, 1)
+	Money     bool      `json:"money"`  // compare the value of a unit, not the share of units with one
+	Currency  string    `json:"currency,omitempty"`
+}
+
+// Batch is what one group had since the batch before: units (shoppers, or decisions) whose outcomes are all in, each
+// counted once.
+type Batch struct {
+	Units     int64   `json:"units"`
+	Successes int64   `json:"successes"`
+	Value     float64 `json:"value"`   // of a money guard: sum of the units' values, minor units, 0 for a unit without
+	ValueSq   float64 `json:"valueSq"` // of their squares
+}
+
+func (b *Batch) plus(o Batch) {
+	b.Units += o.Units
+	b.Successes += o.Successes
+	b.Value += o.Value
+	b.ValueSq += o.ValueSq
+}
+
+func (b Batch) check() error {
+	if b.Successes < 0 || b.Units < b.Successes || b.Units > MaxCount || !finite(b.Value) || !finite(b.ValueSq) || b.ValueSq < 0 ||
+		math.Abs(b.Value) > 1e18 || b.ValueSq > 1e30 || b.Value*b.Value > b.ValueSq*float64(b.Units)*(1+1e-9) {
+		return juncture.Errorf(juncture.CodeInvalidRequest, "%+v is not a batch of counts and sums", b)
+	}
+	return nil
+}
+
+// harms are the relative changes beyond the margin that a rate's process bets on, on the log of the ratio.
+func harms() [8]float64 { return [8]float64{0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5} }
+
+// leastOrders is when a money guard begins to look (statistics E.3).
+const leastOrders = 100
+
+// Watch is the e-process of one guard for "no harm beyond the margin", under the policy against one other group. A rate's
+// is a mean of betting martingales over eight ratios x beyond the margin R,
+//
+//	E = mean over x of Π exp(s1·x − (s1+s0)·log(w·e^x + 1 − w)), w = n1·R/(n1·R + n0),
+//
+// batch by batch of n1 units with s1 successes against n0 with s0: whose a success is, given that there is one, so that
+// sales and seasons cancel. It is a supermartingale for single trials at any rates (thinned), exactly and from the first
+// unit. Where outcomes of one shopper's decisions hang together, units must be shoppers.
+//
+// A money guard's is asymptotic: with d the difference beyond the margin in the harmful direction and V its variance, I =
+// 1/V and S = d·I has independent normal increments (Jennison and Turnbull 1999, section 3.1), and a half-normal mixture over harms gives
+//
+//	E = 2·√(ρ/(I+ρ))·exp(S²/(2(I+ρ)))·Φ(S/√(I+ρ))
+//
+// (Robbins, Ann. Math. Statist. 41, 1970), ρ the information when both groups first had 100 orders; until then E is 1.
+// Values should be capped (statistics A.2). Fields are exported to be kept; start with NewWatch.
+type Watch struct {
+	Guard  Guard      `json:"guard"`
+	Policy Batch      `json:"policy"`
+	Other  Batch      `json:"other"`
+	Log    [8]float64 `json:"log"` // log e of each bet, of a rate
+	Rho    float64    `json:"rho"` // of money; 0: not begun
+	LogE   float64    `json:"logE"`
+	Peak   float64    `json:"peak"` // the highest LogE so far
+}
+
+// NewWatch starts the process of a guard, with E = 1. Errors: CodeInvalidRequest for a guard that is none.
+func NewWatch(g Guard) (Watch, error) {
+	if g.Outcome == "" || g.Direction != MustNotRise && g.Direction != MustNotFall {
+		return Watch{}, juncture.Errorf(juncture.CodeInvalidRequest, "guard %.80q: an outcome, and %s or %s", g.Name, MustNotRise, MustNotFall)
+	}
+	if !(g.Margin >= 0 && g.Margin < 1) {
+		return Watch{}, juncture.Errorf(juncture.CodeInvalidRequest, "margin %v of guard %.80q is not in [0, 1)", g.Margin, g.Name).WithField("margin")
+	}
+	if g.Name == "" {
+		g.Name = g.Outcome
+	}
+	return Watch{Guard: g}, nil
+}
+
+// Add folds what both groups had of the same time. Errors: CodeInvalidRequest, with nothing changed, for batches that are
+// none.
+func (w *Watch) Add(policy, other Batch) error {
+	for _, b := range []Batch{policy, other} {
+		if err := b.check(); err != nil {
+			return err
+		}
+	}
+	p, o := w.Policy, w.Other
+	p.plus(policy)
+	o.plus(other)
+	for _, b := range []Batch{p, o} {
+		if err := b.check(); err != nil {
+			return err
+		}
+	}
+	w.Policy, w.Other = p, o
+	if w.Guard.Money {
+		w.money()
+	} else if policy.Units > 0 && other.Units > 0 {
+		w.rate(policy, other)
+	}
+	w.Peak = max(w.Peak, w.LogE)
+	return nil
+}
+
+// side is 1 where rising harms, -1 where falling does.
+func (g Guard) side() float64 {
+	if g.Direction == MustNotFall {
+		return -1
+	}
+	return 1
+}
+
+func (w *Watch) rate(policy, other Batch) {
+	side := w.Guard.side()
+	t := thinned{float64(policy.Successes), float64(other.Successes), float64(policy.Units) * (1 + side*w.Guard.Margin), float64(other.Units)}
+	for i, x := range harms() {
+		w.Log[i] += t.log(side * x)
+	}
+	w.LogE = logMeanExp(w.Log[:])
+}
+
+func (w *Watch) money() {
+	if w.Policy.Successes < leastOrders || w.Other.Successes < leastOrders {
+		return
+	}
+	side := w.Guard.side()
+	allowed := 1 + side*w.Guard.Margin
+	m1, v1 := w.Policy.mean()
+	m0, v0 := w.Other.mean()
+	v := v1 + allowed*allowed*v0
+	if !(v > 0) {
+		return
+	}
+	information := 1 / v
+	if w.Rho == 0 {
+		w.Rho = information
+	}
+	s := side * (m1 - allowed*m0) * information
+	root := math.Sqrt(information + w.Rho)
+	w.LogE = math.Ln2 + math.Log(w.Rho/(information+w.Rho))/2 + s*s/(2*root*root) + logPhi(s/root)
+}
+
+// logPhi is the log of the standard normal distribution function; below −30 its asymptote (Abramowitz and Stegun 26.2.12).
+func logPhi(x float64) float64 {
+	if x < -30 {
+		return -x*x/2 - math.Log(-x) - math.Log(2*math.Pi)/2
+	}
+	return math.Log(math.Erfc(-x/math.Sqrt2) / 2)
+}
+
+// mean of a unit's value, and the mean's variance.
+func (b Batch) mean() (m, v float64) {
+	n := float64(b.Units)
+	m = b.Value / n
+	return m, max(0, b.ValueSq/n-m*m) / n
+}
+
+// harmful says in words what the sums show.
+func (w *Watch) harmful(against string) string {
+	verb, by := "rose", "a rise"
+	if w.Guard.Direction == MustNotFall {
+		verb, by = "fell", "a fall"
+	}
+	figure := func(b Batch) string {
+		if b.Units == 0 {
+			return "nothing"
+		}
+		if w.Guard.Money {
+			return w.Guard.amount(b.Value/float64(b.Units)) + " each of " + count(float64(b.Units))
+		}
+		return percent(float64(b.Successes)/float64(b.Units)) + " of " + count(float64(b.Units))
+	}
+	allowed := "no change is allowed"
+	if w.Guard.Margin > 0 {
+		allowed = by + " by " + percent(w.Guard.Margin) + " is allowed"
+	}
+	return w.Guard.Name + " " + verb + ": " + figure(w.Policy) + " under the policy, " + figure(w.Other) + " under " + against + "; " + allowed + "."
+}
+
+// amount writes minor units as major ones.
+func (g Guard) amount(minor float64) string {
+	digits := juncture.MinorDigits(g.Currency)
+	return strings.TrimSpace(g.Currency + " " + strconv.FormatFloat(minor/math.Pow10(digits), 'f', max(digits, 2), 64))
+}
