@@ -102,6 +102,7 @@ func pearson(rows []Count, alpha float64) (Ratio, error) {
 				r.Statistic += stat.ChiSquare(observed[i:i+1], expected[i:i+1])
 			}
 		}
+		r.Statistic = min(r.Statistic, math.MaxFloat64)
 		r.P = distuv.ChiSquared{K: float64(r.Degrees)}.Survival(r.Statistic)
 	}
 	return r, nil
