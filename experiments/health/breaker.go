@@ -113,7 +113,7 @@ func (b *Breaker) Reset(by string, at time.Time) error {
 		return juncture.Errorf(juncture.CodeInvalidRequest, "a reset needs a tripped breaker, and somebody who resets it")
 	}
 	for i := range b.Guards {
-		b.Guards[i] = Watch{Guard: b.Guards[i].Guard}
+		b.Guards[i] = begin(b.Guards[i].Guard)
 	}
 	b.State, b.Since, b.By = BreakerReset, at, by
 	return nil

@@ -57,17 +57,25 @@ func harms() [8]float64 { return [8]float64{0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.
 // leastOrders is when a money guard begins to look (statistics E.3).
 const leastOrders = 100
 
+// switching is the share of a rate's stake that changes sides with each batch.
+const switching = 0.01
+
 // Watch is the e-process of one guard for "no harm beyond the margin", under the policy against one other group. A rate's
-// is a mean of betting martingales over eight ratios x beyond the margin R,
+// bets on eight ratios x beyond the margin R: with a batch of n1 units and s1 successes against n0 with s0, a bet's stake
+// is multiplied by
 //
-//	E = mean over x of Π exp(s1·x − (s1+s0)·log(w·e^x + 1 − w)), w = n1·R/(n1·R + n0),
+//	exp(s1·x − (s1+s0)·log(w·e^x + 1 − w)), w = n1·R/(n1·R + n0),
 //
-// batch by batch of n1 units with s1 successes against n0 with s0: whose a success is, given that there is one, so that
-// sales and seasons cancel. It is a supermartingale for single trials at any rates (thinned), exactly and from the first
-// unit. Where outcomes of one shopper's decisions hang together, units must be shoppers.
+// whose mean is at most 1 for single trials at any rates within the margin (thinned): it asks whose a success is, given
+// that there is one, so that sales and seasons cancel. Half of the stake lies idle, and with each batch a hundredth of
+// what is idle goes to the bets and of each bet to what is idle (fixed share: Herbster and Warmuth, Machine Learning 32,
+// 1998), so that months without harm do not use up what later harm must be shown with. E is the sum of all stakes: a
+// supermartingale, exactly and from the first unit. Batches of a day are meant. Where outcomes of one shopper's decisions
+// hang together, units must be shoppers.
 //
 // A money guard's is asymptotic: with d the difference beyond the margin in the harmful direction and V its variance, I =
-// 1/V and S = d·I has independent normal increments (Jennison and Turnbull 1999, section 3.1), and a half-normal mixture over harms gives
+// 1/V and S = d·I has independent normal increments (Jennison and Turnbull, Group Sequential Methods, 1999, section 3.1),
+// and a half-normal mixture over harms gives
 //
 //	E = 2·√(ρ/(I+ρ))·exp(S²/(2(I+ρ)))·Φ(S/√(I+ρ))
 //
@@ -77,8 +85,9 @@ type Watch struct {
 	Guard  Guard      `json:"guard"`
 	Policy Batch      `json:"policy"`
 	Other  Batch      `json:"other"`
-	Log    [8]float64 `json:"log"` // log e of each bet, of a rate
-	Rho    float64    `json:"rho"` // of money; 0: not begun
+	Idle   float64    `json:"idle"` // log of the idle stake, of a rate
+	Bets   [8]float64 `json:"bets"` // log of each bet's stake
+	Rho    float64    `json:"rho"`  // of money; 0: not begun
 	LogE   float64    `json:"logE"`
 	Peak   float64    `json:"peak"` // the highest LogE so far
 }
@@ -94,7 +103,16 @@ func NewWatch(g Guard) (Watch, error) {
 	if g.Name == "" {
 		g.Name = g.Outcome
 	}
-	return Watch{Guard: g}, nil
+	return begin(g), nil
+}
+
+// begin stakes a half, and keeps a half.
+func begin(g Guard) Watch {
+	w := Watch{Guard: g, Idle: -math.Ln2}
+	for i := range w.Bets {
+		w.Bets[i] = -math.Log(2 * float64(len(w.Bets)))
+	}
+	return w
 }
 
 // Add folds what both groups had of the same time. Errors: CodeInvalidRequest, with nothing changed, for batches that are
@@ -134,10 +152,17 @@ func (g Guard) side() float64 {
 func (w *Watch) rate(policy, other Batch) {
 	side := w.Guard.side()
 	t := thinned{float64(policy.Successes), float64(other.Successes), float64(policy.Units) * (1 + side*w.Guard.Margin), float64(other.Units)}
+	const least = 1e-300 // a stake that underflows stays a number
+	idle, staked := math.Exp(w.Idle-w.LogE), 0.0 // as shares of E
 	for i, x := range harms() {
-		w.Log[i] += t.log(side * x)
+		bet := math.Exp(w.Bets[i] - w.LogE)
+		staked += bet
+		bet += switching * (idle/float64(len(w.Bets)) - bet)
+		w.Bets[i] = w.LogE + math.Log(max(bet, least)) + t.log(side*x)
 	}
-	w.LogE = logMeanExp(w.Log[:])
+	w.Idle = w.LogE + math.Log(max(idle+switching*(staked-idle), least))
+	all := append(w.Bets[:len(w.Bets):len(w.Bets)], w.Idle)
+	w.LogE = logMeanExp(all) + math.Log(float64(len(all)))
 }
 
 func (w *Watch) money() {
