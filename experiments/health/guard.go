@@ -152,7 +152,7 @@ func (g Guard) side() float64 {
 func (w *Watch) rate(policy, other Batch) {
 	side := w.Guard.side()
 	t := thinned{float64(policy.Successes), float64(other.Successes), float64(policy.Units) * (1 + side*w.Guard.Margin), float64(other.Units)}
-	const least = 1e-300 // a stake that underflows stays a number
+	const least = 1e-300                         // a stake that underflows stays a number
 	idle, staked := math.Exp(w.Idle-w.LogE), 0.0 // as shares of E
 	for i, x := range harms() {
 		bet := math.Exp(w.Bets[i] - w.LogE)
