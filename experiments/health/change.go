@@ -27,6 +27,10 @@ type ChangeSettings struct {
 	Nodes    int     // watched in the store, over which false alarms are shared; at least 1
 	PerMonth float64 // false alarms that are allowed a store-month over all nodes; 0: 0.1
 	Least    float64 // expected successes of a node before it is judged; 0: 50
+
+	// Dispersion is by how much a bucket's successes vary more than chance alone lets them, from 1 (0) on: arms that have
+	// days of their own. Dispersion(buckets) estimates it. Evidence is divided by it, a quasi-likelihood.
+	Dispersion float64
 }
 
 func (s ChangeSettings) checked() (ChangeSettings, error) {
@@ -36,7 +40,10 @@ func (s ChangeSettings) checked() (ChangeSettings, error) {
 	if s.Least == 0 {
 		s.Least = 50
 	}
-	if s.Nodes < 1 || !(s.PerMonth > 0 && s.PerMonth <= 10) || !(s.Least >= 1 && s.Least <= 1e9) {
+	if s.Dispersion == 0 {
+		s.Dispersion = 1
+	}
+	if s.Nodes < 1 || !(s.Dispersion >= 1 && s.Dispersion <= 1e6) || !(s.PerMonth > 0 && s.PerMonth <= 10) || !(s.Least >= 1 && s.Least <= 1e9) {
 		return s, juncture.Errorf(juncture.CodeInvalidRequest, "%d nodes, %v false alarms a month, %v successes: not settings of a detector", s.Nodes, s.PerMonth, s.Least)
 	}
 	return s, nil
@@ -70,13 +77,14 @@ type sums struct {
 	trials    int64
 	successes int64
 	expected  float64 // successes, at the base rate that the others had
+	weight    float64 // successes over the dispersion, as in the likelihood
 	grid      [gridPoints][4]float64
 }
 
 // stretch is what lies between two edges.
 type stretch struct{ from, to *sums }
 
-func (r stretch) successes() float64 { return float64(r.to.successes - r.from.successes) }
+func (r stretch) successes() float64 { return r.to.weight - r.from.weight }
 
 // slopes reads the grid at x by Taylor's series from the nearest point: of n expected successes the error is under
 // n·0.025⁴/24, 0.02 at a million.
@@ -223,6 +231,8 @@ func (d *Detector) fold(x Increment) (shown, error) {
 	} else {
 		now.expected += t.e
 	}
+	t = t.over(d.set.Dispersion)
+	now.weight += t.s
 	for g := range now.grid {
 		for k, v := range t.slopes(gridStep*float64(g) - gridEdge) {
 			now.grid[g][k] += v
@@ -377,4 +387,52 @@ func (b Bucket) beside(k int) (Increment, bool, error) {
 		}
 	}
 	return x, x.OthersExpected > 0, nil
+}
+
+// Dispersion estimates ChangeSettings.Dispersion of a place: Pearson's chi-square of arms by buckets over its degrees of
+// freedom, with each arm's ratio to the others as it was over all buckets; at least 1. Changes make it larger, which only
+// delays alarms. Errors: CodeInvalidRequest as Changes.
+func Dispersion(buckets []Bucket) (float64, error) {
+	var ratio []float64
+	all := 0.0
+	for _, b := range buckets {
+		if len(ratio) == 0 {
+			ratio = make([]float64, 2*len(b.Arms))
+		}
+		if len(b.Arms) != len(ratio)/2 {
+			return 0, juncture.Errorf(juncture.CodeInvalidRequest, "a bucket has %d arms, not %d", len(b.Arms), len(ratio)/2)
+		}
+		for k, a := range b.Arms {
+			x, _, err := b.beside(k)
+			if err != nil {
+				return 0, err
+			}
+			base := float64(x.Successes+x.Others) / (float64(x.Trials)*x.Expected + x.OthersExpected + 1e-300)
+			ratio[2*k] += float64(a.Hits)
+			ratio[2*k+1] += float64(a.Trials) * a.Expected * base
+		}
+	}
+	degrees := 0.0
+	for _, b := range buckets {
+		hits, weight, arms := 0.0, 0.0, -1.0
+		for k, a := range b.Arms {
+			if w := float64(a.Trials) * a.Expected * ratio[2*k] / max(ratio[2*k+1], 1e-300); w > 0 {
+				hits, weight, arms = hits+float64(a.Hits), weight+w, arms+1
+			}
+		}
+		if hits == 0 || arms < 1 {
+			continue
+		}
+		degrees += arms
+		for k, a := range b.Arms {
+			w := float64(a.Trials) * a.Expected * ratio[2*k] / max(ratio[2*k+1], 1e-300)
+			if e := hits * w / weight; e > 0 {
+				all += (float64(a.Hits) - e) * (float64(a.Hits) - e) / e
+			}
+		}
+	}
+	if degrees -= float64(len(ratio)/2 - 1); degrees < 1 {
+		return 1, nil
+	}
+	return min(max(1, all/degrees), 1e6), nil
 }

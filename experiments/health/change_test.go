@@ -37,6 +37,7 @@ func TestLikelihoodOfAStretch(t *testing.T) {
 			}
 			list = append(list, x)
 			to.successes += int64(x.s)
+			to.weight += x.s
 			for g := range to.grid {
 				for k, v := range x.slopes(gridStep*float64(g) - gridEdge) {
 					to.grid[g][k] += v
@@ -312,12 +313,43 @@ func TestChangesRelabel(t *testing.T) {
 	}
 }
 
+// Successes as chance lets them vary have dispersion 1; with each cell in twos they have 2, whatever the seasons.
+func TestDispersion(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	for _, by := range []int64{1, 2} {
+		var buckets []Bucket
+		for i := range 300 {
+			b := Bucket{At: day(i), Length: oneDay}
+			for k := range 5 {
+				mean := 10 * (1 + 0.5*math.Sin(float64(i))) * (1 + 0.1*float64(k)) / float64(by)
+				b.Arms = append(b.Arms, Rate{Trials: 1000, Hits: by * int64(distuv.Poisson{Lambda: mean, Src: rng}.Rand()), Expected: 0.01})
+			}
+			buckets = append(buckets, b)
+		}
+		got, err := Dispersion(buckets)
+		// 4·299 degrees of freedom: a standard error of √(2/1196) = 4%
+		if err != nil || math.Abs(got-float64(by)) > 0.16*float64(by) {
+			t.Errorf("in %ds: %v, %v", by, got, err)
+		}
+	}
+	if got, err := Dispersion(nil); err != nil || got != 1 {
+		t.Errorf("of nothing: %v, %v", got, err)
+	}
+	_, err := Dispersion([]Bucket{{Arms: []Rate{{Trials: 1, Expected: math.NaN()}}}})
+	refused(t, "expectation", err)
+}
+
 func FuzzDetector(f *testing.F) {
 	f.Add(int64(100), int64(3), 0.03, int64(30), 29.5)
 	f.Add(int64(0), int64(0), 1.0, int64(0), 0.0)
 	f.Add(int64(1e12), int64(1e12), 1e-300, int64(1e12), 1e-300)
 	f.Add(int64(math.MaxInt64), int64(-3), math.NaN(), int64(math.MinInt64), math.Inf(1))
 	f.Fuzz(func(t *testing.T, n, s int64, p float64, others int64, expected float64) {
+		if x, err := Dispersion([]Bucket{{Arms: []Rate{{"a", n, s, p}, {"b", others, s, p}}}, {Arms: []Rate{{"a", s, s, p}, {"b", 3, 2, p}}}}); err != nil {
+			refused(t, "buckets", err)
+		} else if !(x >= 1) {
+			t.Fatalf("dispersion %v", x)
+		}
 		d := detector(t, ChangeSettings{Nodes: 1})
 		for i := range 4 {
 			x := Increment{At: day(i), Length: oneDay, Trials: n, Successes: s, Expected: p, Others: others, OthersExpected: expected}

@@ -192,7 +192,7 @@ func (d *Draws) Ratio(alpha float64, label func(juncture.ArmID) string) (Ratio, 
 		r.Rows = append(r.Rows, RatioRow{label(a.id), a.n, a.expected})
 	}
 	r.decide(d.peak, alpha)
-	r.logE, r.E = d.LogE(), evidence(d.LogE())
+	r.E = evidence(d.LogE())
 	return r, nil
 }
 

@@ -134,7 +134,7 @@ func (s *DrawSums) Ratio(alpha float64, label func(juncture.ArmID) string) (Rati
 	if err := checkAlpha(alpha); err != nil {
 		return Ratio{}, err
 	}
-	r := Ratio{P: 1, Verdict: VerdictThin}
+	r := Ratio{P: 1, E: 1, Verdict: VerdictThin}
 	k := len(s.arms)
 	off := make([]float64, k)
 	for i, id := range s.arms {

@@ -51,13 +51,13 @@ func (b Batch) check() error {
 	return nil
 }
 
-// harms are the relative changes beyond the margin that a rate's process bets on, on the log of the ratio.
+// harms are the relative changes beyond the margin that a process bets on, on the log of the ratio.
 func harms() [8]float64 { return [8]float64{0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5} }
 
 // leastOrders is when a money guard begins to look (statistics E.3).
 const leastOrders = 100
 
-// switching is the share of a rate's stake that changes sides with each batch.
+// switching is the share of a stake that changes sides with each batch.
 const switching = 0.01
 
 // Watch is the e-process of one guard for "no harm beyond the margin", under the policy against one other group. A rate's
@@ -73,21 +73,18 @@ const switching = 0.01
 // supermartingale, exactly and from the first unit. Batches of a day are meant. Where outcomes of one shopper's decisions
 // hang together, units must be shoppers.
 //
-// A money guard's is asymptotic: with d the difference beyond the margin in the harmful direction and V its variance, I =
-// 1/V and S = d·I has independent normal increments (Jennison and Turnbull, Group Sequential Methods, 1999, section 3.1),
-// and a half-normal mixture over harms gives
+// A money guard bets on the same relative harms: with d the batch's difference of means beyond the margin, in the harmful
+// direction, δ the harm in money and I one over d's variance, both of the units before the batch, a bet is multiplied by
+// exp(δ·I·d − δ²·I/2), a normal likelihood ratio: asymptotic, so that it begins once both groups have had 100 orders.
+// Values should be capped (statistics A.2).
 //
-//	E = 2·√(ρ/(I+ρ))·exp(S²/(2(I+ρ)))·Φ(S/√(I+ρ))
-//
-// (Robbins, Ann. Math. Statist. 41, 1970), ρ the information when both groups first had 100 orders; until then E is 1.
-// Values should be capped (statistics A.2). Fields are exported to be kept; start with NewWatch.
+// Fields are exported to be kept; start with NewWatch.
 type Watch struct {
 	Guard  Guard      `json:"guard"`
 	Policy Batch      `json:"policy"`
 	Other  Batch      `json:"other"`
-	Idle   float64    `json:"idle"` // log of the idle stake, of a rate
+	Idle   float64    `json:"idle"` // log of the idle stake
 	Bets   [8]float64 `json:"bets"` // log of each bet's stake
-	Rho    float64    `json:"rho"`  // of money; 0: not begun
 	LogE   float64    `json:"logE"`
 	Peak   float64    `json:"peak"` // the highest LogE so far
 }
@@ -131,12 +128,14 @@ func (w *Watch) Add(policy, other Batch) error {
 			return err
 		}
 	}
-	w.Policy, w.Other = p, o
-	if w.Guard.Money {
-		w.money()
-	} else if policy.Units > 0 && other.Units > 0 {
-		w.rate(policy, other)
+	if policy.Units > 0 && other.Units > 0 {
+		if w.Guard.Money {
+			w.money(policy, other)
+		} else {
+			w.rate(policy, other)
+		}
 	}
+	w.Policy, w.Other = p, o
 	w.Peak = max(w.Peak, w.LogE)
 	return nil
 }
@@ -152,46 +151,43 @@ func (g Guard) side() float64 {
 func (w *Watch) rate(policy, other Batch) {
 	side := w.Guard.side()
 	t := thinned{float64(policy.Successes), float64(other.Successes), float64(policy.Units) * (1 + side*w.Guard.Margin), float64(other.Units)}
+	w.bet(func(x float64) float64 { return t.log(side * x) })
+}
+
+func (w *Watch) money(policy, other Batch) {
+	if w.Policy.Successes < leastOrders || w.Other.Successes < leastOrders {
+		return
+	}
+	side := w.Guard.side()
+	allowed := 1 + side*w.Guard.Margin
+	_, v1 := w.Policy.mean()
+	m0, v0 := w.Other.mean()
+	v := v1*float64(w.Policy.Units)/float64(policy.Units) + allowed*allowed*v0*float64(w.Other.Units)/float64(other.Units)
+	if !(v > 0) {
+		return
+	}
+	now, _ := policy.mean()
+	then, _ := other.mean()
+	d := side * (now - allowed*then)
+	w.bet(func(x float64) float64 {
+		harm := allowed * m0 * math.Abs(math.Expm1(side*x))
+		return harm / v * (d - harm/2)
+	})
+}
+
+// bet moves the stakes' hundredths and multiplies each bet by exp(gain of its harm).
+func (w *Watch) bet(gain func(harm float64) float64) {
 	const least = 1e-300                         // a stake that underflows stays a number
 	idle, staked := math.Exp(w.Idle-w.LogE), 0.0 // as shares of E
 	for i, x := range harms() {
 		bet := math.Exp(w.Bets[i] - w.LogE)
 		staked += bet
 		bet += switching * (idle/float64(len(w.Bets)) - bet)
-		w.Bets[i] = w.LogE + math.Log(max(bet, least)) + t.log(side*x)
+		w.Bets[i] = w.LogE + math.Log(max(bet, least)) + gain(x)
 	}
 	w.Idle = w.LogE + math.Log(max(idle+switching*(staked-idle), least))
 	all := append(w.Bets[:len(w.Bets):len(w.Bets)], w.Idle)
 	w.LogE = logMeanExp(all) + math.Log(float64(len(all)))
-}
-
-func (w *Watch) money() {
-	if w.Policy.Successes < leastOrders || w.Other.Successes < leastOrders {
-		return
-	}
-	side := w.Guard.side()
-	allowed := 1 + side*w.Guard.Margin
-	m1, v1 := w.Policy.mean()
-	m0, v0 := w.Other.mean()
-	v := v1 + allowed*allowed*v0
-	if !(v > 0) {
-		return
-	}
-	information := 1 / v
-	if w.Rho == 0 {
-		w.Rho = information
-	}
-	s := side * (m1 - allowed*m0) * information
-	root := math.Sqrt(information + w.Rho)
-	w.LogE = math.Ln2 + math.Log(w.Rho/(information+w.Rho))/2 + s*s/(2*root*root) + logPhi(s/root)
-}
-
-// logPhi is the log of the standard normal distribution function; below −30 its asymptote (Abramowitz and Stegun 26.2.12).
-func logPhi(x float64) float64 {
-	if x < -30 {
-		return -x*x/2 - math.Log(-x) - math.Log(2*math.Pi)/2
-	}
-	return math.Log(math.Erfc(-x/math.Sqrt2) / 2)
 }
 
 // mean of a unit's value, and the mean's variance.

@@ -48,11 +48,12 @@ func checkRates(rows []Rate, alpha float64) (trials, hits int64, err error) {
 // A.6), that filters remove the same share of every group and arm (A.7). Whatever is true of the arms' outcomes may differ
 // by arm; that belongs to AgainstExpected. The e-value is
 //
-//	E = mean over c of ∫ π(m)·Π_k B(h_k+c·m, n_k−h_k+c·(1−m))/B(c·m, c·(1−m)) dm / sup_p p^H·(1−p)^(N−H)
+//	E = mean over c and D of ∫ π(m)·Π_{k in D} B(h_k+c·m, n_k−h_k+c·(1−m))/B(c·m, c·(1−m))·Π_{k not in D} m^h_k·(1−m)^(n_k−h_k) dm
+//	    / sup_p p^H·(1−p)^(N−H)
 //
-// c in {100, 1000, 10000}, π = Beta(1/2, 1/2): a probability of what was seen over the largest that a common rate gives,
-// so at most a martingale of mean 1 for every common rate (universal inference: Wasserman, Ramdas and Balakrishnan, PNAS
-// 117, 2020, section 8).
+// c in {100, 1000, 10000}, π = Beta(1/2, 1/2), D all rows with weight 1/2 or any single one with the rest: a probability
+// of what was seen over the largest that a common rate gives, so at most a martingale of mean 1 for every common rate
+// (universal inference: Wasserman, Ramdas and Balakrishnan, PNAS 117, 2020, section 8).
 //
 // Errors: CodeInvalidRequest for fewer than 2 rows, counts that are none, a level that is none.
 func SameRate(rows []Rate, alpha float64) (RateCheck, error) {
@@ -103,22 +104,31 @@ func SameRate(rows []Rate, alpha float64) (RateCheck, error) {
 
 func sameRateE(rows []Rate, trials, hits float64) float64 {
 	null := hits*math.Log(hits/trials) + (trials-hits)*math.Log1p(-hits/trials)
-	var logs []float64
-	for _, c := range []float64{100, 1000, 10000} {
+	model := func(c float64, differs func(k int) bool) float64 {
 		// of the common mean's log-odds: likelihood times prior, whose density there is √(m(1−m))/π
-		density := func(x float64) float64 {
+		return integral(func(x float64) float64 {
 			m, rest := 1/(1+math.Exp(-x)), 1/(1+math.Exp(x))
-			l := (math.Log(m)+math.Log(rest))/2 - math.Log(math.Pi)
-			for _, r := range rows {
-				if r.Trials > 0 {
-					l += lbeta(float64(r.Hits)+c*m, float64(r.Trials-r.Hits)+c*rest) - lbeta(c*m, c*rest)
+			logM, logRest := math.Log(m), math.Log(rest)
+			l := (logM+logRest)/2 - math.Log(math.Pi)
+			for k, r := range rows {
+				h, miss := float64(r.Hits), float64(r.Trials-r.Hits)
+				if differs(k) {
+					l += lbeta(h+c*m, miss+c*rest) - lbeta(c*m, c*rest)
+				} else {
+					l += h*logM + miss*logRest
 				}
 			}
 			return l
-		}
-		logs = append(logs, integral(density)-null)
+		}) - null
 	}
-	return logMeanExp(logs)
+	var all, one []float64
+	for _, c := range []float64{100, 1000, 10000} {
+		all = append(all, model(c, func(int) bool { return true }))
+		for k := range rows {
+			one = append(one, model(c, func(i int) bool { return i == k }))
+		}
+	}
+	return logMeanExp([]float64{logMeanExp(all), logMeanExp(one)})
 }
 
 // integral is the log of the integral of exp(f) over [-20, 20], f with one peak: the trapezoid rule over 8 standard

@@ -29,11 +29,9 @@ type Ratio struct {
 	Statistic float64    `json:"statistic"` // chi-square, or the squared distance with the draws' covariance
 	Degrees   int        `json:"degrees"`   // of freedom; 0: nothing can differ
 	P         float64    `json:"p"`         // of one look that was planned; not for looking daily
-	E         float64    `json:"e"`         // e-value, good at any look; 0 where only p was asked for
+	E         float64    `json:"e"`         // e-value, good at any look; 1, which says nothing, where only p was asked for
 	Verdict   Verdict    `json:"verdict"`
 	Sentence  string     `json:"sentence"`
-
-	logE float64
 }
 
 // ChiSquare is Pearson's test of counts against fixed shares, for one look that was planned beforehand; the verdict goes
@@ -80,7 +78,7 @@ func pearson(rows []Count, alpha float64) (Ratio, error) {
 	if !(shares > 0) {
 		return Ratio{}, juncture.Errorf(juncture.CodeInvalidRequest, "the shares sum to 0")
 	}
-	r := Ratio{P: 1, Rows: make([]RatioRow, len(rows))}
+	r := Ratio{P: 1, E: 1, Rows: make([]RatioRow, len(rows))}
 	var observed, expected []float64
 	impossible := false
 	for i, c := range rows {
@@ -153,7 +151,7 @@ func Multinomial(rows []Count, alpha float64) (Ratio, error) {
 }
 
 func (r *Ratio) decide(logE, alpha float64) {
-	r.logE, r.E = logE, evidence(logE)
+	r.E = evidence(logE)
 	r.Verdict = byE(logE, alpha)
 	n := int64(0)
 	for _, row := range r.Rows {
@@ -170,7 +168,7 @@ func (r *Ratio) decide(logE, alpha float64) {
 // averaged with Σ E_j/(j·(j+1)) + 1/(J+1), a mean with weights that sum to 1 however many phases J there will be. P and
 // Statistic are the sums'. Rows are added by label, in the order in which they first come.
 //
-// Errors: CodeInvalidRequest for no phase, or a level that is none.
+// Errors: CodeInvalidRequest for no phase, one without an e-value, or a level that is none.
 func Combine(phases []Ratio, alpha float64) (Ratio, error) {
 	if err := checkAlpha(alpha); err != nil {
 		return Ratio{}, err
@@ -183,6 +181,9 @@ func Combine(phases []Ratio, alpha float64) (Ratio, error) {
 	product := 0.0
 	weighted := []float64{-math.Log(float64(len(phases) + 1))}
 	for j, p := range phases {
+		if !(p.E > 0) {
+			return Ratio{}, juncture.Errorf(juncture.CodeInvalidRequest, "phase %d has no e-value", j+1)
+		}
 		for _, row := range p.Rows {
 			i, ok := at[row.Label]
 			if !ok {
@@ -195,16 +196,13 @@ func Combine(phases []Ratio, alpha float64) (Ratio, error) {
 		}
 		out.Statistic = min(out.Statistic+p.Statistic, math.MaxFloat64)
 		out.Degrees += p.Degrees
-		product += p.logE
-		weighted = append(weighted, p.logE-math.Log(float64((j+1)*(j+2))))
+		product += math.Log(p.E)
+		weighted = append(weighted, math.Log(p.E)-math.Log(float64((j+1)*(j+2))))
 	}
 	if out.Degrees > 0 {
 		out.P = distuv.ChiSquared{K: float64(out.Degrees)}.Survival(out.Statistic)
 	}
 	sum := logMeanExp(weighted) + math.Log(float64(len(weighted)))
-	if math.IsInf(sum, 1) || math.IsInf(product, 1) {
-		product, sum = math.Inf(1), math.Inf(1)
-	}
 	out.decide(logMeanExp([]float64{product, sum}), alpha)
 	return out, nil
 }

@@ -199,7 +199,7 @@ func TestRatioRelabels(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if math.Abs(a.logE-b.logE) > 1e-7 || math.Abs(a.Statistic-b.Statistic) > 1e-7*(1+a.Statistic) || a.Verdict != b.Verdict || !(a.E >= 0) {
+		if math.Abs(math.Log(a.E/b.E)) > 1e-7 || math.Abs(a.Statistic-b.Statistic) > 1e-7*(1+a.Statistic) || a.Verdict != b.Verdict || !(a.E > 0) {
 			t.Fatalf("%+v\n%+v", a, b)
 		}
 	})
@@ -227,6 +227,8 @@ func TestPhasesCombine(t *testing.T) {
 	near(t, "X²", both.Statistic, fine.Statistic+off.Statistic, 1e-12)
 	_, err = Combine(nil, Alpha)
 	refused(t, "no phase", err)
+	_, err = Combine([]Ratio{fine, {}}, Alpha)
+	refused(t, "no e-value", err)
 	if one, err := Combine([]Ratio{phase(0, 0, 0.1)}, Alpha); err != nil || math.Abs(one.E-1) > 1e-12 {
 		t.Errorf("E of nothing: %+v, %v", one, err)
 	}

@@ -35,3 +35,8 @@ func (t thinned) slopes(x float64) [4]float64 {
 	n := t.s + t.others
 	return [4]float64{n * math.Log1p(w*math.Expm1(x)), n * q, n * q * (1 - q), n * q * (1 - q) * (1 - 2*q)}
 }
+
+// over divides all counts.
+func (t thinned) over(by float64) thinned {
+	return thinned{t.s / by, t.others / by, t.e / by, t.f / by}
+}

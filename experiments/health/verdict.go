@@ -47,8 +47,11 @@ func byP(p, alpha float64) Verdict {
 	return VerdictOK
 }
 
-// evidence is exp(logE), cut at 1e300 so that it can be written as JSON.
-func evidence(logE float64) float64 { return math.Exp(min(logE, 300*math.Ln10)) }
+// evidence is exp(logE) within 1e±300, so that it can be written as JSON and its log taken.
+func evidence(logE float64) float64 {
+	const most = 300 * math.Ln10
+	return math.Exp(min(max(logE, -most), most))
+}
 
 // logMeanExp is log of the mean of exp(x); minus infinity for nothing.
 func logMeanExp(x []float64) float64 {
