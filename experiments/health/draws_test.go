@@ -183,7 +183,8 @@ func TestDrawsMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// adaptive is a policy that leans to what it drew and to chance, so that its probabilities depend on its own past.
+// adaptive is a policy that leans to what it drew and to chance, so that its probabilities depend on its own past. A share
+// of the rows that drew the first arm is lost.
 func adaptive(rng *rand.Rand, k int, decisions int, lost float64, see func([]juncture.Ranked, juncture.ArmID) bool) {
 	weight := make([]float64, k)
 	for i := range weight {
@@ -205,12 +206,12 @@ func adaptive(rng *rand.Rand, k int, decisions int, lost float64, see func([]jun
 				break
 			}
 		}
-		if x == 0 && rng.Float64() < lost {
-			continue
-		}
 		weight[x] += rng.Float64()
 		for i := range weight {
 			weight[i] = max(0.05, weight[i]*0.999)
+		}
+		if x == 0 && rng.Float64() < lost {
+			continue // its row is not there
 		}
 		if !see(r, r[x].Arm) {
 			return

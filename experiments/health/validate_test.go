@@ -154,7 +154,7 @@ func TestValidateSampleRatio(t *testing.T) {
 func TestValidateDraws(t *testing.T) {
 	rng := rand.New(rand.NewPCG(102, 1))
 	const arms = 12
-	runs, decisions := plays(20, 200), plays(8000, 30_000)
+	runs, decisions := plays(10, 200), plays(8000, 30_000)
 	var rows [][]string
 	for _, loss := range []float64{0, 0.02, 0.05, 0.1, 0.3} {
 		var mismatch, watched tally
@@ -230,11 +230,16 @@ func place(rng *rand.Rand, perDay float64, last int, factor func(arm, day int) f
 }
 
 func TestValidateChanges(t *testing.T) {
-	const places, change, last = 12, 60, 150
-	set := ChangeSettings{Nodes: places * 8}
+	const change, last = 60, 150
+	places := plays(3, 12)
+	volumes := []float64{2, 10, 50} // successes a day and arm
+	if places < 12 {
+		volumes = volumes[2:]
+	}
+	set := ChangeSettings{Nodes: 96}
 	var rows [][]string
-	stores := plays(1, 40)
-	months := last * float64(oneDay) / float64(month)
+	stores := plays(1, 15)
+	months := last * float64(oneDay) / float64(month) * float64(places) / 12
 	for _, c := range []struct {
 		name                string
 		promised, dispersed bool
@@ -250,7 +255,7 @@ func TestValidateChanges(t *testing.T) {
 		{"each arm by itself varies by 10% a day", false, false, func(rng *rand.Rand, _, _ int) float64 { return math.Exp(0.1 * rng.NormFloat64()) }},
 		{"each arm by itself varies by 10% a day, dispersion estimated", true, true, func(rng *rand.Rand, _, _ int) float64 { return math.Exp(0.1 * rng.NormFloat64()) }},
 	} {
-		for _, perDay := range []float64{2, 10, 50} {
+		for _, perDay := range volumes {
 			rng := rand.New(rand.NewPCG(103, uint64(perDay)))
 			alarms := 0
 			for range stores * places {
@@ -276,16 +281,16 @@ func TestValidateChanges(t *testing.T) {
 			}
 		}
 	}
-	table(t, "96 nodes (12 places, 8 arms), 0.1 allowed a store-month\tsuccesses a day and arm\tstore-months\tfalse alarms\ta store-month", rows)
+	table(t, fmt.Sprintf("%d places of 8 arms, 0.1 false alarms allowed a store-month of 96 nodes\tsuccesses a day and arm\tstore-months\tfalse alarms\ta store-month", places), rows)
 
 	rows = nil
-	runs := plays(6, 300)
+	runs := plays(3, 150)
 	for _, c := range []struct {
 		name string
 		to   float64
 		sale float64
 	}{{"halves", 0.5, 1}, {"falls by 30%", 0.7, 1}, {"rises by 50%", 1.5, 1}, {"halves as a sale doubles all", 0.5, 2}} {
-		for _, perDay := range []float64{2, 10, 50} {
+		for _, perDay := range volumes {
 			rng := rand.New(rand.NewPCG(104, uint64(perDay)))
 			var month1, all tally
 			wrong, off := 0, []float64{}
@@ -416,7 +421,7 @@ func batch(rng *rand.Rand, units int64, p float64, money bool) Batch {
 }
 
 func TestValidateRates(t *testing.T) {
-	runs := plays(40, 1000)
+	runs := plays(15, 400)
 	var rows [][]string
 	for _, c := range []struct {
 		name  string
@@ -457,7 +462,7 @@ func TestValidateRates(t *testing.T) {
 	for _, c := range []struct{ jump, least float64 }{{0, 0}, {0.1, 0}, {0.2, 0.9}} {
 		rng := rand.New(rand.NewPCG(107, 1))
 		var found tally
-		for range runs * plays(10, 20) {
+		for range runs * plays(20, 50) {
 			var list []Day
 			for d := range 29 {
 				p := 0.3 + 0.03*rng.NormFloat64()
