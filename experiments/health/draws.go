@@ -32,6 +32,7 @@ func tiltPrior() [tilts]float64 { return [tilts]float64{30, 300, 3000} }
 //
 // Fed with activated decisions, or with the rows that a join left over, in the order in which they became so, it tests
 // that activation, or the join, did not depend on the arm. The order is part of it: fold by serial, or by activation.
+// Leave out decisions whose activation says that the page showed something else.
 // The zero Draws is empty, and E is 1. It holds at most MaxArms arms.
 type Draws struct {
 	n    int64
