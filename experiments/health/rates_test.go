@@ -47,7 +47,7 @@ func TestSameRate(t *testing.T) {
 	near(t, "chi-square", rates(t, SameRate, Rate{Trials: 100, Hits: 10}, Rate{Trials: 100, Hits: 20}).Statistic, 50.0/15+50.0/85, 1e-12)
 }
 
-// The integral over the common mean, against a plain sum of 100,000 steps on the log-odds.
+// The integral over the common mean, against a plain sum of 20,000 steps on the log-odds.
 func TestSameRateIntegral(t *testing.T) {
 	for _, rows := range [][]Rate{
 		{{Trials: 50, Hits: 3}, {Trials: 70, Hits: 9}},
@@ -59,7 +59,7 @@ func TestSameRateIntegral(t *testing.T) {
 		}
 		model := func(c float64, one int) float64 {
 			var steps []float64
-			const many = 100_000
+			const many = 20_000
 			for i := range many {
 				x := -20 + 40*(float64(i)+0.5)/many
 				m, rest := 1/(1+math.Exp(-x)), 1/(1+math.Exp(x))
@@ -92,7 +92,7 @@ func TestSameRateIntegral(t *testing.T) {
 
 func TestSameRateIsAnEProcess(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 4))
-	checkMean(t, 200, func() float64 {
+	checkMean(t, 60, func() float64 {
 		rows, e := make([]Rate, 3), 1.0
 		for range 10 {
 			for i := range rows {
@@ -147,7 +147,7 @@ func TestAgainstExpected(t *testing.T) {
 
 func TestAgainstExpectedIsAnEProcess(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 5))
-	checkMean(t, 3000, func() float64 {
+	checkMean(t, 1000, func() float64 {
 		r, e := Rate{Expected: 0.3}, 1.0
 		for range 30 {
 			r.Trials += 20

@@ -237,7 +237,7 @@ func TestPhasesCombine(t *testing.T) {
 // At a look that the data chooses (the highest E so far, stopped at 5), the mean of E is at most 1.
 func TestMultinomialIsAnEValue(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	checkMean(t, 2000, func() float64 {
+	checkMean(t, 1000, func() float64 {
 		a, b, e := int64(0), int64(0), 1.0
 		for range 30 {
 			for range 200 {

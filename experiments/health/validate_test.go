@@ -154,7 +154,7 @@ func TestValidateSampleRatio(t *testing.T) {
 func TestValidateDraws(t *testing.T) {
 	rng := rand.New(rand.NewPCG(102, 1))
 	const arms = 12
-	runs, decisions := plays(10, 200), plays(8000, 30_000)
+	runs, decisions := plays(5, 200), plays(8000, 30_000)
 	var rows [][]string
 	for _, loss := range []float64{0, 0.02, 0.05, 0.1, 0.3} {
 		var mismatch, watched tally
@@ -190,7 +190,7 @@ func TestValidateDraws(t *testing.T) {
 
 	// One look at the sums: p must be uniform under the null, so that p <= 0.05 comes up in 5% of runs.
 	var five tally
-	looks := plays(100, 2000)
+	looks := plays(50, 2000)
 	for range looks {
 		var s DrawSums
 		adaptive(rng, arms, 2000, 0, func(r []juncture.Ranked, x juncture.ArmID) bool {
@@ -421,7 +421,7 @@ func batch(rng *rand.Rand, units int64, p float64, money bool) Batch {
 }
 
 func TestValidateRates(t *testing.T) {
-	runs := plays(15, 400)
+	runs := plays(8, 400)
 	var rows [][]string
 	for _, c := range []struct {
 		name  string
