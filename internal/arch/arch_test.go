@@ -38,6 +38,8 @@ func rooms() map[string]room {
 		"experiments":          {[]string{".", "policy", "layers"}, gonum(), "a read-out is a function of evidence; layers lends it the order of their values"},
 		"experiments/report":   {[]string{".", "experiments", "experiments/interval"}, nil, "a report is a function of enrolments and rollups, in numbers and words"},
 		"experiments/interval": {[]string{"."}, gonum(), "a lift is a function of sums: anybody who has them must get the same interval"},
+		"experiments/health":   {[]string{"."}, gonum(), "whether numbers may be believed is judged apart from what they say"},
+		"traffic":              {[]string{"."}, nil, "who is a person is decided before anything is decided for them"},
 		"pool":                 {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
 		"access":               {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
 		"audit":                {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
@@ -163,7 +165,7 @@ func TestImports(t *testing.T) {
 func TestNoClockNoGlobalRandomness(t *testing.T) {
 	pure := []string{".", "layers", "layers/moment", "layers/meaning", "layers/trajectory", "layers/catalogue", "policy",
 		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay", "policy/lattice", "simulate",
-		"experiments/interval", "experiments/report"}
+		"experiments/interval", "experiments/report", "experiments/health", "traffic"}
 	for _, dir := range pure {
 		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))
 		if err != nil {
