@@ -35,7 +35,7 @@ type Phase struct{ Treatment, Control Moments }
 // Bounds are the intervals of one estimand.
 type Bounds struct {
 	NotEnough *NotEnough // why there are none; nil when there are
-	Anytime   Interval   // valid at every look
+	Anytime   Interval   // valid at every look, mended for rare and skewed values (docs/statistics.md, E.3)
 	Fixed     Interval   // valid at one look that was planned
 	P         float64    // two-sided, of the fixed one
 }
@@ -81,7 +81,7 @@ func (s Sequence) Compare(metric Metric, phases []Phase, cuped bool) (Comparison
 	if cuped && metric != Ratio {
 		c.Theta = theta(phases)
 	}
-	if err := c.combine(metric, phases); err != nil {
+	if err := c.combine(metric, phases, all.Treatment.Plus(all.Control).dispersion()); err != nil {
 		return Comparison{}, err
 	}
 	if c.Treatment.N == 0 {
@@ -123,7 +123,7 @@ func theta(phases []Phase) float64 {
 }
 
 // combine sets the groups' estimates from the phases.
-func (c *Comparison) combine(metric Metric, phases []Phase) error {
+func (c *Comparison) combine(metric Metric, phases []Phase, dispersion float64) error {
 	total := 0.0
 	usable := func(p Phase) bool {
 		return p.Treatment.N >= 2 && p.Control.N >= 2 && (metric != Ratio || p.Treatment.X > 0 && p.Control.X > 0)
@@ -155,11 +155,13 @@ func (c *Comparison) combine(metric Metric, phases []Phase) error {
 			if c.Theta != 0 {
 				n := float64(g.m.N)
 				e.Value -= c.Theta * (g.m.X/n - x)
-				e.SE = math.Sqrt(g.m.along(c.Theta, 0) / n)
+				e.SE = math.Sqrt(g.m.along(c.Theta) / n)
 			}
+			e = e.mend(g.m, dispersion, metric == Ratio)
 			g.to.Value += w * e.Value
 			g.to.SE = math.Hypot(g.to.SE, w*e.SE)
 			g.to.N += e.N
+			g.to.Third += w * w * w * e.Third
 		}
 	}
 	return nil

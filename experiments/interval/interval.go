@@ -54,7 +54,7 @@ func (e Estimate) Normal(alpha float64) (Interval, error) {
 
 // Difference returns treatment − control.
 func Difference(treatment, control Estimate) Estimate {
-	return Estimate{treatment.Value - control.Value, math.Hypot(treatment.SE, control.SE), treatment.N + control.N}
+	return Estimate{treatment.Value - control.Value, math.Hypot(treatment.SE, control.SE), treatment.N + control.N, treatment.Third - control.Third}
 }
 
 // LogRatio returns log(treatment/control) by the delta method: its variance is the sum of the squared relative standard
@@ -68,8 +68,14 @@ func LogRatio(treatment, control Estimate) (Estimate, error) {
 			return Estimate{}, juncture.Errorf(juncture.CodeInternal, "a relative lift of means %g and %g", treatment.Value, control.Value)
 		}
 	}
-	r := Estimate{math.Log(treatment.Value) - math.Log(control.Value),
-		math.Hypot(treatment.SE/treatment.Value, control.SE/control.Value), treatment.N + control.N}
+	log := func(e Estimate) Estimate {
+		x := Estimate{math.Log(e.Value), e.SE / e.Value, e.N, 0}
+		if e.Third != 0 { // SE²/Value² falls as the mean grows: Third/SE²·1/Value − 2·SE²/Value² per unit of the log
+			x.Third = x.SE * x.SE * (e.lean()/e.Value - 2*x.SE*x.SE)
+		}
+		return x
+	}
+	r := Difference(log(treatment), log(control))
 	return r, r.check()
 }
 
