@@ -114,18 +114,26 @@ func Welch(treatment, control Moments, alpha float64) (Interval, Test, error) {
 	return around(d.Value, studentQuantile(df, alpha)*d.SE), Test{stat, studentTail(df, stat)}, nil
 }
 
-// studentQuantile is the two-sided critical value of Student's t; past 1e9 degrees of freedom it is the normal's.
+// manyDegrees is where Student's t is the normal but for a term of 1/df (Abramowitz and Stegun, 26.7.5 and 26.7.8), within 1e-12.
+const manyDegrees = 1e6
+
+// studentQuantile is the two-sided critical value of Student's t.
 func studentQuantile(df, alpha float64) float64 {
-	if df > 1e9 {
-		return z(alpha)
+	if df > manyDegrees {
+		q := z(alpha)
+		return q + q*(q*q+1)/(4*df)
 	}
 	return -distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(alpha / 2)
 }
 
 // studentTail is P(|T| >= |t|).
 func studentTail(df, t float64) float64 {
-	if df > 1e9 || math.Abs(t) > 1e100 {
-		return twoSided(t)
+	if t = math.Abs(t); df > manyDegrees || t > 1e100 {
+		more := 0.0
+		if t < 40 {
+			more = t * (t*t + 1) / (2 * df) * math.Exp(-t*t/2) / math.Sqrt(2*math.Pi)
+		}
+		return math.Min(1, twoSided(t)+more)
 	}
 	return mathext.RegIncBeta(df/2, 0.5, df/(df+t*t))
 }

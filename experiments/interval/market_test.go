@@ -14,6 +14,7 @@ type market struct {
 	sigma float64    // of log-normal order values, mean 1; 0 makes the value 1 per shopper with an order: a conversion
 	wave  float64    // the base moves by ± this share, a whole wave in 20,000 shoppers
 	n     int        // shoppers
+	grow  int        // from this shopper on the holdout has 20% and the policy 70%, a second phase; 0 is never
 }
 
 const (
@@ -32,15 +33,23 @@ const (
 func keen() [3]float64   { return [3]float64{0.4, 1, 1.6} }
 func visits() [4]float64 { return [4]float64{0.55, 0.25, 0.12, 0.08} }
 
+// groups are the moments of policy, random, bau and holdout.
+type groups [4]Moments
+
+// against pairs the policy with another group, by phase.
+func against(phases [2]groups, other int) []Phase {
+	return []Phase{{phases[0][policy], phases[0][other]}, {phases[1][policy], phases[1][other]}}
+}
+
 type customer struct {
 	group, left int
 	keen, value float64
 	shown       float64 // visits, the covariate of a ratio
 }
 
-// play runs the market and calls look after every batch of shoppers whose window has closed, with the groups' moments so far and the
-// true mean difference policy − holdout, and ratio, of the shoppers so far.
-func (m market) play(r *rand.Rand, look func(groups [4]Moments, difference, ratio float64)) {
+// play runs the market and calls look after every batch of shoppers whose window has closed, with the groups' moments so far
+// by phase and the true mean difference policy − holdout, and relative lift, of the shoppers so far.
+func (m market) play(r *rand.Rand, look func(phases [2]groups, difference, lift float64)) {
 	stands := (1 - lost) * (1 - takenBack)
 	rate := m.base / meanVisits / stands
 	batches := m.n / batch
@@ -54,7 +63,7 @@ func (m market) play(r *rand.Rand, look func(groups [4]Moments, difference, rati
 	arrives := make([][]news, total+200)
 	var trials, successes [4]float64
 	policyRate, baseRate := make([]float64, total), make([]float64, total) // mean factor × wave at a visit in the batch
-	var groups [4]Moments
+	var phases [2]groups
 	var truth [2]float64
 	for b := range total {
 		for _, n := range arrives[b] {
@@ -78,12 +87,16 @@ func (m market) play(r *rand.Rand, look func(groups [4]Moments, difference, rati
 			enrolled[b] = make([]customer, batch)
 			for i := range enrolled[b] {
 				c := &enrolled[b][i]
+				policyShare := 0.85
+				if m.grow > 0 && b*batch >= m.grow {
+					policyShare = 0.70
+				}
 				switch u := r.Float64(); {
-				case u < 0.85:
+				case u < policyShare:
 					c.group = policy
-				case u < 0.90:
+				case u < policyShare+0.05:
 					c.group = random
-				case u < 0.95:
+				case u < policyShare+0.10:
 					c.group = bau
 				default:
 					c.group = holdout
@@ -139,14 +152,18 @@ func (m market) play(r *rand.Rand, look func(groups [4]Moments, difference, rati
 		}
 		due[b] = nil
 		if closed := b - window; closed >= 0 {
+			phase := 0
+			if m.grow > 0 && closed*batch >= m.grow {
+				phase = 1
+			}
 			for _, c := range enrolled[closed] {
-				groups[c.group] = groups[c.group].Plus(Unit(c.value, c.shown))
+				phases[phase][c.group] = phases[phase][c.group].Plus(Unit(c.value, c.shown))
 			}
 			enrolled[closed] = nil
 			truth[0] += m.expect(rate*stands, policyRate[closed:])
 			truth[1] += m.expect(rate*stands, baseRate[closed:])
 			n := float64(closed + 1)
-			look(groups, (truth[0]-truth[1])/n, truth[0]/truth[1]-1)
+			look(phases, (truth[0]-truth[1])/n, truth[0]/truth[1]-1)
 		}
 	}
 }

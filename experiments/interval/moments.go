@@ -133,15 +133,23 @@ func (m Moments) dispersion() float64 {
 // mend widens an estimate of m's mean v (or ratio, per unit of the denominator) to what a dispersion d that both groups share says: the variance is at
 // least v·d − v², and moves with v by d − 2v.
 func (e Estimate) mend(m Moments, d float64, ratio bool) Estimate {
-	v, own, unit := m.Mean(), m.Variance(), 1.0
-	if !(d > 0 && v > 0 && own > 0) {
+	v, own, unit := math.Max(0, m.Mean()), m.Variance(), 1.0
+	if !(d > 0) {
 		return e
 	}
 	if ratio {
 		unit = float64(m.N) / m.X
-	} else if want := v * (d - v); want > own {
+	} else if want := v * (d - v); want > own && own > 0 {
 		e.SE *= math.Sqrt(want / own)
 	}
 	e.Third = e.SE * e.SE * math.Max(0, d-2*v) * unit / float64(m.N)
+	return e
+}
+
+// thin gives a group with few hits in a phase the variance per shopper of the other group, where that is more: from none or two its own says nothing.
+func (e Estimate) thin(m Moments, other Estimate) Estimate {
+	if least := other.SE * math.Sqrt(float64(other.N)/float64(e.N)); m.Hits < StartConversions && least > e.SE {
+		e.SE = least
+	}
 	return e
 }
