@@ -66,6 +66,10 @@ simulate: build ## Regret on every kind of simulated store, 200,000 decisions ea
 	  bin/juncture simulate --store $$kind --seed $(SEED) --decisions 200000 --policy pooled,global,flat; echo; \
 	done
 
+.PHONY: validate
+validate: ## The error rates, coverage and power of experiments' intervals, as docs/statistics.md G shows them; some 20 minutes
+	JUNCTURE_VALIDATE=1 go test -count=1 -timeout 60m -v ./experiments/interval -run 'AnytimeValid|Coverage|Power|CookieCats|ASOS'
+
 # Where the data sets of the replays lie; they are not part of the project.
 DATA ?= ../shared/data
 .PHONY: replay

@@ -35,7 +35,7 @@ type Phase struct{ Treatment, Control Moments }
 // Bounds are the intervals of one estimand.
 type Bounds struct {
 	NotEnough *NotEnough // why there are none; nil when there are
-	Anytime   Interval   // valid at every look
+	Anytime   Interval   // valid at every look, mended for rare and skewed values (docs/statistics.md, E.3)
 	Fixed     Interval   // valid at one look that was planned
 	P         float64    // two-sided, of the fixed one
 }
@@ -81,7 +81,7 @@ func (s Sequence) Compare(metric Metric, phases []Phase, cuped bool) (Comparison
 	if cuped && metric != Ratio {
 		c.Theta = theta(phases)
 	}
-	if err := c.combine(metric, phases); err != nil {
+	if err := c.combine(metric, phases, all.Treatment.Plus(all.Control).dispersion()); err != nil {
 		return Comparison{}, err
 	}
 	if c.Treatment.N == 0 {
@@ -123,7 +123,7 @@ func theta(phases []Phase) float64 {
 }
 
 // combine sets the groups' estimates from the phases.
-func (c *Comparison) combine(metric Metric, phases []Phase) error {
+func (c *Comparison) combine(metric Metric, phases []Phase, dispersion float64) error {
 	total := 0.0
 	usable := func(p Phase) bool {
 		return p.Treatment.N >= 2 && p.Control.N >= 2 && (metric != Ratio || p.Treatment.X > 0 && p.Control.X > 0)
@@ -141,28 +141,39 @@ func (c *Comparison) combine(metric Metric, phases []Phase) error {
 		}
 		w := float64(p.Treatment.N+p.Control.N) / total
 		x := (p.Treatment.X + p.Control.X) / float64(p.Treatment.N+p.Control.N)
-		for _, g := range []struct {
-			m  Moments
-			to *Estimate
-		}{{p.Treatment, &c.Treatment}, {p.Control, &c.Control}} {
-			e, err := g.m.Estimate()
-			if metric == Ratio {
-				e, err = g.m.Ratio()
-			}
-			if err != nil {
-				return err
-			}
-			if c.Theta != 0 {
-				n := float64(g.m.N)
-				e.Value -= c.Theta * (g.m.X/n - x)
-				e.SE = math.Sqrt(g.m.along(c.Theta, 0) / n)
-			}
-			g.to.Value += w * e.Value
-			g.to.SE = math.Hypot(g.to.SE, w*e.SE)
-			g.to.N += e.N
+		t, err := c.group(metric, p.Treatment, x)
+		if err != nil {
+			return err
 		}
+		o, err := c.group(metric, p.Control, x)
+		if err != nil {
+			return err
+		}
+		if dispersion > 0 {
+			t, o = t.thin(p.Treatment, o).mend(p.Treatment, dispersion, metric == Ratio), o.thin(p.Control, t).mend(p.Control, dispersion, metric == Ratio)
+		}
+		c.Treatment, c.Control = c.Treatment.weighted(w, t), c.Control.weighted(w, o)
 	}
 	return nil
+}
+
+// group estimates one group of one phase; x is the covariate's mean over the phase.
+func (c *Comparison) group(metric Metric, m Moments, x float64) (Estimate, error) {
+	if metric == Ratio {
+		return m.Ratio()
+	}
+	e, err := m.Estimate()
+	if err == nil && c.Theta != 0 {
+		n := float64(m.N)
+		e.Value -= c.Theta * (m.X/n - x)
+		e.SE = math.Sqrt(m.along(c.Theta) / n)
+	}
+	return e, err
+}
+
+// weighted adds w times an independent estimate.
+func (e Estimate) weighted(w float64, o Estimate) Estimate {
+	return Estimate{e.Value + w*o.Value, math.Hypot(e.SE, w*o.SE), e.N + o.N, e.Third + w*w*w*o.Third}
 }
 
 func (s Sequence) bounds(e Estimate) (Bounds, error) {

@@ -150,7 +150,7 @@ func TestGoldenSequences(t *testing.T) {
 	}
 	for _, c := range g.Asymptotic {
 		near(t, "asymptotic rho", AsymptoticRho(c.TOpt, c.Alpha), c.Rho, tol)
-		i := must(Sequence{c.Alpha, c.TOpt}.Around(Estimate{0, math.Sqrt(c.Variance / float64(c.N)), c.N}))
+		i := must(Sequence{c.Alpha, c.TOpt}.Around(Estimate{0, math.Sqrt(c.Variance / float64(c.N)), c.N, 0}))
 		near(t, "asymptotic", i.High, c.HalfWidth, tol)
 	}
 	for _, c := range g.BetaBinomial {
@@ -190,7 +190,7 @@ func TestGoldenMSPRT(t *testing.T) {
 	const tol = 1e-9
 	for _, c := range g.Single {
 		n := float64(c.N)
-		d := Estimate{c.B - c.A, math.Sqrt((c.A*(1-c.A) + c.B*(1-c.B)) / n), 2 * c.N}
+		d := Estimate{c.B - c.A, math.Sqrt((c.A*(1-c.A) + c.B*(1-c.B)) / n), 2 * c.N, 0}
 		m := MSPRT{c.Tau2, c.Alpha}
 		near(t, "lambda", math.Exp(must(m.LogRatio(d))), c.Lambda, tol)
 		nearBounds(t, "interval", must(m.Interval(d)), c.CI, tol)
@@ -229,7 +229,7 @@ func TestGoldenCUPED(t *testing.T) {
 		phases := []Phase{{groups[1], groups[0]}}
 		adjusted.Theta = theta(phases)
 		for _, to := range []*Comparison{&raw, &adjusted} {
-			if err := to.combine(Money, phases); err != nil {
+			if err := to.combine(Money, phases, 0); err != nil {
 				t.Fatal(err)
 			}
 		}

@@ -54,7 +54,7 @@ func (e Estimate) Normal(alpha float64) (Interval, error) {
 
 // Difference returns treatment − control.
 func Difference(treatment, control Estimate) Estimate {
-	return Estimate{treatment.Value - control.Value, math.Hypot(treatment.SE, control.SE), treatment.N + control.N}
+	return Estimate{treatment.Value - control.Value, math.Hypot(treatment.SE, control.SE), treatment.N + control.N, treatment.Third - control.Third}
 }
 
 // LogRatio returns log(treatment/control) by the delta method: its variance is the sum of the squared relative standard
@@ -68,8 +68,14 @@ func LogRatio(treatment, control Estimate) (Estimate, error) {
 			return Estimate{}, juncture.Errorf(juncture.CodeInternal, "a relative lift of means %g and %g", treatment.Value, control.Value)
 		}
 	}
-	r := Estimate{math.Log(treatment.Value) - math.Log(control.Value),
-		math.Hypot(treatment.SE/treatment.Value, control.SE/control.Value), treatment.N + control.N}
+	log := func(e Estimate) Estimate {
+		x := Estimate{math.Log(e.Value), e.SE / e.Value, e.N, 0}
+		if e.Third != 0 { // SE²/Value² falls as the mean grows: Third/SE²·1/Value − 2·SE²/Value² per unit of the log
+			x.Third = x.SE * x.SE * (e.lean()/e.Value - 2*x.SE*x.SE)
+		}
+		return x
+	}
+	r := Difference(log(treatment), log(control))
 	return r, r.check()
 }
 
@@ -108,18 +114,26 @@ func Welch(treatment, control Moments, alpha float64) (Interval, Test, error) {
 	return around(d.Value, studentQuantile(df, alpha)*d.SE), Test{stat, studentTail(df, stat)}, nil
 }
 
-// studentQuantile is the two-sided critical value of Student's t; past 1e9 degrees of freedom it is the normal's.
+// manyDegrees is where Student's t is the normal but for a term of 1/df (Abramowitz and Stegun, 26.7.5 and 26.7.8), within 1e-12.
+const manyDegrees = 1e6
+
+// studentQuantile is the two-sided critical value of Student's t.
 func studentQuantile(df, alpha float64) float64 {
-	if df > 1e9 {
-		return z(alpha)
+	if df > manyDegrees {
+		q := z(alpha)
+		return q + q*(q*q+1)/(4*df)
 	}
 	return -distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(alpha / 2)
 }
 
 // studentTail is P(|T| >= |t|).
 func studentTail(df, t float64) float64 {
-	if df > 1e9 || math.Abs(t) > 1e100 {
-		return twoSided(t)
+	if t = math.Abs(t); df > manyDegrees || t > 1e100 {
+		more := 0.0
+		if t < 40 {
+			more = t * (t*t + 1) / (2 * df) * math.Exp(-t*t/2) / math.Sqrt(2*math.Pi)
+		}
+		return math.Min(1, twoSided(t)+more)
 	}
 	return mathext.RegIncBeta(df/2, 0.5, df/(df+t*t))
 }

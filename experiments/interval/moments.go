@@ -42,14 +42,14 @@ func (m Moments) Minus(o Moments) Moments {
 func (m Moments) Mean() float64 { return m.Sum / float64(m.N) }
 
 // Variance returns the unbiased variance of y over shoppers, >= 0; NaN below 2.
-func (m Moments) Variance() float64 { return m.along(0, 0) }
+func (m Moments) Variance() float64 { return m.along(0) }
 
-// along is the unbiased variance over shoppers of y − slope·x about its mean. floor is the least it may be.
-func (m Moments) along(slope, floor float64) float64 {
+// along is the unbiased variance over shoppers of y − slope·x about its mean.
+func (m Moments) along(slope float64) float64 {
 	n := float64(m.N)
 	sum := m.Sum - slope*m.X
 	sq := m.SumSq - 2*slope*m.XY + slope*slope*m.XX
-	return math.Max(floor, (sq-sum/n*sum)/(n-1))
+	return math.Max(0, (sq-sum/n*sum)/(n-1))
 }
 
 // check refuses moments that no shoppers can have: CodeInternal.
@@ -77,10 +77,20 @@ type Estimate struct {
 	Value float64
 	SE    float64 // standard error, >= 0
 	N     int64   // shoppers behind it
+	Third float64 // SE² times how much it grows per unit of Value; Sequence mends its bounds by it; 0 leaves them symmetric
+}
+
+// lean is how much SE² grows per unit of the true value: a mean of rare or skewed values that came out low has a low variance too. Third is SE²·lean, which
+// adds up over independent parts as third moments do; of a rate it is the third central moment.
+func (e Estimate) lean() float64 {
+	if !(e.SE > 0) {
+		return 0
+	}
+	return e.Third / e.SE / e.SE
 }
 
 func (e Estimate) check() error {
-	if !(math.Abs(e.Value) <= maxSize && e.SE >= 0 && e.SE <= maxSize && e.N >= 0 && e.N <= 1<<53) {
+	if !(math.Abs(e.Value) <= maxSize && e.SE >= 0 && e.SE <= maxSize && math.Abs(e.Third) <= math.MaxFloat64 && e.N >= 0 && e.N <= 1<<53) {
 		return juncture.Errorf(juncture.CodeInternal, "an estimate of %g with standard error %g from %d shoppers", e.Value, e.SE, e.N)
 	}
 	return nil
@@ -94,7 +104,7 @@ func (m Moments) Estimate() (Estimate, error) {
 	if m.N < 2 {
 		return Estimate{}, juncture.Errorf(juncture.CodeInternal, "a mean of %d shoppers has no standard error", m.N)
 	}
-	return Estimate{m.Mean(), math.Sqrt(m.Variance() / float64(m.N)), m.N}, nil
+	return Estimate{Value: m.Mean(), SE: math.Sqrt(m.Variance() / float64(m.N)), N: m.N}, nil
 }
 
 // Ratio returns Σy/Σx, such as clicks by exposures, with the shopper as the unit: delta method,
@@ -108,6 +118,38 @@ func (m Moments) Ratio() (Estimate, error) {
 		return Estimate{}, juncture.Errorf(juncture.CodeInternal, "a ratio by %g over %d shoppers", m.X, m.N)
 	}
 	r, n := m.Sum/m.X, float64(m.N)
-	e := Estimate{r, math.Sqrt(m.along(r, 0)*n) / m.X, m.N}
+	e := Estimate{Value: r, SE: math.Sqrt(m.along(r)*n) / m.X, N: m.N}
 	return e, e.check()
+}
+
+// dispersion is E v²/E v of the values above 0: of compound Poisson sums it is the variance by the mean. A conversion's is 1; 0 is unknown.
+func (m Moments) dispersion() float64 {
+	if m.Hits == 0 || !(m.Sum > 0) {
+		return 0
+	}
+	return m.SumSq / m.Sum
+}
+
+// mend widens an estimate of m's mean v (or ratio, per unit of the denominator) to what a dispersion d that both groups share says: the variance is at
+// least v·d − v², and moves with v by d − 2v.
+func (e Estimate) mend(m Moments, d float64, ratio bool) Estimate {
+	v, own, unit := math.Max(0, m.Mean()), m.Variance(), 1.0
+	if !(d > 0) {
+		return e
+	}
+	if ratio {
+		unit = float64(m.N) / m.X
+	} else if want := v * (d - v); want > own && own > 0 {
+		e.SE *= math.Sqrt(want / own)
+	}
+	e.Third = e.SE * e.SE * math.Max(0, d-2*v) * unit / float64(m.N)
+	return e
+}
+
+// thin gives a group with few hits in a phase the variance per shopper of the other group, where that is more: from none or two its own says nothing.
+func (e Estimate) thin(m Moments, other Estimate) Estimate {
+	if least := other.SE * math.Sqrt(float64(other.N)/float64(e.N)); m.Hits < StartConversions && least > e.SE {
+		e.SE = least
+	}
+	return e
 }

@@ -80,9 +80,12 @@ func (m MSPRT) Look(p Path, d Estimate) (Path, error) {
 }
 
 // EValue returns the e-value against "the difference is not above 0": the same martingale with a normal mixture kept to
-// differences above 0, 2·Λ·Φ(d·τ/√(v(v+τ²))). Its mean under the null is at most 1 (asymptotically, as Sequence), whenever one stops;
+// differences above 0, 2·Λ·Φ(d·τ/√(v(v+τ²))), at the variance that d.Third gives a difference of 0. Its mean under the null is at most 1 (asymptotically, as Sequence), whenever one stops;
 // claims are made of many by EBH. At most the largest float64.
 func (m MSPRT) EValue(d Estimate) (float64, error) {
+	if lean := -d.lean() * d.Value; lean > 0 {
+		d.SE = math.Sqrt(d.SE*d.SE + lean)
+	}
 	l, err := m.LogRatio(d)
 	if err != nil {
 		return 0, err

@@ -61,7 +61,7 @@ func BenjaminiHochberg(p []float64) ([]float64, error) {
 	at := ranked(p)
 	for rank := len(at); rank >= 1; rank-- {
 		i := at[rank-1]
-		least = min(least, p[i]*float64(len(p))/float64(rank))
+		least = min(least, p[i]*(float64(len(p))/float64(rank)))
 		out[i] = least
 	}
 	return out, nil

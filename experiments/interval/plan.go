@@ -64,6 +64,8 @@ func (p Plan) settled() (Plan, error) {
 		return bad("no rule is called %q", p.Rule)
 	case !(p.OptimalAt >= 0 && p.OptimalAt <= 1<<53 && p.Start >= 1 && p.Start <= 1<<53):
 		return bad("a sequence narrowest at %g that starts at %g", p.OptimalAt, p.Start)
+	case !(p.spread() >= 1e-6 && p.spread() <= 1e12):
+		return bad("values whose spread beside their mean is %g", math.Sqrt(p.spread()))
 	}
 	return p, nil
 }
@@ -82,15 +84,20 @@ func (p Plan) slopes() (lower, estimate float64) {
 	return 0, math.Log1p(p.Threshold)
 }
 
+// never says that the declared lift does not pass what is asked, or by less than 1e-5, which no store has the shoppers for.
+func (p Plan) never() bool {
+	lower, estimate := p.slopes()
+	drift := math.Log1p(p.Lift)
+	return drift < lower+1e-5 || drift < estimate
+}
+
 // Shoppers foretells the decision to expand.
 func (p Plan) Shoppers() (Forecast, error) {
 	p, err := p.settled()
 	if err != nil {
 		return Forecast{}, err
 	}
-	lower, estimate := p.slopes()
-	drift := math.Log1p(p.Lift)
-	if drift <= lower || drift < estimate {
+	if p.never() {
 		inf := math.Inf(1)
 		return Forecast{inf, inf, inf}, nil
 	}
@@ -136,7 +143,7 @@ func (p Plan) passage() (times, done []float64) {
 	slack := drift - math.Max(lower, math.Max(estimate, 0))
 	last := 4 * s.factor(s.OptimalAt) * s.factor(s.OptimalAt) * spread / (drift - lower) / (drift - lower)
 	last = math.Max(last, math.Max(20*s.OptimalAt, 4*p.Start))
-	if slack > 0 && slack < drift-lower { // the estimate may have to pass a bar near to the truth
+	if slack > 1e-5 && slack < drift-lower { // the estimate may have to pass a bar near to the truth
 		last = math.Max(last, 20*spread/slack/slack)
 	}
 	times, done = make([]float64, passageSteps+1), make([]float64, passageSteps+1)
@@ -189,8 +196,7 @@ func (p Plan) SmallestHoldout(shoppers, probability float64) (float64, error) {
 	if !(shoppers >= 1 && shoppers <= 1<<53 && probability > 0 && probability < 1) {
 		return 0, juncture.Errorf(juncture.CodeInternal, "a holdout that decides within %g shoppers with probability %g", shoppers, probability)
 	}
-	lower, estimate := p.slopes()
-	if drift := math.Log1p(p.Lift); drift <= lower || drift < estimate {
+	if p.never() {
 		return math.Inf(1), nil
 	}
 	both := p.Treatment + p.Control

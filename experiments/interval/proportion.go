@@ -24,7 +24,7 @@ func (r Rate) Moments() Moments {
 // refuses.
 func (r Rate) Estimate() Estimate {
 	p := r.P()
-	return Estimate{p, math.Sqrt(p * (1 - p) / float64(r.Trials)), r.Trials}
+	return Estimate{Value: p, SE: math.Sqrt(p * (1 - p) / float64(r.Trials)), N: r.Trials}
 }
 
 func checkRates(alpha float64, rates ...Rate) error {

@@ -53,7 +53,21 @@ func (s Sequence) Around(e Estimate) (Interval, error) {
 	if e.N < 1 {
 		return Interval{}, juncture.Errorf(juncture.CodeInternal, "a sequence of %d shoppers", e.N)
 	}
-	return around(e.Value, s.factor(float64(e.N))*e.SE), nil
+	return e.within(s.factor(float64(e.N))), nil
+}
+
+// within is Value ± k·SE, but where the variance grows towards a bound by −lean per unit, the distance δ of that bound solves
+// δ² = k²·(SE² + |lean|·δ), as Wilson's interval does for a rate. The other bound stays.
+func (e Estimate) within(k float64) Interval {
+	i := around(e.Value, k*e.SE)
+	half := k * k * math.Abs(e.lean()) / 2
+	far := half + math.Hypot(half, k*e.SE)
+	if e.Third < 0 {
+		i.Low = e.Value - far
+	} else if e.Third > 0 {
+		i.High = e.Value + far
+	}
+	return i
 }
 
 // Relative returns the interval of treatment/control − 1, by LogRatio.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -169,9 +170,13 @@ func bounds(b interval.Bounds, times float64) Bounds {
 		FixedLow: times * b.Fixed.Low, FixedHigh: times * b.Fixed.High, P: b.P}
 }
 
-// signed writes a relative lift: "+8.1%", "−0.4%".
+// signed writes a relative lift: "+8.1%", "−0.4%", "+120%".
 func signed(v float64) string {
-	s := experiments.Percent(math.Abs(v))
+	digits := 1
+	if math.Abs(v) >= 1 {
+		digits = 0
+	}
+	s := strconv.FormatFloat(100*math.Abs(v), 'f', digits, 64) + "%"
 	if v < 0 {
 		return "−" + s
 	}
