@@ -37,6 +37,7 @@ type Engine interface {
 	PutProducts(ctx context.Context, now time.Time, products []juncture.Product) (changed int, err error)
 	ChangeProducts(ctx context.Context, now time.Time, changes []juncture.ProductChange) ([]error, error)
 	Erase(ctx context.Context, now time.Time, who engine.Who, id string) (*juncture.Erasure, error)
+	ChangeExperiment(ctx context.Context, now time.Time, who engine.Who, id string, verb juncture.Verb, r juncture.ExperimentChange) (juncture.ExperimentView, error)
 }
 
 // Exports gathers what is kept of a shopper, as JSON.
@@ -93,6 +94,7 @@ type Server struct {
 	reward      *intake.Decoder[juncture.RewardRequest]
 	cluster     *intake.Decoder[juncture.ClusterChange]
 	product     *intake.Decoder[juncture.ProductChange]
+	change      *intake.Decoder[juncture.ExperimentChange]
 	description []byte
 	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
@@ -120,6 +122,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s.reward = intake.NewDecoder[juncture.RewardRequest](intake.Options{Lenient: true})
 	s.cluster = intake.NewDecoder[juncture.ClusterChange](intake.Options{})
 	s.product = intake.NewDecoder[juncture.ProductChange](intake.Options{})
+	s.change = intake.NewDecoder[juncture.ExperimentChange](intake.Options{})
 	s.metrics = newMetrics(o.Metrics)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -204,6 +207,9 @@ func (s *Server) routes() {
 	admin.POST("/clusters/refit", s.postRefit)
 	admin.GET("/profiles/:id/export", s.exportProfile)
 	admin.DELETE("/profiles/:id", s.deleteProfile)
+	for _, verb := range juncture.Verbs() {
+		admin.POST("/experiments/:id/"+string(verb), s.postExperiment(verb))
+	}
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)
