@@ -33,9 +33,10 @@ type Declaration struct {
 	Phases map[string]int `json:"phases,omitempty"`
 
 	// Shipped is, by surface, the winner that became its default; derived too, as Tripped is: by experiment, the guard
-	// that took it back to the default.
-	Shipped map[string]Shipment `json:"shipped,omitempty"`
-	Tripped map[string]Trip     `json:"tripped,omitempty"`
+	// that took it back to the default, and Resets: when it was last reset.
+	Shipped map[string]Shipment  `json:"shipped,omitempty"`
+	Tripped map[string]Trip      `json:"tripped,omitempty"`
+	Resets  map[string]time.Time `json:"resets,omitempty"`
 }
 
 // StoreInfo names the store. One database is one store.

@@ -166,11 +166,12 @@ func (d *Declaration) NextOf(e Experiment) []Verb {
 // ExperimentView is an experiment as the API shows it.
 type ExperimentView struct {
 	Experiment
-	State    State     `json:"state"`
-	Next     []Verb    `json:"next"`              // what may be done to it now
-	Tripped  *Trip     `json:"tripped,omitempty"` // nil: no guard has, since the last reset
-	Shipped  *Shipment `json:"shipped,omitempty"` // nil: the surface's default is not its winner
-	Warnings []string  `json:"warnings,omitempty"`
+	State    State      `json:"state"`
+	Next     []Verb     `json:"next"`              // what may be done to it now
+	Tripped  *Trip      `json:"tripped,omitempty"` // nil: no guard has, since the last reset
+	Reset    *time.Time `json:"reset,omitempty"`   // when the breaker was last reset: guards judge who was enrolled since; nil: everybody
+	Shipped  *Shipment  `json:"shipped,omitempty"` // nil: the surface's default is not its winner
+	Warnings []string   `json:"warnings,omitempty"`
 }
 
 // View returns an experiment of the declaration by its id. The error is CodeNotFound.
@@ -183,6 +184,9 @@ func (d *Declaration) View(id string) (ExperimentView, error) {
 	v.State, v.Next = d.StateOf(v.Experiment), d.NextOf(v.Experiment)
 	if t, ok := d.Tripped[id]; ok {
 		v.Tripped = &t
+	}
+	if at, ok := d.Resets[id]; ok {
+		v.Reset = &at
 	}
 	if s, ok := d.Shipped[v.Surface]; ok && v.State == StateShipped {
 		v.Shipped = &s

@@ -23,10 +23,11 @@ type Trip struct {
 	Why   string
 }
 
-// Breaker judges the guards of a running experiment by the evidence there is at now. None has tripped: no Trip. What it
-// judges was found at any number of earlier looks too, and must be valid for that (Guard.Alpha).
+// Breaker judges the guards of a running experiment by the shoppers who were enrolled since a time, the last reset (zero:
+// all), as far as is known of them at now: a person has answered for what was before, and it would trip again at once. None
+// has tripped: no Trip. It is asked again and again, and its verdicts must be valid for that (Guard.Alpha).
 type Breaker interface {
-	Trips(ctx context.Context, x juncture.Experiment, now time.Time) ([]Trip, error)
+	Trips(ctx context.Context, x juncture.Experiment, since, now time.Time) ([]Trip, error)
 }
 
 // actorBreaker is who the audit log names for a trip.
@@ -83,7 +84,7 @@ func (e *Engine) Watch(ctx context.Context, now time.Time) (tripped []juncture.E
 			failed = append(failed, juncture.Errorf(juncture.CodeUnavailable, "experiment %q has guards, and nothing watches them", x.ID))
 			continue
 		}
-		trips, err := e.d.Breaker.Trips(ctx, x, now)
+		trips, err := e.d.Breaker.Trips(ctx, x, st.pool.Declaration.Resets[x.ID], now)
 		if err != nil {
 			failed = append(failed, fmt.Errorf("judge the guards of %s: %w", x.ID, err))
 		}

@@ -22,13 +22,14 @@ type fuse struct {
 	blown []engine.Trip
 	err   error
 	asked []string
+	since time.Time
 	then  func() // before it answers
 }
 
-func (f *fuse) Trips(_ context.Context, x juncture.Experiment, now time.Time) ([]engine.Trip, error) {
+func (f *fuse) Trips(_ context.Context, x juncture.Experiment, since, now time.Time) ([]engine.Trip, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.asked = append(f.asked, x.ID)
+	f.asked, f.since = append(f.asked, x.ID), since
 	if f.then != nil {
 		f.then()
 	}
@@ -123,7 +124,7 @@ func TestBreaker(t *testing.T) {
 		id := fmt.Sprint("s", i)
 		was[id] = s.choose(ask(id)).Group
 	}
-	if len(s.watch()) != 0 || len(f.asked) != 1 {
+	if len(s.watch()) != 0 || len(f.asked) != 1 || !f.since.IsZero() {
 		t.Errorf("asked about %q", f.asked)
 	}
 	before, _ := s.arms()
@@ -195,6 +196,9 @@ func TestBreaker(t *testing.T) {
 	}
 	if e := s.last(); e.Actor != "key:mia" || e.Action != "reset" || e.From != "api" || !strings.Contains(string(e.After), "the mail was at fault") || !strings.Contains(string(e.Before), "Clicks fell.") {
 		t.Errorf("%+v", e)
+	}
+	if s.watch(); !f.since.Equal(s.Clock.Now()) || len(f.asked) != 3 { // by who comes now: what was before has been answered for
+		t.Errorf("asked about %q since %v", f.asked, f.since)
 	}
 	if b := s.choose(ask(newcomer)); b.Group != juncture.GroupPolicy || b.Reason != juncture.ReasonSplit || len(b.Ranking) != 5 {
 		t.Errorf("%+v", b)

@@ -66,7 +66,7 @@ type life struct {
 func newLife(c *juncture.Catalog, id, actor, from string, now time.Time) (*life, error) {
 	l := &life{planner: planner{c: c, change: juncture.Change{Base: c.Number}, actor: actor, from: from, now: now.UTC()}, next: c.Declaration}
 	l.next.Experiments, l.next.Surfaces = slices.Clone(l.next.Experiments), slices.Clone(l.next.Surfaces)
-	l.next.Shipped, l.next.Tripped = cloned(l.next.Shipped), cloned(l.next.Tripped)
+	l.next.Shipped, l.next.Tripped, l.next.Resets = cloned(l.next.Shipped), cloned(l.next.Tripped), cloned(l.next.Resets)
 	i := slices.IndexFunc(l.next.Experiments, func(e juncture.Experiment) bool { return e.ID == id })
 	if i < 0 {
 		return nil, juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", id)
@@ -115,6 +115,7 @@ func (l *life) do(verb juncture.Verb, r juncture.ExperimentChange) error {
 		l.rollBack()
 	case juncture.VerbReset:
 		delete(l.next.Tripped, l.x.ID)
+		l.next.Resets[l.x.ID] = l.now
 	}
 	return nil
 }
@@ -263,6 +264,9 @@ func (l *life) finish(verb juncture.Verb, reason string) juncture.Change {
 	if len(l.next.Tripped) == 0 {
 		l.next.Tripped = nil
 	}
+	if len(l.next.Resets) == 0 {
+		l.next.Resets = nil
+	}
 	l.change.Declaration = &l.next
 	return l.change
 }
@@ -288,9 +292,8 @@ func record(d *juncture.Declaration, x juncture.Experiment) recorded {
 	return r
 }
 
-// lasting carries over what became of experiments: a trip until it is reset, a shipment while the surface's default is
-// still what was shipped and the experiment has not begun again.
-func lasting(old, next juncture.Declaration) (shipped map[string]juncture.Shipment, tripped map[string]juncture.Trip) {
+// lasting carries over what was shipped: while the surface's default is still that, and the experiment has not begun again.
+func lasting(old, next juncture.Declaration) (shipped map[string]juncture.Shipment) {
 	for at, s := range old.Shipped {
 		i := slices.IndexFunc(next.Surfaces, func(o juncture.Surface) bool { return o.ID == at })
 		x := slices.IndexFunc(next.Experiments, func(e juncture.Experiment) bool { return e.ID == s.Experiment })
@@ -302,5 +305,5 @@ func lasting(old, next juncture.Declaration) (shipped map[string]juncture.Shipme
 		}
 		shipped[at] = s
 	}
-	return shipped, old.Tripped
+	return shipped
 }

@@ -370,7 +370,8 @@ func TestApplyAndWhatBecameOfAnExperiment(t *testing.T) {
 	}
 	s.do(juncture.VerbReset, 3)
 	s.do(juncture.VerbResume, 4)
-	if v := s.view(); v.State != juncture.StateRunning || v.Tripped != nil || s.c.Declaration.Tripped != nil {
+	s.apply(testkit.Declaration(testkit.Action("news", func(a *juncture.Action) { a.Type = "x" })), true, "ada")
+	if v := s.view(); v.State != juncture.StateRunning || v.Tripped != nil || s.c.Declaration.Tripped != nil || v.Reset == nil || !v.Reset.Equal(at(3)) {
 		t.Errorf("%+v", v)
 	}
 

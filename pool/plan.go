@@ -57,7 +57,7 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	next.Editorial = overlay(old.Editorial, d.Editorial, func(e juncture.Editorial) string { return e.ID })
 	next.Holdouts = overlay(old.Holdouts, d.Holdouts, func(h juncture.Holdout) string { return h.ID })
 	next.Phases = phases(old, next)
-	next.Shipped, next.Tripped = lasting(old, next)
+	next.Shipped, next.Tripped, next.Resets = lasting(old, next), old.Tripped, old.Resets // only a reset undoes a trip
 	next.CopyOrder = map[string][]string{}
 	for k, v := range old.CopyOrder {
 		next.CopyOrder[k] = v

@@ -19,7 +19,7 @@ import (
 // alarm trips the first guard of whatever it is asked about, once it is set.
 type alarm struct{ set atomic.Bool }
 
-func (a *alarm) Trips(_ context.Context, x juncture.Experiment, _ time.Time) ([]engine.Trip, error) {
+func (a *alarm) Trips(_ context.Context, x juncture.Experiment, _, _ time.Time) ([]engine.Trip, error) {
 	if !a.set.Load() {
 		return nil, nil
 	}
@@ -89,7 +89,7 @@ func TestBreakerOverHTTP(t *testing.T) {
 	if r.status != 409 || r.problem.ErrorCode != juncture.CodeDecisionConflict || !strings.Contains(r.problem.Hint, "reset") {
 		t.Errorf("%d %+v", r.status, r.problem)
 	}
-	if r := s.post("/api/v1/experiments/hero/reset", `{"reason":"one bad mail"}`); r.status != 200 || s.hero().State != juncture.StateRunning {
+	if r := s.post("/api/v1/experiments/hero/reset", `{"reason":"one bad mail"}`); r.status != 200 || s.hero().State != juncture.StateRunning || s.hero().Reset == nil || s.hero().Tripped != nil {
 		t.Errorf("%d %s", r.status, r.body)
 	}
 	if d := s.choose(juncture.ChooseRequest{ShopperID: "bob"}); d.Reason != juncture.ReasonSplit || len(d.Ranking) != 5 {
