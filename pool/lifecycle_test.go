@@ -8,11 +8,14 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/internal/testkit"
 	"github.com/juncture/juncture/pool"
 )
+
+func TestMain(m *testing.M) { testkit.Main(m, 100) }
 
 const because = "because"
 
@@ -446,4 +449,49 @@ func TestRollBackBesideASliceTaken(t *testing.T) {
 	if v := s.view(); v.State != juncture.StateStopped || s.surface().Default != "welcome" {
 		t.Errorf("%+v", v)
 	}
+}
+
+// Whatever is done in whatever order: what is declared stays sound, a shipment is what everybody is served and comes back
+// to exactly what was before it, only a reset undoes a trip, and nothing is done that was not offered.
+func TestAnyLife(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		s := begun(t, juncture.StateDraft)
+		plain := s.surface() // what is served where nothing is shipped
+		for i := range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			before := s.view()
+			if before.State == juncture.StateRunning && rapid.IntRange(0, 3).Draw(rt, "trips") == 0 {
+				s.trip(i)
+				continue
+			}
+			verb := rapid.SampledFrom(juncture.Verbs()).Draw(rt, "verb")
+			change, _, err := s.try(verb, i, func(r *juncture.ExperimentChange) {
+				if verb == juncture.VerbShip {
+					r.Action = rapid.SampledFrom([]string{"five_off", "news", "welcome"}).Draw(rt, "action")
+				}
+			})
+			if offered := slices.Contains(before.Next, verb); offered != (err == nil) {
+				rt.Fatalf("%s of %s, which offers %q: %v", verb, before.State, before.Next, err)
+			}
+			if err != nil {
+				continue
+			}
+			s.take(change)
+			v := s.view()
+			if v.State == juncture.StateShipped {
+				if s.surface().Default != v.Shipped.Action {
+					rt.Fatalf("%s is shipped, %s served", v.Shipped.Action, s.surface().Default)
+				}
+			} else if diff := cmp.Diff(plain, s.surface()); diff != "" {
+				rt.Fatalf("after %s the default is another:\n%s", verb, diff)
+			}
+			if (v.Tripped != nil) != (before.Tripped != nil && verb != juncture.VerbReset) {
+				rt.Fatalf("%s: %+v, then %+v", verb, before.Tripped, v.Tripped)
+			}
+			d := s.c.Declaration
+			d.Actions = testkit.Declaration().Actions
+			if p := d.Problems(); len(p) > 0 {
+				rt.Fatalf("after %s: %+v", verb, p)
+			}
+		}
+	})
 }
