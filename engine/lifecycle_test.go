@@ -249,11 +249,10 @@ func TestBreakerAtTheEdges(t *testing.T) {
 	s, f = fused(t)
 	f.blow("Clicks fell.")
 	s.watch()
-	for range 2 {
-		a := s.choose(ask("denies", denied, request("r")))
-		if a.Group != juncture.GroupNone || a.Reason != juncture.ReasonDefault || served(a) != "welcome/plain" {
-			t.Errorf("%+v", a)
-		}
+	refuses := s.choose(ask("denies", denied, request("r")))
+	is(t, refuses, juncture.GroupNone, juncture.ReasonDefault, juncture.DetailConsentDenied)
+	if again := s.choose(ask("denies", denied, request("r"))); again.DecisionID != refuses.DecisionID || served(again) != "welcome/plain" {
+		t.Errorf("%+v, then %+v", refuses, again)
 	}
 	is(t, s.choose(ask("e", candidates("none"))), juncture.GroupNone, juncture.ReasonDefault, juncture.DetailEmptyPool)
 	d := s.choose(ask("mail", deferred))
