@@ -123,6 +123,7 @@ const (
 	DetailPreview        Detail = "PREVIEW"
 	DetailReplay         Detail = "REPLAY"
 	DetailSticky         Detail = "STICKY"
+	DetailBreaker        Detail = "BREAKER" // a guard tripped: the default
 )
 
 // Ranked is an eligible arm with the exact probability with which it was picked.
@@ -156,6 +157,12 @@ type Claims struct {
 	Probability  float64 // of this arm, given the group; exact
 	Ignored      bool    // preview, bot or denied consent: never a trial, outcomes are ignored
 	Deferred     bool    // a trial only from its activation
+}
+
+// Defaulted reports whether a group that is drawn for was given the surface's default instead, since a guard tripped: the
+// decision stays the group's, and its trial is of no arm and teaches nothing.
+func (c Claims) Defaulted() bool {
+	return c.Arm == 0 && (c.Group == GroupPolicy || c.Group == GroupRandom)
 }
 
 // Node returns the node that decided.

@@ -32,6 +32,11 @@ type Declaration struct {
 	// Phases are the shares that an experiment, or a holdout, had before they changed after its start, the first ones first: one
 	// entry for each phase that has ended. It is derived too.
 	Phases map[string][]GroupShares `json:"phases,omitempty"`
+	// Shipped is, by surface, the winner that became its default; derived too, as Tripped is: by experiment, the guard
+	// that took it back to the default, and Resets: when it was last reset.
+	Shipped map[string]Shipment  `json:"shipped,omitempty"`
+	Tripped map[string]Trip      `json:"tripped,omitempty"`
+	Resets  map[string]time.Time `json:"resets,omitempty"`
 }
 
 // StoreInfo names the store. One database is one store.
@@ -155,10 +160,11 @@ var channels = []string{"onsite", "email", "sms", "push", "app"}
 
 // Surface is a named place that asks for decisions.
 type Surface struct {
-	ID      string `json:"id"`
-	Channel string `json:"channel"`           // onsite, email, sms, push, app
-	Default string `json:"default,omitempty"` // an action's id; its first copy is what bau and trouble show
-	Ceiling string `json:"ceiling,omitempty"` // the most specific tier used here: store, moment, meaning, full (default)
+	ID          string `json:"id"`
+	Channel     string `json:"channel"`               // onsite, email, sms, push, app
+	Default     string `json:"default,omitempty"`     // an action's id; its first copy is what bau and trouble show
+	DefaultCopy string `json:"defaultCopy,omitempty"` // instead of the first
+	Ceiling     string `json:"ceiling,omitempty"`     // the most specific tier used here: store, moment, meaning, full (default)
 }
 
 // CeilingTier returns the ceiling, TierFull where none is set.
@@ -245,6 +251,7 @@ type Experiment struct {
 	Tags       []string           `json:"tags,omitempty"`      // by which holdouts name it
 	Namespace  string             `json:"namespace,omitempty"` // experiments of one namespace share no shopper, as far as their slices are apart
 	Slice      *Slice             `json:"slice,omitempty"`     // of the namespace's shoppers
+	Guards     []Guard            `json:"guards,omitempty"`    // outcomes that must not become worse
 }
 
 // Gate is when an experiment's policy is to be expanded (statistics E.8): decided at whole weeks, by a sequential interval of
@@ -589,10 +596,13 @@ func (d *Declaration) Problems() []Problem {
 		}
 	}
 	for i, s := range d.Surfaces {
+		path := fmt.Sprintf("surfaces[%d].default", i)
+		if s.DefaultCopy != "" && !slices.ContainsFunc(actions[s.Default].Copy, func(w Copy) bool { return w.ID == s.DefaultCopy }) {
+			c.add(path+"Copy", fmt.Sprintf("the default has no copy called %.80q", s.DefaultCopy), "leave it out: the action's first copy is shown")
+		}
 		if s.Default == "" {
 			continue
 		}
-		path := fmt.Sprintf("surfaces[%d].default", i)
 		if a, ok := actions[s.Default]; !ok {
 			c.add(path, fmt.Sprintf("no action is called %.80q", s.Default), "declare it under actions")
 		} else if !slices.Contains(a.Surfaces, s.ID) {
@@ -608,6 +618,7 @@ func (d *Declaration) Problems() []Problem {
 		c.apart(path, e, d.Experiments[:i])
 		c.gate(path+".gate", e, outcomes)
 		c.steered(path, e, actions)
+		c.guards(path, e, outcomes)
 		if other, ok := running[e.Surface]; ok && e.Status == StatusRunning {
 			c.add(path+".status", fmt.Sprintf("experiment %q already runs at surface %q", other, e.Surface), "at most one running experiment per surface")
 		} else if e.Status == StatusRunning {

@@ -292,7 +292,37 @@ func TestProblemsNameThePath(t *testing.T) {
 			a, b := time.Unix(2, 0), time.Unix(1, 0)
 			d.Experiments[0].Starts, d.Experiments[0].Ends = &a, &b
 		}, "experiments[0].ends"},
-		"an empty context key": {func(d *Declaration) { d.Context = []string{"a", ""} }, "context[1]"},
+		"guards": {func(d *Declaration) {
+			d.Experiments[0].Guards = []Guard{{Outcome: "click", Direction: GuardBelow, Margin: 0.2}, {Outcome: "click", Direction: GuardBelow, Against: "holdout", Alpha: 0.5}, {Outcome: "click", Direction: GuardAbove, Margin: 0.9}}
+		}, ""},
+		"a guard of nothing": {func(d *Declaration) {
+			d.Experiments[0].Guards = []Guard{{Outcome: "joy", Direction: "up", Margin: -1, Against: "policy", Alpha: 0.6}}
+		}, "experiments[0].guards[0].outcome experiments[0].guards[0].direction experiments[0].guards[0].margin experiments[0].guards[0].alpha experiments[0].guards[0].against"},
+		"a fall by all of it": {func(d *Declaration) {
+			d.Experiments[0].Guards = []Guard{{Outcome: "click", Direction: GuardBelow, Margin: 1}}
+		}, "experiments[0].guards[0].margin"},
+		"a margin that is NaN": {func(d *Declaration) {
+			d.Experiments[0].Guards = []Guard{{Outcome: "click", Direction: GuardBelow, Margin: math.NaN()}}
+		}, "experiments[0].guards[0].margin"},
+		"a guard against nobody": {func(d *Declaration) {
+			d.Experiments[0].Groups = GroupShares{Policy: 0.9, Random: 0.1}
+			d.Experiments[0].Guards = []Guard{{Outcome: "click", Direction: GuardBelow}, {Outcome: "click", Direction: GuardBelow, Against: "random"}}
+		}, "experiments[0].guards[0].against"},
+		"a guard of nobody": {func(d *Declaration) {
+			d.Experiments[0].Groups = GroupShares{Random: 0.9, BAU: 0.1}
+			d.Experiments[0].Guards = []Guard{{Outcome: "click", Direction: GuardBelow}}
+		}, "experiments[0].guards[0]"},
+		"a guard twice": {func(d *Declaration) {
+			d.Experiments[0].Guards = []Guard{{Outcome: "click", Direction: GuardBelow}, {Outcome: "click", Direction: GuardBelow, Margin: 0.1, Against: "bau"}}
+		}, "experiments[0].guards[1]"},
+		"nine guards": {func(d *Declaration) {
+			for i := range MaxGuards + 1 { // of one outcome there are 6: the rest are there twice
+				d.Experiments[0].Guards = append(d.Experiments[0].Guards, Guard{Outcome: "click", Direction: [...]string{GuardBelow, GuardAbove}[i%2], Against: [...]string{"bau", "random", "holdout"}[i/2%3]})
+			}
+		}, "experiments[0].guards experiments[0].guards[6] experiments[0].guards[7] experiments[0].guards[8]"},
+		"copy of the default":         {func(d *Declaration) { d.Surfaces[0].DefaultCopy = d.Actions[0].Copy[0].ID }, ""},
+		"copy that the default lacks": {func(d *Declaration) { d.Surfaces[0].DefaultCopy = "none" }, "surfaces[0].defaultCopy"},
+		"an empty context key":        {func(d *Declaration) { d.Context = []string{"a", ""} }, "context[1]"},
 	} {
 		d := valid()
 		c.change(d)
@@ -359,5 +389,31 @@ func TestGoalParts(t *testing.T) {
 	}
 	if one.Main() != "click" || several.Main() != "purchase" || !one.Counts("click") || one.Counts("purchase") || !several.Counts("unsubscribe") || several.Counts("open") || (Goal{}).Counts("open") {
 		t.Error("what counts")
+	}
+}
+
+// A policy's or a random decision without an arm is one that the breaker took back: no activation makes it an arm's trial.
+func TestADefaultedDecisionIsATrialOfNoArm(t *testing.T) {
+	at := time.Unix(1000, 0)
+	for _, group := range []Group{GroupNone, GroupPolicy, GroupRandom, GroupBAU, GroupHoldout} {
+		for _, arm := range []ArmID{0, 7} {
+			c := Claims{At: at, Until: at.Add(time.Hour), Experiment: "hero", Group: group, Arm: arm}
+			want := arm == 0 && (group == GroupPolicy || group == GroupRandom)
+			if c.Defaulted() != want {
+				t.Errorf("%v with arm %d: %v", group, arm, c.Defaulted())
+			}
+			s := Settlement{Claims: c, Activation: &Activation{At: at, Served: true, Arm: 9}, Type: OutcomeType{Name: "click", Type: OutcomeBinary}}
+			served := ArmID(9)
+			if want {
+				served = 0
+			}
+			learnt := s.Learnt([]Outcome{{Event: "click", Value: 1, Minor: 1, At: at, Status: StatusRecorded}})
+			if s.Arm() != served || s.Trial(1).Arm != served || learnt[0].Arm != served || learnt[0].Successes != 1 {
+				t.Errorf("%v with arm %d: %d, %+v", group, arm, s.Arm(), learnt)
+			}
+			if delays := len(learnt) == 2; delays != (group.Teaches() && !want) {
+				t.Errorf("%v with arm %d: %+v", group, arm, learnt)
+			}
+		}
 	}
 }

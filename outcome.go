@@ -101,7 +101,7 @@ func (s Settlement) Learnt(rows []Outcome) []Delta {
 	if late := lateOf(rows); late > 0 {
 		out = append(out, Delta{TallyKey: s.tallyKey(tallyLate + s.Type.Name), Tally: Tally{Successes: late}})
 	}
-	if at, ok := s.Type.succeeded(rows); ok && out[0].Successes > 0 && s.Claims.Group.Teaches() {
+	if at, ok := s.Type.succeeded(rows); ok && out[0].Successes > 0 && s.Claims.Group.Teaches() && !s.Claims.Defaulted() {
 		out = append(out, Delta{TallyKey: TallyKey{Experiment: s.Claims.Experiment, Intersection: Intersection{}.Ceiling(TierStore), Event: s.Type.Name, Bucket: out[0].Bucket,
 			Delay: uint8(1 + DelayClass(at.Sub(s.TrialAt())))}, Tally: Tally{Trials: 1}})
 	}
@@ -232,9 +232,9 @@ func (s Settlement) Active() bool {
 	return !s.Claims.Ignored && (!s.Claims.Deferred || s.Activation != nil)
 }
 
-// Arm is the arm that the trial belongs to: the served one where the page said so.
+// Arm is the arm that the trial belongs to: the served one where the page said so, none where the breaker had tripped.
 func (s Settlement) Arm() ArmID {
-	if s.Activation != nil && s.Activation.Served {
+	if !s.Claims.Defaulted() && s.Activation != nil && s.Activation.Served {
 		return s.Activation.Arm
 	}
 	return s.Claims.Arm

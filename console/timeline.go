@@ -191,7 +191,8 @@ func whySaid(d DecisionView) string {
 	}
 	detail := map[juncture.Detail]string{juncture.DetailHoldout: "held out", juncture.DetailConsentDenied: "consent was denied", juncture.DetailBot: "a bot asked",
 		juncture.DetailCap: "a cap was reached", juncture.DetailLowDataQuality: "the request said too little", juncture.DetailEmptyPool: "no action was eligible",
-		juncture.DetailPreview: "a preview", juncture.DetailReplay: "the answer to a repeated request", juncture.DetailSticky: "kept from earlier in the visit"}[d.Detail]
+		juncture.DetailPreview: "a preview", juncture.DetailReplay: "the answer to a repeated request", juncture.DetailSticky: "kept from earlier in the visit",
+		juncture.DetailBreaker: "a guard tripped"}[d.Detail]
 	switch {
 	case d.Reason == juncture.ReasonSplit && d.Detail == juncture.DetailHoldout:
 	case detail == "" && d.Detail != "":

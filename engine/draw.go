@@ -57,7 +57,7 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if served != nil {
+	if served != nil && d.Detail != juncture.DetailBreaker { // that is a trial of no arm
 		d.Arm = served.ID
 	}
 	if d.Detail == "" && c.low() {
@@ -170,6 +170,9 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 			d.Reason = juncture.ReasonDefault
 		}
 		return certain(d, c.surface.Default), nil, nil
+	}
+	if c.tripped(x) {
+		return c.fallBack(d), nil, nil
 	}
 	v, err := c.e.vector(ctx, c.st, x, c.x, arms, c.now)
 	if err != nil {

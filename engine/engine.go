@@ -26,8 +26,8 @@ type Ledger interface {
 
 // ConfigStore tells what the store has declared.
 type ConfigStore interface {
+	Catalogue
 	ConfigVersion(ctx context.Context) (int64, error)
-	Catalog(ctx context.Context) (*juncture.Catalog, error)
 	LayerValues(ctx context.Context) ([]juncture.LayerValue, error)
 	LastSerial(ctx context.Context, node uint16) (uint64, error)
 }
@@ -85,6 +85,7 @@ type Deps struct {
 	Learned    *Learned                                   // nil: no products, no taste clusters
 	Notes      Notes                                      // needed by what changes what is learnt, and by Erase
 	Secrets    func(ctx context.Context) (Secrets, error) // read again when the configuration changes
+	Breaker    Breaker                                    // nil: guards are declared in vain, which Watch says
 	Node       uint16                                     // 0 means 1
 	Limits     Limits
 	Clock      func() time.Time // real time, by which fits are spaced; nil: by evidence alone, so that the same calls give the same answers

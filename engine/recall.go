@@ -376,6 +376,9 @@ func (c *call) stillServed(a *juncture.ChooseAnswer, x *juncture.Experiment) boo
 	if a.Group == juncture.GroupBAU {
 		return c.surface.Default == arm
 	}
+	if c.tripped(x) {
+		return false
+	}
 	arms := c.narrow(c.surface.Eligible(nil, pool.NewFacts(c.x, c.surface.Channel, c.now, c.context), c.x, nil), nil)
 	return slices.Contains(arms, arm) && c.e.stocked(&arm.Action)
 }

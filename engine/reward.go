@@ -382,5 +382,5 @@ func rewarded(st *state, writes []write) (*juncture.RewardAnswer, error) {
 func learned(p *pool.Snapshot, w *juncture.OutcomeWrite) bool {
 	x := p.Experiments[w.Claims.Experiment]
 	t := w.Delta.Tally
-	return x != nil && x.Goal.Counts(w.Outcome.Event) && w.Claims.Group.Teaches() && (t.Successes != 0 || t.Value != 0)
+	return x != nil && x.Goal.Counts(w.Outcome.Event) && w.Claims.Group.Teaches() && !w.Claims.Defaulted() && (t.Successes != 0 || t.Value != 0)
 }

@@ -320,3 +320,32 @@ func FuzzParseStoreFile(f *testing.F) {
 		}
 	})
 }
+
+// What became of experiments is derived: a store file neither says nor undoes it. Guards are declared.
+func TestWhatBecameOfExperimentsIsNotDeclared(t *testing.T) {
+	const store = `
+store: {name: Demo, currency: GBP}
+outcomes: [{name: click, type: binary}, {name: unsubscribe, type: binary}]
+surfaces: [{id: hero, channel: onsite, default: welcome, defaultCopy: plain}]
+actions: [{id: welcome, surfaces: [hero], type: content, copy: [{id: plain, headline: Hello}]}]
+experiments:
+  - id: x
+    surface: hero
+    goal: {outcome: click, window: 24h}
+    groups: {policy: 0.9, random: 0, bau: 0.1, holdout: 0}
+    guards: [{outcome: unsubscribe, direction: above, margin: 0.2}, {outcome: click, direction: below, margin: 0.1, against: bau, alpha: 0.05}]
+`
+	d, err := ParseStoreFile("store.yaml", []byte(store))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := d.Experiments[0].Guards
+	if len(g) != 2 || g[0].Control() != juncture.GroupBAU || g[0].Level() != juncture.DefaultAlpha || g[1].Level() != 0.05 || d.Surfaces[0].DefaultCopy != "plain" {
+		t.Errorf("%+v", d)
+	}
+	for _, more := range []string{"shipped: {hero: {experiment: x, action: welcome}}", "tripped: {x: {why: y}}", "resets: {x: 2026-01-01T00:00:00Z}"} {
+		if _, err := ParseStoreFile("store.yaml", []byte(store+more+"\n")); juncture.ErrorCode(err) != juncture.CodeInvalidRequest {
+			t.Errorf("%s: %v", more, err)
+		}
+	}
+}

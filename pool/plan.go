@@ -57,6 +57,7 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	next.Editorial = overlay(old.Editorial, d.Editorial, func(e juncture.Editorial) string { return e.ID })
 	next.Holdouts = overlay(old.Holdouts, d.Holdouts, func(h juncture.Holdout) string { return h.ID })
 	next.Phases = phases(old, next)
+	next.Shipped, next.Tripped, next.Resets = lasting(old, next), old.Tripped, old.Resets // only a reset undoes a trip
 	next.CopyOrder = map[string][]string{}
 	for k, v := range old.CopyOrder {
 		next.CopyOrder[k] = v
@@ -227,7 +228,7 @@ func (p *planner) settings(old, next juncture.Declaration) {
 	diff(p, "editorial", byID(old.Editorial, func(e juncture.Editorial) string { return e.ID }), byID(next.Editorial, func(e juncture.Editorial) string { return e.ID }))
 	diff(p, "context", map[string][]string{"": old.Context}, map[string][]string{"": next.Context})
 	diff(p, "holdout", byID(old.Holdouts, func(h juncture.Holdout) string { return h.ID }), byID(next.Holdouts, func(h juncture.Holdout) string { return h.ID }))
-	p.changed = p.changed || canonical(old.Phases) != canonical(next.Phases)
+	p.changed = p.changed || canonical(old.Phases) != canonical(next.Phases) || canonical(old.Shipped) != canonical(next.Shipped)
 	diff(p, "copy order of", old.CopyOrder, next.CopyOrder)
 }
 

@@ -23,7 +23,7 @@ type Arm struct {
 type Surface struct {
 	juncture.Surface
 	Arms        []*Arm // live, by action, then copy as the action lists it
-	Default     *Arm   // the default action's first copy; nil when there is none or it is not approved
+	Default     *Arm   // the default action with its first copy, or the one that is named; nil when there is none or it is not approved
 	Experiments []juncture.Experiment
 }
 
@@ -102,7 +102,7 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 			return cmp.Or(cmp.Compare(a.Arm.Action, b.Arm.Action), cmp.Compare(place(order, a.Arm.Copy), place(order, b.Arm.Copy)), cmp.Compare(a.ID, b.ID))
 		})
 		if at.Surface.Default != "" {
-			at.Default = at.Live(at.Surface.Default, "")
+			at.Default = at.Live(at.Surface.Default, at.Surface.DefaultCopy)
 		}
 	}
 	return s, nil

@@ -35,6 +35,23 @@ func TestKeys(t *testing.T) {
 			if r := s.call("GET", "/api/v1/store", "", h); r.status != 401 {
 				t.Errorf("%s at the control plane: %d", name, r.status)
 			}
+			for _, verb := range juncture.Verbs() {
+				if r := s.call("POST", "/api/v1/experiments/hero/"+string(verb), `{"reason":"x"}`, h); r.status != 401 {
+					t.Errorf("%s at %s: %d", name, verb, r.status)
+				}
+			}
+		}
+		for _, key := range []string{"choose", "reward", "read", "choose,reward", "page"} { // what changes an experiment needs admin
+			for _, verb := range juncture.Verbs() {
+				h := bearer(s.keys[key])
+				h.Set("Origin", shop)
+				if r := s.call("POST", "/api/v1/experiments/hero/"+string(verb), `{"reason":"x","action":"news"}`, h); r.status != 403 || r.problem.ErrorCode != juncture.CodeForbidden {
+					t.Errorf("%s with a key for %s: %d %s", verb, key, r.status, r.problem.ErrorCode)
+				}
+			}
+		}
+		if p, err := s.Engine.Declared(t.Context()); err != nil || p.Number != 1 {
+			t.Errorf("what was refused changed the configuration: %d, %v", p.Number, err)
 		}
 		for _, x := range []struct{ key, method, path string }{
 			{"reward", "POST", "/choose"}, {"reward", "POST", "/choose/batch"}, {"reward", "POST", "/activate"}, {"read", "POST", "/choose"},

@@ -77,17 +77,45 @@ func (s *Server) getExperiments(c *gin.Context) {
 		return
 	}
 	out := struct {
-		Items []juncture.Experiment `json:"items"`
-	}{Items: p.Declaration.Experiments}
-	if out.Items == nil {
-		out.Items = []juncture.Experiment{}
+		Items []juncture.ExperimentView `json:"items"`
+	}{Items: []juncture.ExperimentView{}}
+	for _, x := range p.Declaration.Experiments {
+		v, err := p.Declaration.View(x.ID)
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		out.Items = append(out.Items, v)
 	}
 	s.json(c, out)
 }
 
 func (s *Server) getExperiment(c *gin.Context) {
-	if ev, ok := s.evidence(c); ok {
-		s.json(c, ev.Experiment)
+	p, err := s.reports.Declared(c.Request.Context())
+	var v juncture.ExperimentView
+	if err == nil {
+		v, err = p.Declaration.View(c.Param("id"))
+	}
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, v)
+}
+
+// postExperiment does what the path says to an experiment.
+func (s *Server) postExperiment(verb juncture.Verb) gin.HandlerFunc {
+	return func(c *gin.Context) {
+		r, _, now, ok := asked(s, c, s.change)
+		if !ok {
+			return
+		}
+		v, err := s.engine.ChangeExperiment(c.Request.Context(), now, who(c), c.Param("id"), verb, *r)
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		s.json(c, v)
 	}
 }
 

@@ -110,7 +110,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"IntersectionView": {juncture.IntersectionView{}, true}, "LayerView": {juncture.LayerView{}, true}, "ExplanationView": {juncture.ExplanationView{}, true}, "FilteredView": {juncture.FilteredView{}, true},
 		"ActivateRequest": {juncture.ActivateRequest{}, false}, "Served": {juncture.Served{}, false}, "ActivateAnswer": {juncture.ActivateAnswer{}, true},
 		"RewardRequest": {juncture.RewardRequest{}, false}, "RewardAnswer": {juncture.RewardAnswer{}, true}, "CreditView": {juncture.CreditView{}, true}, "ProblemView": {juncture.ProblemView{}, true},
-		"LayerSetting": {juncture.LayerSetting{}, true}, "Outcome": {juncture.OutcomeType{}, true}, "Experiment": {juncture.Experiment{}, true}, "Goal": {juncture.Goal{}, true}, "GroupShares": {juncture.GroupShares{}, true},
+		"LayerSetting": {juncture.LayerSetting{}, true}, "Outcome": {juncture.OutcomeType{}, true}, "Experiment": {juncture.ExperimentView{}, true}, "Guard": {juncture.Guard{}, true}, "Trip": {juncture.Trip{}, true}, "Shipment": {juncture.Shipment{}, true}, "ExperimentChange": {juncture.ExperimentChange{}, true}, "Goal": {juncture.Goal{}, true}, "GroupShares": {juncture.GroupShares{}, true},
 		"Grid": {experiments.Grid{}, true}, "GridAxis": {experiments.GridAxis{}, true}, "AxisValue": {experiments.AxisValue{}, true}, "GridCell": {experiments.GridCell{}, true},
 		"ActionInfo": {experiments.ActionInfo{}, true}, "ActionEstimate": {experiments.ActionEstimate{}, true}, "Winners": {experiments.Segments{}, true}, "SegmentWinner": {experiments.SegmentWinner{}, true},
 		"Intersection": {experiments.IntersectionReport{}, true}, "LayerName": {experiments.LayerValue{}, true}, "Rung": {experiments.RungReport{}, true}, "ActionReport": {experiments.ActionReport{}, true},
@@ -319,6 +319,19 @@ func TestAnswersFitTheDescription(t *testing.T) {
 	answer("GET", "/api/v1/experiments/hero/winners?limit=x", "", read, 400)
 	answer("GET", "/api/v1/experiments/hero/report?cuped=x", "", read, 400)
 	answer("GET", "/api/v1/store", "", nil, 403)
+	hero := "/api/v1/experiments/hero/"
+	fits("ExperimentChange", `{"reason":"x","action":"news","copy":"plain"}`)
+	for _, x := range []struct {
+		verb, more string
+		want       int
+	}{{"pause", "", 200}, {"pause", "", 409}, {"resume", "", 200}, {"start", "", 409}, {"reset", "", 409}, {"stop", "", 200}, {"rollback", "", 409},
+		{"ship", `,"action":"none"`, 422}, {"ship", `,"action":"five_off","copy":"urgent"`, 200}, {"rollback", "", 200}, {"stop", `,"copy":"x"`, 400}} {
+		answer("POST", hero+x.verb, `{"reason":"x"`+x.more+`}`, admin, x.want)
+		answer("GET", "/api/v1/experiments/hero", "", read, 200)
+	}
+	answer("POST", hero+"pause", `{}`, read, 403)
+	answer("POST", hero+"pause", `{}`, headers("Authorization", ""), 401)
+	answer("POST", "/api/v1/experiments/none/stop", `{"reason":"x"}`, admin, 404)
 	for _, path := range []string{"/livez", "/readyz", "/version", "/openapi.json"} {
 		answer("GET", path, "", nil, 200)
 	}
@@ -327,7 +340,7 @@ func TestAnswersFitTheDescription(t *testing.T) {
 	}
 	s.server.Leave()
 	answer("GET", "/readyz", "", nil, 503)
-	if len(seen) < 29 {
+	if len(seen) < 45 {
 		t.Errorf("only %d answers were looked at", len(seen))
 	}
 }

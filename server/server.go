@@ -39,6 +39,7 @@ type Engine interface {
 	ChangeProducts(ctx context.Context, now time.Time, changes []juncture.ProductChange) ([]error, error)
 	Erase(ctx context.Context, now time.Time, who engine.Who, id string) (*juncture.Erasure, error)
 	Exclude(ctx context.Context, now time.Time, who engine.Who, id, reason, why string) (*juncture.Exclusion, error)
+	ChangeExperiment(ctx context.Context, now time.Time, who engine.Who, id string, verb juncture.Verb, r juncture.ExperimentChange) (juncture.ExperimentView, error)
 }
 
 // Exports gathers what is kept of a shopper, as JSON.
@@ -97,6 +98,7 @@ type Server struct {
 	cluster     *intake.Decoder[juncture.ClusterChange]
 	product     *intake.Decoder[juncture.ProductChange]
 	exclusion   *intake.Decoder[juncture.ExclusionRequest]
+	change      *intake.Decoder[juncture.ExperimentChange]
 	description []byte
 	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
@@ -125,6 +127,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s.cluster = intake.NewDecoder[juncture.ClusterChange](intake.Options{})
 	s.product = intake.NewDecoder[juncture.ProductChange](intake.Options{})
 	s.exclusion = intake.NewDecoder[juncture.ExclusionRequest](intake.Options{})
+	s.change = intake.NewDecoder[juncture.ExperimentChange](intake.Options{})
 	s.metrics = newMetrics(o.Metrics)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -210,6 +213,9 @@ func (s *Server) routes() {
 	admin.GET("/profiles/:id/export", s.exportProfile)
 	admin.DELETE("/profiles/:id", s.deleteProfile)
 	admin.POST("/profiles/:id/exclude", s.postExclude)
+	for _, verb := range juncture.Verbs() {
+		admin.POST("/experiments/:id/"+string(verb), s.postExperiment(verb))
+	}
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)

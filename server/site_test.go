@@ -36,7 +36,12 @@ const shop = "https://shop.example"
 
 func open(t testing.TB, d *juncture.Declaration, change ...func(*server.Options)) *site {
 	t.Helper()
-	s := &site{Node: testkit.Start(t, d), t: t, keys: map[string]string{}, ids: map[string]string{}}
+	return openOn(t, testkit.Start(t, d), change...)
+}
+
+func openOn(t testing.TB, n *testkit.Node, change ...func(*server.Options)) *site {
+	t.Helper()
+	s := &site{Node: n, t: t, keys: map[string]string{}, ids: map[string]string{}}
 	o := server.Options{Version: "1.2.3", Ready: s.DB.Ping, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}
 	for _, f := range change {
 		f(&o)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,7 +81,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 		return nil, errors.Join(err, writer.Close())
 	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: a.fitClock(), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: a.fitClock(), Breaker: cmp.Or[engine.Breaker](a.breaker, engine.Guards{Units: db, Config: db}), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -152,6 +153,26 @@ func (n *node) closeUnits(ctx context.Context, clock func() time.Time) {
 		}
 		if _, err := n.db.CloseUnits(ctx, clock()); err != nil && ctx.Err() == nil {
 			n.log.Error("close units", "error", err)
+		}
+	}
+}
+
+// watch has the guards of experiments judged, until ctx ends.
+func (n *node) watch(ctx context.Context, every time.Duration, clock func() time.Time) {
+	t := time.NewTicker(every)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		tripped, err := n.engine.Watch(ctx, clock())
+		for _, x := range tripped {
+			n.log.Warn("a guard took an experiment back to the default", "experiment", x.ID, "outcome", x.Tripped.Guard.Outcome, "why", x.Tripped.Why)
+		}
+		if err != nil && ctx.Err() == nil {
+			n.log.Error("watch guards", "error", err)
 		}
 	}
 }

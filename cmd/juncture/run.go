@@ -19,6 +19,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/intake"
 	"github.com/juncture/juncture/store"
 )
@@ -36,6 +37,7 @@ type settings struct {
 	Checkpoint time.Duration `env:"CHECKPOINT" yaml:"checkpoint"`
 	Proxies    []string      `env:"TRUSTED_PROXIES" yaml:"trustedProxies"`
 	Drain      time.Duration `env:"DRAIN" yaml:"drain"`
+	GuardEvery time.Duration `env:"GUARD_EVERY" yaml:"guardEvery"`
 	Queue      int           `env:"QUEUE" yaml:"queue"`
 	Cells      int           `env:"CELLS" yaml:"cells"`
 	Vectors    int           `env:"VECTORS" yaml:"vectors"`
@@ -50,7 +52,7 @@ type settings struct {
 
 func defaults() settings {
 	return settings{Addr: "127.0.0.1:8080", DB: "juncture-data/juncture.db", Node: 1, Log: "info", Deadline: 10 * time.Second,
-		Checkpoint: 30 * time.Second, Drain: time.Second, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, Rate: 20}
+		Checkpoint: 30 * time.Second, Drain: time.Second, GuardEvery: time.Minute, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, Rate: 20}
 }
 
 // app is one run of the program.
@@ -59,6 +61,7 @@ type app struct {
 	out, err io.Writer
 	config   string
 	now      func() time.Time
+	breaker  engine.Breaker // judges the guards of experiments; nil: nothing does
 }
 
 // run runs the program with its arguments; it returns when it is done or ctx ends. Everything is wired here.
@@ -77,7 +80,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.StringVar(&a.Log, "log", a.Log, "least level to log: debug, info, warn, error (JUNCTURE_LOG)")
 	f.Uint16Var(&a.Node, "node", a.Node, "number of this node, 1 to 1023 (JUNCTURE_NODE)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd) }
-	root.AddCommand(a.serveCommand(), a.demoCommand(), a.applyCommand(), a.keysCommand(), a.usersCommand(), a.auditCommand(),
+	root.AddCommand(a.serveCommand(), a.demoCommand(), a.applyCommand(), a.experimentsCommand(), a.keysCommand(), a.usersCommand(), a.auditCommand(),
 		a.importCommand(), a.refitCommand(), a.eraseCommand(), a.migrateCommand(), a.verifyCommand(), a.exportCommand(), a.reportCommand(), a.replayCommand(), a.simulateCommand(), a.versionCommand())
 	return root.ExecuteContext(ctx)
 }
@@ -106,6 +109,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"log": func() { s.Log = flagged.Log }, "deadline": func() { s.Deadline = flagged.Deadline },
 		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "drain": func() { s.Drain = flagged.Drain }, "queue": func() { s.Queue = flagged.Queue },
 		"cells": func() { s.Cells = flagged.Cells }, "vectors": func() { s.Vectors = flagged.Vectors },
+		"guard-every":     func() { s.GuardEvery = flagged.GuardEvery },
 		"profiles":        func() { s.Profiles = flagged.Profiles },
 		"products":        func() { s.Products = flagged.Products },
 		"trusted-proxies": func() { s.Proxies = flagged.Proxies },
@@ -118,6 +122,9 @@ func (a *app) configure(cmd *cobra.Command) error {
 	}
 	if s.Node == 0 || s.Node > 1023 {
 		return fmt.Errorf("node %d is not 1 to 1023", s.Node)
+	}
+	if s.GuardEvery <= 0 {
+		return fmt.Errorf("guard-every %v is no time between two looks", s.GuardEvery)
 	}
 	if (s.TestClock || s.Seed != 0) && !s.Dev {
 		return errors.New("--test-clock and --seed are for tests: they need --dev, and no real store may run with them")

@@ -26,6 +26,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.DurationVar(&a.Deadline, "deadline", a.Deadline, "longest time for one request (JUNCTURE_DEADLINE)")
 	f.DurationVar(&a.Checkpoint, "checkpoint", a.Checkpoint, "time between checkpoints of the tallies (JUNCTURE_CHECKPOINT)")
 	f.DurationVar(&a.Drain, "drain", a.Drain, "time between saying not ready and closing the listener (JUNCTURE_DRAIN)")
+	f.DurationVar(&a.GuardEvery, "guard-every", a.GuardEvery, "time between looks at the guards of experiments (JUNCTURE_GUARD_EVERY)")
 	f.IntVar(&a.Queue, "queue", a.Queue, "writes that may wait before requests are refused (JUNCTURE_QUEUE)")
 	f.IntVar(&a.Cells, "cells", a.Cells, "tallies kept in memory (JUNCTURE_CELLS)")
 	f.IntVar(&a.Vectors, "vectors", a.Vectors, "probability vectors kept in memory (JUNCTURE_VECTORS)")
@@ -118,6 +119,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	}
 	r.node = n
 	n.learns(n.running, clock)
+	n.jobs.Go(func() { n.watch(n.running, a.GuardEvery, clock) })
 	r.people = access.NewService(n.db, n.db, a.random(), access.Options{})
 	registry := prometheus.NewRegistry()
 	n.collect(registry)

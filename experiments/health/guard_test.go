@@ -1,13 +1,10 @@
 package health
 
 import (
-	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"testing"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"gonum.org/v1/gonum/stat/distuv"
 	"pgregory.net/rapid"
 
@@ -130,76 +127,55 @@ func TestGuardIsAnEProcess(t *testing.T) {
 	})
 }
 
-func TestBreaker(t *testing.T) {
-	at := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	b, err := NewBreaker([]Guard{
-		{Name: "Unsubscribe", Outcome: "unsubscribe", Direction: MustNotRise, Margin: 0.1},
-		{Name: "Revenue", Outcome: "purchase", Direction: MustNotFall, Margin: 0.05, Money: true, Currency: "EUR"},
-	}, juncture.GroupBAU, 0)
-	if err != nil || b.Open() || b.State != BreakerOK {
-		t.Fatalf("%+v, %v", b, err)
-	}
-	refused(t, "nothing to reset", b.Reset("ada", at))
-	calm := Batch{Units: 1000, Successes: 3}
-	for i := range 30 {
-		if tripped, err := b.Add(0, at.AddDate(0, 0, i), calm, calm); tripped || err != nil {
-			t.Fatalf("day %d: %v, %v", i, tripped, err)
-		}
-	}
-	bad := Batch{Units: 1000, Successes: 12}
-	i := 30
-	for ; ; i++ {
-		tripped, err := b.Add(0, at.AddDate(0, 0, i), bad, calm)
-		if err != nil || i > 60 {
-			t.Fatalf("day %d: %v", i, err)
-		}
-		if tripped {
-			break
-		}
-	}
-	if i > 37 || !b.Open() || !b.Since.Equal(at.AddDate(0, 0, i)) {
-		t.Errorf("day %d: %+v", i, b)
-	}
-	why := b.Why
-	if w := b.Guards[0]; why != "Unsubscribe rose: "+percent(float64(w.Policy.Successes)/float64(w.Policy.Units))+" of "+count(float64(w.Policy.Units))+
-		" under the policy, 0.30% of "+count(float64(w.Other.Units))+" under business as usual; a rise by 10.0% is allowed. The default is shown until somebody resets this." {
-		t.Error(why)
-	}
-	// Kept and read again it is the same, and takes nothing while tripped.
-	body, err := json.Marshal(b)
+// watching is a guard's process with what trips it at the default level.
+func watching(t testing.TB, g Guard) func(policy, other Batch) (string, bool) {
+	t.Helper()
+	w, err := NewWatch(g)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var again Breaker
-	if err := json.Unmarshal(body, &again); err != nil {
-		t.Fatal(err)
-	}
-	if tripped, err := again.Add(0, at, bad, calm); tripped || err != nil {
-		t.Errorf("tripped twice: %v", err)
-	}
-	if diff := cmp.Diff(*b, again); diff != "" {
-		t.Error(diff)
-	}
-	refused(t, "nobody", b.Reset("", at))
-	later := at.AddDate(0, 1, 0)
-	if err := b.Reset("ada", later); err != nil {
-		t.Fatal(err)
-	}
-	if b.Open() || b.State != BreakerReset || b.By != "ada" || b.Why != why || b.Guards[0].Peak != 0 || b.Guards[0].Policy.Units != 0 {
-		t.Errorf("%+v", b)
-	}
-	// The other guard: 100 orders of 40 euro a day against 55, of 1,000 shoppers.
-	money := func(each float64) Batch {
-		return Batch{Units: 1000, Successes: 100, Value: 100 * each, ValueSq: 100 * each * each * 1.4}
-	}
-	for i := range 30 {
-		tripped, err := b.Add(1, later.AddDate(0, 0, i), money(4000), money(5500))
+	return func(policy, other Batch) (string, bool) {
+		t.Helper()
+		if err := w.Add(policy, other); err != nil {
+			t.Fatal(err)
+		}
+		why, harm, err := w.Harm(0, juncture.GroupBAU)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if tripped {
-			if want := "Revenue fell: EUR 4.00 each of "; b.Why[:len(want)] != want {
-				t.Error(b.Why)
+		return why, harm
+	}
+}
+
+func TestHarm(t *testing.T) {
+	add := watching(t, Guard{Name: "Unsubscribe", Outcome: "unsubscribe", Direction: MustNotRise, Margin: 0.1})
+	calm, bad := Batch{Units: 1000, Successes: 3}, Batch{Units: 1000, Successes: 12}
+	for i := range 30 {
+		if why, harm := add(calm, calm); harm || why != "" {
+			t.Fatalf("day %d: %q", i, why)
+		}
+	}
+	for i := 1; ; i++ {
+		why, harm := add(bad, calm)
+		if !harm && i <= 8 {
+			continue
+		}
+		want := "Unsubscribe rose: " + percent(float64(90+12*i)/float64(1000*(30+i))) + " of " + count(float64(1000*(30+i))) +
+			" under the policy, 0.30% of " + count(float64(1000*(30+i))) + " under business as usual; a rise by 10.0% is allowed."
+		if why != want {
+			t.Errorf("day %d: %q, want %q", i, why, want)
+		}
+		break
+	}
+	// 100 orders of 40 euro a day against 55, of 1,000 shoppers.
+	add = watching(t, Guard{Name: "Revenue", Outcome: "purchase", Direction: MustNotFall, Margin: 0.05, Money: true, Currency: "EUR"})
+	money := func(each float64) Batch {
+		return Batch{Units: 1000, Successes: 100, Value: 100 * each, ValueSq: 100 * each * each * 1.4}
+	}
+	for range 30 {
+		if why, harm := add(money(4000), money(5500)); harm {
+			if want := "Revenue fell: EUR 4.00 each of "; why[:len(want)] != want {
+				t.Error(why)
 			}
 			return
 		}
@@ -207,42 +183,18 @@ func TestBreaker(t *testing.T) {
 	t.Error("a fall by a quarter was not found in 30 days")
 }
 
-func TestBreakerRefuses(t *testing.T) {
-	sound := Guard{Outcome: "x", Direction: MustNotRise}
-	for name, guards := range map[string][]Guard{
-		"none": nil, "no outcome": {{Direction: MustNotRise}}, "no direction": {{Outcome: "x"}},
-		"NaN": {{Outcome: "x", Direction: MustNotRise, Margin: math.NaN()}}, "many": make([]Guard, 21),
-	} {
-		_, err := NewBreaker(guards, juncture.GroupBAU, 0)
+func TestGuardsRefuse(t *testing.T) {
+	for name, g := range map[string]Guard{"no outcome": {Direction: MustNotRise}, "no direction": {Outcome: "x"}, "NaN": {Outcome: "x", Direction: MustNotRise, Margin: math.NaN()}} {
+		_, err := NewWatch(g)
 		refused(t, name, err)
 	}
-	_, err := NewBreaker([]Guard{sound}, juncture.GroupBAU, math.NaN())
-	refused(t, "level", err)
-	b, err := NewBreaker([]Guard{sound}, juncture.GroupHoldout, 0)
+	w, err := NewWatch(Guard{Outcome: "x", Direction: MustNotRise})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = b.Add(1, time.Time{}, Batch{}, Batch{})
-	refused(t, "no such guard", err)
-	_, err = b.Add(0, time.Time{}, Batch{Units: 1, Successes: 2}, Batch{})
-	refused(t, "more successes than units", err)
-}
-
-func TestAgainst(t *testing.T) {
-	for _, c := range []struct {
-		shares juncture.GroupShares
-		want   juncture.Group
-		ok     bool
-	}{
-		{juncture.GroupShares{Policy: 0.7, Random: 0.1, BAU: 0.1, Holdout: 0.1}, juncture.GroupBAU, true},
-		{juncture.GroupShares{Policy: 0.8, Random: 0.1, Holdout: 0.1}, juncture.GroupRandom, true},
-		{juncture.GroupShares{Policy: 0.9, Holdout: 0.1}, juncture.GroupHoldout, true},
-		{juncture.GroupShares{Policy: 1}, juncture.GroupNone, false},
-	} {
-		if g, ok := Against(c.shares); g != c.want || ok != c.ok {
-			t.Errorf("%+v: %v, %v", c.shares, g, ok)
-		}
-	}
+	_, _, err = w.Harm(math.NaN(), juncture.GroupBAU)
+	refused(t, "level", err)
+	refused(t, "more successes than units", w.Add(Batch{Units: 1, Successes: 2}, Batch{}))
 }
 
 func FuzzGuard(f *testing.F) {
@@ -252,18 +204,18 @@ func FuzzGuard(f *testing.F) {
 	f.Add(int64(-1), int64(math.MaxInt64), int64(math.MinInt64), int64(5), math.NaN(), math.Inf(1), math.NaN())
 	f.Fuzz(func(t *testing.T, n1, s1, n0, s0 int64, value, square, margin float64) {
 		for _, g := range []Guard{{Outcome: "x", Direction: MustNotRise, Margin: margin}, {Outcome: "x", Direction: MustNotFall, Margin: margin, Money: true}} {
-			b, err := NewBreaker([]Guard{g}, juncture.GroupBAU, 0)
+			w, err := NewWatch(g)
 			if err != nil {
 				refused(t, "guard", err)
 				continue
 			}
 			for range 3 {
-				if _, err := b.Add(0, time.Time{}, Batch{n1, s1, value, square}, Batch{n0, s0, value / 2, square}); err != nil {
+				if err := w.Add(Batch{n1, s1, value, square}, Batch{n0, s0, value / 2, square}); err != nil {
 					refused(t, "batch", err)
 				}
-			}
-			if _, err := json.Marshal(b); err != nil {
-				t.Fatalf("%+v: %v", b, err)
+				if _, _, err := w.Harm(0, juncture.GroupHoldout); err != nil || math.IsNaN(w.LogE) {
+					t.Fatalf("%+v: %v", w, err)
+				}
 			}
 		}
 	})

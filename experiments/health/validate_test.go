@@ -361,10 +361,7 @@ func TestValidateBreaker(t *testing.T) {
 				var month1, all tally
 				early := 0
 				for range runs {
-					b, err := NewBreaker([]Guard{c.guard}, juncture.GroupBAU, 0)
-					if err != nil {
-						t.Fatal(err)
-					}
+					add := watching(t, c.guard)
 					at := math.Inf(1)
 					for d := range since + horizon {
 						base := 0.002
@@ -376,11 +373,7 @@ func TestValidateBreaker(t *testing.T) {
 						if d >= since {
 							p *= 1 + harm
 						}
-						tripped, err := b.Add(0, day(d), batch(rng, c.policy, p, c.guard.Money), batch(rng, c.other, base, c.guard.Money))
-						if err != nil {
-							t.Fatal(err)
-						}
-						if tripped {
+						if _, tripped := add(batch(rng, c.policy, p, c.guard.Money), batch(rng, c.other, base, c.guard.Money)); tripped {
 							if at = float64(d + 1 - since); at <= 0 {
 								early++
 							}

@@ -21,6 +21,8 @@ type Node struct {
 	path    string
 	options store.Options
 	between func(engine.ShopperStore) engine.ShopperStore
+	breaker engine.Breaker
+	config  func(engine.ConfigStore) engine.ConfigStore
 
 	DB       *store.DB
 	Tallies  *engine.Tallies
@@ -37,6 +39,8 @@ type NodeOptions struct {
 	Busy    time.Duration // how long a write waits for another process's; 0 means the store's default
 
 	Shoppers func(engine.ShopperStore) engine.ShopperStore // put between the engine and the store; nil means nothing
+	Config   func(engine.ConfigStore) engine.ConfigStore   // put between the engine and the store; nil means nothing
+	Breaker  engine.Breaker                                // judges guards; nil: nothing does
 }
 
 // Start starts a node on a new database that holds the declaration, everything approved. It is stopped when the test ends.
@@ -45,6 +49,7 @@ func Start(t testing.TB, d *juncture.Declaration, o ...NodeOptions) *Node {
 	n := &Node{t: t, path: filepath.Join(t.TempDir(), "juncture.db"), options: store.Options{Unsafe: true}, Clock: NewClock()}
 	for _, o := range o {
 		n.options.Unsafe, n.options.Busy, n.between = !o.Durable, o.Busy, o.Shoppers
+		n.breaker, n.config = o.Breaker, o.Config
 	}
 	n.open()
 	t.Cleanup(n.Stop)
@@ -79,7 +84,11 @@ func (n *Node) open() {
 	}
 	n.Learned, err = engine.NewLearned(ctx, n.DB, engine.LearnedLimits{})
 	check()
-	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Enrolments: n.DB, Tallies: n.Tallies, Profiles: n.Profiles,
+	var config engine.ConfigStore = n.DB
+	if n.config != nil {
+		config = n.config(n.DB)
+	}
+	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: config, Breaker: n.breaker, Shoppers: shoppers, Enrolments: n.DB, Tallies: n.Tallies, Profiles: n.Profiles,
 		Learned: n.Learned, Notes: n.DB,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())

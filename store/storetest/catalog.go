@@ -51,6 +51,9 @@ func catalog(t *testing.T, open func(t *testing.T) *store.DB) {
 		db := open(t)
 		d := testkit.Declaration()
 		d.CopyOrder = map[string][]string{"news": {"plain"}}
+		d.Shipped = map[string]juncture.Shipment{"home_hero": {Experiment: "hero", Action: "news", Copy: "plain", Before: "welcome", At: now}}
+		d.Tripped = map[string]juncture.Trip{"hero": {At: now, Guard: juncture.Guard{Outcome: "click", Direction: juncture.GuardBelow, Margin: 0.2, Against: "random", Alpha: 0.05}, Why: "clicks fell"}}
+		d.Resets = map[string]time.Time{"hero": now.Add(time.Nanosecond)}
 		a, w := version("news", "", 1, "h1"), version("news", "plain", 1, "h2")
 		check(t, db.Change(ctx, juncture.Change{Declaration: d, Add: []juncture.Version{a, w}, Approve: []juncture.Version{approved(a)}, Audit: []juncture.AuditNote{note("one")}}))
 		c := read(t, db)
