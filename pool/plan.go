@@ -90,7 +90,7 @@ func phases(old, next juncture.Declaration) map[string]int {
 	for _, e := range next.Experiments {
 		if i := slices.IndexFunc(old.Experiments, func(o juncture.Experiment) bool { return o.ID == e.ID }); i >= 0 {
 			o := old.Experiments[i]
-			count(e.ID, o.Status != juncture.StatusDraft && (o.Groups != e.Groups || o.TrafficShare() != e.TrafficShare() || canonical(o.Slice) != canonical(e.Slice)))
+			count(e.ID, o.Status != juncture.StatusDraft && (o.Groups != e.Groups || o.TrafficShare() != e.TrafficShare() || o.Shadow != e.Shadow || canonical(o.Slice) != canonical(e.Slice)))
 		}
 	}
 	for _, h := range next.Holdouts {
