@@ -182,5 +182,5 @@ func (e *Engine) lot(experiment, shopper, event, outcome string) float64 {
 		b = binary.BigEndian.AppendUint32(b, uint32(len(p)))
 		b = append(b, p...)
 	}
-	return policy.Uniform(binary.BigEndian.Uint64(keyed(e.lots, string(b))))
+	return policy.Uniform(binary.BigEndian.Uint64(keyed(e.lots, b)))
 }

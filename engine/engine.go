@@ -169,7 +169,7 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	e.pick = secrets.PickSalt
-	e.lots = keyed(e.pick, "attribution")
+	e.lots = keyed(e.pick, []byte("attribution"))
 	if _, err := e.load(ctx); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
@@ -300,11 +300,11 @@ func (e *Engine) nextSerial(now time.Time) uint64 {
 func (e *Engine) uniform(serial uint64) float64 {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], serial)
-	return policy.Uniform(binary.BigEndian.Uint64(keyed(e.pick, string(b[:]))))
+	return policy.Uniform(binary.BigEndian.Uint64(keyed(e.pick, b[:])))
 }
 
-func keyed(key []byte, message string) []byte {
+func keyed(key, message []byte) []byte {
 	m := hmac.New(sha256.New, key)
-	m.Write([]byte(message))
+	m.Write(message)
 	return m.Sum(make([]byte, 0, sha256.Size))
 }
