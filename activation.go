@@ -8,7 +8,8 @@ import "time"
 //
 // The error is CodeDecisionConflict: it was activated with another arm.
 func Activate(c Claims, earlier *Activation, act Activation, types []OutcomeType, currency string, rows []Outcome) (deltas []Delta, changed []Outcome, done bool, err error) {
-	if c.Ignored || (!c.Deferred && !act.Served) {
+	says := act.Served || c.Group == GroupShadow && act.Probability > 0 // what was shown, or how likely that was
+	if c.Ignored || (!c.Deferred && !says) {
 		return nil, nil, true, nil
 	}
 	if earlier != nil {

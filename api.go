@@ -66,8 +66,16 @@ type ChooseAnswer struct {
 	PolicyVersion string           `json:"policyVersion"`
 	Active        bool             `json:"active"` // a trial now; false until /activate when deferred
 	RewardUntil   time.Time        `json:"rewardUntil"`
+	Shadow        *ShadowView      `json:"shadow,omitempty"` // of an experiment in shadow: what would have been served
 	Warnings      []string         `json:"warnings"`
 	Explanation   *ExplanationView `json:"explanation,omitempty"`
+}
+
+// ShadowView is what was drawn, by the answer's ranking, and not served.
+type ShadowView struct {
+	ActionID    string  `json:"actionId"`
+	CopyID      string  `json:"copyId"`
+	Probability float64 `json:"probability"` // exact
 }
 
 // ActionView is an action version as served.
@@ -220,8 +228,8 @@ type CreditView struct {
 	Experiment string  `json:"experiment,omitempty"`
 	ActionID   string  `json:"actionId,omitempty"`
 	CopyID     string  `json:"copyId,omitempty"`
-	Credit     float64 `json:"credit"` // share of the outcome, in [0, 1]
-	Status     Status  `json:"status"`
+	Credit     float64 `json:"credit"` // share of the outcome, in [0, 1]; those of an experiment sum to 1
+	Status     Status  `json:"status"` // credited: another decision of the experiment holds the outcome
 }
 
 // ProblemView is problem details (RFC 9457) as every 4xx and 5xx carries them.

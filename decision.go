@@ -17,9 +17,11 @@ const (
 	GroupRandom  Group = 2 // uniform over the call's eligible arms
 	GroupBAU     Group = 3 // business as usual: the surface's default
 	GroupHoldout Group = 4 // the page as it would be without Juncture
+	GroupShadow  Group = 5 // the experiment is in shadow: policy or random drew, and the surface's default was served
+	GroupServed  Group = 6 // of tallies alone: shadow, where the shop told the probability with which it chose itself
 )
 
-var groupNames = [...]string{"", "policy", "random", "bau", "holdout"}
+var groupNames = [...]string{"", "policy", "random", "bau", "holdout", "shadow", "served"}
 
 func (g Group) String() string {
 	if int(g) < len(groupNames) {
@@ -41,8 +43,11 @@ func (g *Group) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Teaches reports whether trials of the group move posteriors (statistics A.5).
-func (g Group) Teaches() bool { return g == GroupPolicy || g == GroupRandom || g == GroupBAU }
+// Teaches reports whether trials of the group move posteriors in full (statistics A.5). Those of GroupShadow are no more
+// than a prior.
+func (g Group) Teaches() bool {
+	return g == GroupPolicy || g == GroupRandom || g == GroupBAU || g == GroupServed
+}
 
 // ArmID is an arm's number in its store, given when its versions are first written; 0 is no arm.
 type ArmID uint32
@@ -124,6 +129,7 @@ const (
 	DetailReplay         Detail = "REPLAY"
 	DetailSticky         Detail = "STICKY"
 	DetailBreaker        Detail = "BREAKER" // a guard tripped: the default
+	DetailShadow         Detail = "SHADOW"
 )
 
 // Ranked is an eligible arm with the exact probability with which it was picked.
@@ -143,6 +149,7 @@ type Decision struct {
 	Share   float64  // the group's share when it was drawn; 0 for GroupNone
 	Version string   // policyVersion: the settings and the evidence behind the probabilities
 	Ranking []Ranked // the eligible arms; probabilities sum to 1
+	Shadow  ArmID    // in shadow: the arm that was drawn, by Ranking, and not served; else 0
 }
 
 // Claims are what a decision id says, signed, so that /reward looks no decision up.

@@ -29,7 +29,7 @@ type Declaration struct {
 	// CopyOrder is the order of each action's copy as last declared; it is derived, never written in a store file.
 	CopyOrder map[string][]string `json:"copyOrder,omitempty"`
 
-	// Phases are the shares that an experiment, or a holdout, had before they changed after its start, the first ones first: one
+	// Phases are the shares that an experiment, or a holdout, had before they, or whether it is in shadow, changed after its start, the first ones first: one
 	// entry for each phase that has ended. It is derived too.
 	Phases map[string][]GroupShares `json:"phases,omitempty"`
 	// Shipped is, by surface, the winner that became its default; derived too, as Tripped is: by experiment, the guard
@@ -243,6 +243,7 @@ type Experiment struct {
 	Policy     string             `json:"policy,omitempty"`  // empty means pooled
 	Learning   *Learning          `json:"learning,omitempty"`
 	Stickiness string             `json:"stickiness,omitempty"`
+	Shadow     bool               `json:"shadow,omitempty"` // the policy decides and logs, the surface's default is served (statistics A.5)
 	Status     string             `json:"status"`
 	Starts     *time.Time         `json:"starts,omitempty"`
 	Ends       *time.Time         `json:"ends,omitempty"`
@@ -252,6 +253,25 @@ type Experiment struct {
 	Namespace  string             `json:"namespace,omitempty"` // experiments of one namespace share no shopper, as far as their slices are apart
 	Slice      *Slice             `json:"slice,omitempty"`     // of the namespace's shoppers
 	Guards     []Guard            `json:"guards,omitempty"`    // outcomes that must not become worse
+
+	Attribution         string   `json:"attribution,omitempty"`         // of what comes for a shopper: last (default), linear or time-decay
+	AttributionHalfLife Duration `json:"attributionHalfLife,omitempty"` // of a touch's credit, time-decay; 0 means DefaultAttributionHalfLife
+}
+
+// How an outcome that comes for a shopper is credited to their eligible touches: decisions of the experiment that are
+// trials and whose window is open when it happens (statistics A.8).
+const (
+	AttributionLast      = "last"       // all to the latest
+	AttributionLinear    = "linear"     // to each alike
+	AttributionTimeDecay = "time-decay" // to each 2^(−age/half-life), normalised
+)
+
+// DefaultAttributionHalfLife of time-decay.
+const DefaultAttributionHalfLife = 7 * 24 * time.Hour
+
+// CreditHalfLife returns the half-life of a touch's credit, its default filled in.
+func (e Experiment) CreditHalfLife() time.Duration {
+	return time.Duration(cmp.Or(e.AttributionHalfLife, Duration(DefaultAttributionHalfLife)))
 }
 
 // Gate is when an experiment's policy is to be expanded (statistics E.8): decided at whole weeks, by a sequential interval of
@@ -753,9 +773,24 @@ func (c *check) experiment(path string, e Experiment, surfaces map[string]Surfac
 	if e.Stickiness != "" {
 		c.oneOf(path+".stickiness", e.Stickiness, StickyNone, StickySession, StickyWindow)
 	}
+	c.attribution(path, e)
 	c.oneOf(path+".status", e.Status, StatusDraft, StatusRunning, StatusPaused, StatusStopped)
 	if e.Starts != nil && e.Ends != nil && !e.Starts.Before(*e.Ends) {
 		c.add(path+".ends", "ends before it starts", "")
+	}
+}
+
+func (c *check) attribution(path string, e Experiment) {
+	if e.Attribution != "" {
+		c.oneOf(path+".attribution", e.Attribution, AttributionLast, AttributionLinear, AttributionTimeDecay)
+	}
+	if h := time.Duration(e.AttributionHalfLife); h != 0 {
+		if e.Attribution != AttributionTimeDecay {
+			c.add(path+".attributionHalfLife", "only time-decay has a half-life", "attribution: time-decay")
+		}
+		if h < MinWindow || h > 365*24*time.Hour {
+			c.add(path+".attributionHalfLife", fmt.Sprintf("half-life %v is not between 1m and 365d", e.AttributionHalfLife), `write "7d"`)
+		}
 	}
 }
 

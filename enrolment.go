@@ -23,6 +23,7 @@ type Enrolment struct {
 	Until        time.Time // the end of the horizon: what comes later is not the experiment's
 	Intersection Intersection
 	Before       int64 // what the shopper had ordered for by then, minor units: the pre-period's covariate
+	Shadow       bool  // the experiment was in shadow: out of it the shopper is enrolled anew, whatever the group
 }
 
 // Tally names of enrolments: rows of a cell that count shoppers, as Successes, by the group, intersection and time of

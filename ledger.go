@@ -68,7 +68,8 @@ type ActivationWrite struct {
 // OutcomeWrite appends an outcome.
 type OutcomeWrite struct {
 	// Shopper is set where the outcome came for a shopper, with an id of its own: should another decision of theirs hold
-	// it already, nothing is written and Elsewhere says so. Mine are the decisions that it is credited to together.
+	// it already, nothing is written and Elsewhere says so. Mine are the decisions that hold it together, one of each
+	// experiment.
 	Shopper string
 	Mine    []uint64
 
@@ -91,7 +92,15 @@ type Touch struct {
 	Activation *Activation // nil: none
 	Reason     Reason
 	Detail     Detail
-	Removed    bool // it was taken out with its shopper
+	Removed    bool  // it was taken out with its shopper
+	Shadow     ArmID // Decision.Shadow
+}
+
+// Credited is a decision with a share of an outcome that came for its shopper.
+type Credited struct {
+	Touch
+	Credit float64 // in [0, 1]
+	Holder uint64  // serial of the decision that holds the outcome: its own, or another's of the experiment
 }
 
 // LayerValue is a value of a request layer.

@@ -37,7 +37,7 @@ func TestArmsRoundTrip(t *testing.T) {
 }
 
 func TestGroupsHaveStableNumbersAndNames(t *testing.T) {
-	for g, want := range map[Group]string{GroupNone: "", 1: "policy", 2: "random", 3: "bau", 4: "holdout"} {
+	for g, want := range map[Group]string{GroupNone: "", 1: "policy", 2: "random", 3: "bau", 4: "holdout", 5: "shadow", 6: "served"} {
 		b, err := json.Marshal(g)
 		if err != nil || string(b) != `"`+want+`"` {
 			t.Errorf("group %d is written %s, %v", g, b, err)
@@ -46,7 +46,7 @@ func TestGroupsHaveStableNumbersAndNames(t *testing.T) {
 		if err := json.Unmarshal(b, &back); err != nil || back != g {
 			t.Errorf("%s is read as %v, %v", b, back, err)
 		}
-		if g.Teaches() != (g == GroupPolicy || g == GroupRandom || g == GroupBAU) {
+		if g.Teaches() != (g == GroupPolicy || g == GroupRandom || g == GroupBAU || g == GroupServed) {
 			t.Errorf("%v teaches: %v", g, g.Teaches())
 		}
 	}
@@ -286,8 +286,15 @@ func TestProblemsNameThePath(t *testing.T) {
 		"traffic over 1":          {func(d *Declaration) { two := 2.0; d.Experiments[0].Traffic = &two }, "experiments[0].traffic"},
 		"half the traffic":        {func(d *Declaration) { d.Experiments[0].Traffic = &half }, ""},
 		"a floor below 0":         {func(d *Declaration) { low := -0.1; d.Experiments[0].Floor = &low }, "experiments[0].floor"},
-		"a bad stickiness":        {func(d *Declaration) { d.Experiments[0].Stickiness = "forever" }, "experiments[0].stickiness"},
-		"no status":               {func(d *Declaration) { d.Experiments[0].Status = "" }, "experiments[0].status"},
+		"a bad attribution":       {func(d *Declaration) { d.Experiments[0].Attribution = "first" }, "experiments[0].attribution"},
+		"a half-life of nothing": {func(d *Declaration) {
+			d.Experiments[0].Attribution, d.Experiments[0].AttributionHalfLife = AttributionLinear, Duration(time.Hour)
+		}, "experiments[0].attributionHalfLife"},
+		"a half-life too long": {func(d *Declaration) {
+			d.Experiments[0].Attribution, d.Experiments[0].AttributionHalfLife = AttributionTimeDecay, Duration(366*24*time.Hour)
+		}, "experiments[0].attributionHalfLife"},
+		"a bad stickiness": {func(d *Declaration) { d.Experiments[0].Stickiness = "forever" }, "experiments[0].stickiness"},
+		"no status":        {func(d *Declaration) { d.Experiments[0].Status = "" }, "experiments[0].status"},
 		"ends before it starts": {func(d *Declaration) {
 			a, b := time.Unix(2, 0), time.Unix(1, 0)
 			d.Experiments[0].Starts, d.Experiments[0].Ends = &a, &b

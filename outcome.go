@@ -17,6 +17,7 @@ const (
 	StatusLate      Status = "late"      // after the window: reported, not learnt
 	StatusHeld      Status = "held"      // its decision is not activated yet
 	StatusIgnored   Status = "ignored"   // preview, bot, denied consent, or nothing to credit
+	StatusCredited  Status = "credited"  // in answers: it has a share of an outcome that another decision of the experiment holds
 )
 
 // Outcome is what came back for one decision, as the ledger keeps it. It is unique by (Serial, Event, ID).
@@ -32,6 +33,26 @@ type Outcome struct {
 	At       time.Time // when it happened: occurredAt where that is believed, else its arrival
 	Received time.Time
 	Status   Status
+	Credits  []Credit // the touches that share it, newest first, the one that holds it among them; nil: it is one decision's alone
+}
+
+// Credit is a decision's share of an outcome that came for its shopper.
+type Credit struct {
+	Serial uint64
+	Share  float64 // in [0, 1]; those of an experiment sum to 1
+}
+
+// ShareOf is what of the outcome is a decision's.
+func (o Outcome) ShareOf(serial uint64) float64 {
+	for _, c := range o.Credits {
+		if c.Serial == serial {
+			return c.Share
+		}
+	}
+	if len(o.Credits) == 0 && o.Serial == serial {
+		return 1
+	}
+	return 0
 }
 
 // Tally is the additive statistics of an arm at an intersection: the fold of the ledger. All are integers, so that
@@ -83,7 +104,16 @@ func (s Settlement) Trial(n int64) Delta {
 
 func (s Settlement) tallyKey(event string) TallyKey {
 	c := &s.Claims
-	return TallyKey{Experiment: c.Experiment, Intersection: c.Intersection, Arm: s.Arm(), Group: c.Group, Event: event, Bucket: Calendar{}.At(s.TrialAt())}
+	return TallyKey{Experiment: c.Experiment, Intersection: c.Intersection, Arm: s.Arm(), Group: s.Group(), Event: event, Bucket: Calendar{}.At(s.TrialAt())}
+}
+
+// Group is the one that the trial is tallied under: the decision's, but GroupServed in shadow once the shop has told how
+// likely what it showed was.
+func (s Settlement) Group() Group {
+	if s.Claims.Group == GroupShadow && s.Activation != nil && s.Activation.Probability > 0 {
+		return GroupServed
+	}
+	return s.Claims.Group
 }
 
 // TrialAt is when the decision became a trial: its choice, or its activation.
@@ -101,7 +131,7 @@ func (s Settlement) Learnt(rows []Outcome) []Delta {
 	if late := lateOf(rows); late > 0 {
 		out = append(out, Delta{TallyKey: s.tallyKey(tallyLate + s.Type.Name), Tally: Tally{Successes: late}})
 	}
-	if at, ok := s.Type.succeeded(rows); ok && out[0].Successes > 0 && s.Claims.Group.Teaches() && !s.Claims.Defaulted() {
+	if at, ok := s.Type.succeeded(rows); ok && out[0].Successes > 0 && s.Group().Teaches() && !s.Claims.Defaulted() {
 		out = append(out, Delta{TallyKey: TallyKey{Experiment: s.Claims.Experiment, Intersection: Intersection{}.Ceiling(TierStore), Event: s.Type.Name, Bucket: out[0].Bucket,
 			Delay: uint8(1 + DelayClass(at.Sub(s.TrialAt())))}, Tally: Tally{Trials: 1}})
 	}
@@ -266,6 +296,11 @@ const MaxPerDecision = 100
 func (s Settlement) Settle(in Outcome, whole bool) (Outcome, []Delta, error) {
 	delta := []Delta{{TallyKey: s.tallyKey(in.Event)}}
 	if in.Adjust {
+		for _, r := range s.Earlier {
+			if !r.Adjust && r.ID == in.Adjusts {
+				in.Credits = r.Credits
+			}
+		}
 		left, status, ok := s.remaining(in.Adjusts, in.ID)
 		if !ok {
 			return in, delta, Errorf(CodeUnprocessable, "no outcome %.80q to adjust", in.Adjusts).

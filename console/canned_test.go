@@ -193,6 +193,10 @@ func newFake() *fake {
 		if i%10 == 0 {
 			d.Outcomes = append(d.Outcomes, OutcomeView{Event: "purchase", Value: 42.5, Currency: "GBP", Status: juncture.StatusLate})
 		}
+		if i == 5 || i == 6 {
+			d.Group, d.Arm, d.Shadow, d.Probability, d.Detail = juncture.GroupShadow, 1, 2, 1, juncture.DetailShadow
+			d.Outcomes = []OutcomeView{{Event: "purchase", Value: 30, Currency: "GBP", Credit: 1.0 / 3, Status: juncture.StatusCredited}}
+		}
 		f.decisions = append(f.decisions, d)
 	}
 	f.cannedShopper()

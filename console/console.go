@@ -118,6 +118,7 @@ type DecisionView struct {
 	ID          string // as /choose gave it
 	Group       juncture.Group
 	Arm         juncture.ArmID  // 0: nothing was shown
+	Shadow      juncture.ArmID  // in shadow: what was drawn and not shown; else 0
 	Probability float64         // given the group
 	Reason      juncture.Reason // empty: not told
 	Detail      juncture.Detail
@@ -129,6 +130,7 @@ type OutcomeView struct {
 	Event    string
 	Value    float64 // in major units
 	Currency string  // empty for outcomes without money
+	Credit   float64 // the decision's share of it; 0: all
 	Status   juncture.Status
 }
 

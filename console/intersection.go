@@ -183,6 +183,7 @@ var groupMeaning = map[juncture.Group]string{
 	juncture.GroupRandom:  "any action, by lot",
 	juncture.GroupBAU:     "business as usual: the surface's default",
 	juncture.GroupHoldout: "the page as it would be without Juncture",
+	juncture.GroupShadow:  "in shadow: Juncture draws, the surface's default is shown",
 }
 
 func groupName(g juncture.Group) string {
@@ -209,6 +210,9 @@ func viewDecision(d DecisionView, ev experiments.Evidence, actions map[string]ex
 		s := experiments.Title(o.Event)
 		if o.Currency != "" {
 			s += " " + experiments.Money(o.Value, o.Currency)
+		}
+		if o.Credit > 0 && o.Credit < 1 {
+			s += ", " + experiments.Percent(o.Credit) + " of it"
 		}
 		if o.Status != juncture.StatusRecorded && o.Status != "" {
 			s += " (" + string(o.Status) + ")"

@@ -75,6 +75,7 @@ type touchLine struct {
 	Key        string // of the intersection
 	Why        string
 	Arm        string // action@version/copy@version
+	Drawn      string // the same of what shadow drew; empty: nothing
 	Exact      string // the probability in full
 }
 
@@ -169,11 +170,17 @@ func (c *Console) touchLines(g *gin.Context, store StoreView, touches []TouchVie
 		}
 		l := touchLine{decisionLine: viewDecision(t.DecisionView, k.evidence, k.actions), Experiment: "–", Key: clip(t.Key, longestText*2),
 			Why: whySaid(t.DecisionView), Arm: "none", Exact: strconv.FormatFloat(t.Probability, 'g', -1, 64)}
-		if t.Arm != 0 {
-			l.Arm = fmt.Sprintf("arm %d", t.Arm)
-			if a, ok := k.evidence.Arms[t.Arm]; ok {
-				l.Arm = clip(a.Arm.String(), longestText*2)
+		named := func(id juncture.ArmID) string {
+			if a, ok := k.evidence.Arms[id]; ok {
+				return clip(a.Arm.String(), longestText*2)
 			}
+			return fmt.Sprintf("arm %d", id)
+		}
+		if t.Arm != 0 {
+			l.Arm = named(t.Arm)
+		}
+		if t.Shadow != 0 {
+			l.Drawn = named(t.Shadow)
 		}
 		if t.Experiment != "" {
 			l.Experiment = experiments.Title(t.Experiment)

@@ -31,7 +31,7 @@ func TestConsoleShopper(t *testing.T) {
 		intersectionPath+"?experiment=hero&amp;key=v1%2Ffirst-time.cart-abandoned.researching%2Fwedding-guests%2Fbuilding.none%2F_",
 		"Home hero", "Five off", "73%", // next best action
 		"Searched for “linen dress”", "Ordered (R-10021)", "dress-100, dress-101 × 2, dress-102 × 3, 1 more", "Kiosk Touched", "£129.50",
-		"One that is gone", "Purchase £42.50 (late)", `aria-current="page">Shoppers`)
+		"One that is gone", "Purchase £42.50 (late)", "Purchase £30.00, 33.3% of it (credited)", "In shadow: the surface&#39;s default", "Drawn, not shown", `aria-current="page">Shoppers`)
 
 	f.events, f.decisions, f.moves = nil, nil, nil
 	ada := f.shoppers["ada"]

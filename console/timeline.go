@@ -181,7 +181,7 @@ func whySaid(d DecisionView) string {
 		juncture.ReasonDefault: "The default", juncture.ReasonDisabled: "Outside the experiment", juncture.ReasonError: "Something failed: the default"}[d.Reason]
 	if d.Reason == juncture.ReasonSplit {
 		s = map[juncture.Group]string{juncture.GroupPolicy: "Drawn by the policy", juncture.GroupRandom: "Drawn by lot", juncture.GroupBAU: "Business as usual: the surface's default",
-			juncture.GroupHoldout: "Held out: the page without Juncture"}[d.Group]
+			juncture.GroupHoldout: "Held out: the page without Juncture", juncture.GroupShadow: "In shadow: the surface's default"}[d.Group]
 		if s == "" {
 			s = "Drawn by the group's rule"
 		}
@@ -192,9 +192,9 @@ func whySaid(d DecisionView) string {
 	detail := map[juncture.Detail]string{juncture.DetailHoldout: "held out", juncture.DetailConsentDenied: "consent was denied", juncture.DetailBot: "a bot asked",
 		juncture.DetailCap: "a cap was reached", juncture.DetailLowDataQuality: "the request said too little", juncture.DetailEmptyPool: "no action was eligible",
 		juncture.DetailPreview: "a preview", juncture.DetailReplay: "the answer to a repeated request", juncture.DetailSticky: "kept from earlier in the visit",
-		juncture.DetailBreaker: "a guard tripped"}[d.Detail]
+		juncture.DetailShadow: "in shadow", juncture.DetailBreaker: "a guard tripped"}[d.Detail]
 	switch {
-	case d.Reason == juncture.ReasonSplit && d.Detail == juncture.DetailHoldout:
+	case d.Reason == juncture.ReasonSplit && (d.Detail == juncture.DetailHoldout || d.Detail == juncture.DetailShadow):
 	case detail == "" && d.Detail != "":
 		s += " (" + clip(string(d.Detail), longestText) + ")"
 	case detail != "":

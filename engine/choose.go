@@ -174,6 +174,7 @@ type call struct {
 	write     *juncture.DecisionWrite
 	repeat    *juncture.MemoWrite
 	explain   *juncture.ExplanationView
+	shadow    *juncture.ShadowView // nil: the experiment is not in shadow
 }
 
 func invalid(field, format string, args ...any) error {

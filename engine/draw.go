@@ -179,7 +179,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		return nil, nil, err
 	}
 	p := v.p
-	if d.Group == juncture.GroupRandom {
+	if at.drawn == juncture.GroupRandom {
 		p = make([]float64, len(arms))
 		for i := range p {
 			p[i] = 1 / float64(len(p))
@@ -193,7 +193,23 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 	for k, a := range arms {
 		d.Ranking = append(d.Ranking, juncture.Ranked{Arm: a.ID, Probability: p[k]})
 	}
+	if x.Shadow {
+		return c.overshadow(d, arms[i]), v, nil
+	}
 	return arms[i], v, nil
+}
+
+// overshadow serves the surface's default and keeps what was drawn beside it. The ranking stays the draw's.
+func (c *call) overshadow(d *juncture.Decision, drawn *pool.Arm) *pool.Arm {
+	c.shadow = &juncture.ShadowView{ActionID: drawn.Arm.Action, CopyID: drawn.Arm.Copy, Probability: d.Probability}
+	d.Shadow, d.Probability, d.Reason = drawn.ID, 1, juncture.ReasonSplit
+	if c.surface.Default == nil {
+		d.Reason = juncture.ReasonDefault
+	}
+	if d.Detail == "" {
+		d.Detail = juncture.DetailShadow
+	}
+	return c.surface.Default
 }
 
 // certain ranks the one arm that is served without a draw, nil for none.
@@ -238,7 +254,7 @@ func (c *call) answer(d *juncture.Decision, served *pool.Arm, v *vector) *junctu
 	a := &juncture.ChooseAnswer{
 		DecisionID: c.st.keyring.Sign(d.Claims), Products: []juncture.ProductView{}, Probability: d.Probability, Ranking: []juncture.RankedView{},
 		Group: d.Group, Reason: d.Reason, ReasonDetail: d.Detail, PolicyVersion: d.Version, Active: !d.Deferred && !d.Ignored,
-		RewardUntil: d.Until, Warnings: c.warnings, Explanation: c.explain,
+		RewardUntil: d.Until, Shadow: c.shadow, Warnings: c.warnings, Explanation: c.explain,
 		Intersection: juncture.IntersectionView{Key: d.Intersection.Key(), Tier: d.Intersection.Tier().String(),
 			Layers: make(map[string]juncture.LayerView, juncture.LayerCount)},
 	}

@@ -39,7 +39,7 @@ type ShopperStore interface {
 	CustomerID(ctx context.Context, shopper string) (string, error)
 	FirstSeen(ctx context.Context, one, other string) (string, error)
 	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error)
-	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error)
+	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Credited, error)
 }
 
 // Notes is the audit log.
@@ -95,6 +95,7 @@ type Deps struct {
 type Engine struct {
 	d        Deps
 	pick     []byte
+	lots     []byte // key of the draws that credit outcomes, made of pick
 	live     atomic.Pointer[state]
 	reload   sync.Mutex // one reload at a time
 	check    sharedCheck
@@ -169,6 +170,7 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
 	e.pick = secrets.PickSalt
+	e.lots = keyed(e.pick, []byte("attribution"))
 	if _, err := e.load(ctx); err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
 	}
@@ -297,10 +299,13 @@ func (e *Engine) nextSerial(now time.Time) uint64 {
 
 // uniform is the number in [0, 1) that picks the arm of a decision: HMAC of its serial (statistics C.5).
 func (e *Engine) uniform(serial uint64) float64 {
-	m := hmac.New(sha256.New, e.pick)
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], serial)
-	m.Write(b[:])
-	var sum [sha256.Size]byte
-	return policy.Uniform(binary.BigEndian.Uint64(m.Sum(sum[:0])))
+	return policy.Uniform(binary.BigEndian.Uint64(keyed(e.pick, b[:])))
+}
+
+func keyed(key, message []byte) []byte {
+	m := hmac.New(sha256.New, key)
+	m.Write(message)
+	return m.Sum(make([]byte, 0, sha256.Size))
 }

@@ -21,22 +21,24 @@ type EnrolmentStore interface {
 type place struct {
 	experiment string // or the holdout that keeps the shopper out
 	group      juncture.Group
+	drawn      juncture.Group // by whose rule the arm is drawn: group, or in shadow policy or random
 	share      float64
 	in         bool
 	enrol      []juncture.Enrolment // what is new; without their decision
 }
 
 // place finds the shopper's group in an experiment: the one that was given, else by hash. A holdout that covers the
-// experiment stands above it: who is held out has no place in the experiment itself.
+// experiment stands above it: who is held out has no place in the experiment itself. In shadow, policy and random are one
+// group, to whom nothing of theirs is shown; out of it everybody who was enrolled in shadow is enrolled anew.
 func (c *call) place(ctx context.Context, x *juncture.Experiment) (place, error) {
 	held, err := c.e.enrolments(ctx, c.shopper)
 	if err != nil {
 		return place{}, err
 	}
-	of := func(id string) (juncture.Enrolment, bool) {
-		i := slices.IndexFunc(held, func(e juncture.Enrolment) bool { return e.Experiment == id })
+	of := func(id string, shadow bool) (juncture.Enrolment, bool) {
+		i := slices.IndexFunc(held, func(e juncture.Enrolment) bool { return e.Experiment == id && (shadow || !e.Shadow) })
 		if i < 0 {
-			return juncture.Enrolment{Experiment: id, Shopper: c.shopper, Phase: len(c.st.pool.Declaration.Phases[id]), At: c.now, Intersection: c.x}, false
+			return juncture.Enrolment{Experiment: id, Shopper: c.shopper, Phase: len(c.st.pool.Declaration.Phases[id]), At: c.now, Intersection: c.x, Shadow: shadow}, false
 		}
 		return held[i], true
 	}
@@ -45,7 +47,7 @@ func (c *call) place(ctx context.Context, x *juncture.Experiment) (place, error)
 		if !h.Covers(*x) {
 			continue
 		}
-		e, known := of(h.ID)
+		e, known := of(h.ID, false)
 		if !known {
 			e.Group, e.Share = experiments.Withheld(c.st.group, h, c.shopper)
 			e.Until = c.now.Add(h.HorizonOf())
@@ -58,17 +60,31 @@ func (c *call) place(ctx context.Context, x *juncture.Experiment) (place, error)
 	if p.in {
 		return p, nil
 	}
-	e, known := of(x.ID)
+	e, known := of(x.ID, x.Shadow)
 	if !known {
 		if e.Group, e.Share, p.in = experiments.Assign(c.st.group, *x, c.shopper); !p.in {
 			return p, nil
 		}
+		p.drawn = e.Group
+		if x.Shadow && shadowed(e.Group) {
+			e.Group, e.Share = juncture.GroupShadow, x.Groups.Policy+x.Groups.Random
+		}
 		e.Until = c.now.Add(x.HorizonOf())
 		p.enrol = append(p.enrol, e)
+	} else if p.drawn = e.Group; e.Group == juncture.GroupShadow {
+		if p.drawn, _, _ = experiments.Assign(c.st.group, *x, c.shopper); p.drawn != juncture.GroupRandom {
+			p.drawn = juncture.GroupPolicy // also of one who was two, and of shares that have grown
+		}
 	}
 	p.group, p.share, p.in = e.Group, e.Share, true
+	if x.Shadow && shadowed(p.group) {
+		p.group = juncture.GroupShadow
+	}
 	return p, nil
 }
+
+// shadowed reports whether a group's arm is drawn, and so not served in shadow.
+func shadowed(g juncture.Group) bool { return g == juncture.GroupPolicy || g == juncture.GroupRandom }
 
 // enrolled completes what is new of a place, for the decision that makes it so.
 func (c *call) enrolled(ctx context.Context, p place, serial uint64) error {

@@ -180,7 +180,14 @@ func sound(t testing.TB, a *juncture.ChooseAnswer) {
 	if len(a.Intersection.Layers) != juncture.LayerCount || !(a.Probability > 0 && a.Probability <= 1) {
 		t.Errorf("probability %v, layers %v", a.Probability, a.Intersection.Layers)
 	}
-	if a.ActionID == nil {
+	served, probability := a.ActionID, a.Probability
+	if a.Shadow != nil { // the ranking is that of what was drawn and not served
+		if a.Probability != 1 || a.Group != juncture.GroupShadow && a.Group != juncture.GroupNone {
+			t.Errorf("in shadow: %+v", a)
+		}
+		served, probability = &a.Shadow.ActionID, a.Shadow.Probability
+	}
+	if served == nil {
 		if len(a.Ranking) != 0 || a.Probability != 1 {
 			t.Errorf("nothing is served, and the ranking is %v, the probability %v", a.Ranking, a.Probability)
 		}
@@ -189,12 +196,12 @@ func sound(t testing.TB, a *juncture.ChooseAnswer) {
 	sum, own := 0.0, math.NaN()
 	for _, r := range a.Ranking {
 		sum += r.Probability
-		if r.ActionID == *a.ActionID && r.CopyID == a.Copy.ID {
+		if a.Shadow != nil && r.ActionID == *served && r.CopyID == a.Shadow.CopyID || a.Shadow == nil && r.ActionID == *served && r.CopyID == a.Copy.ID {
 			own = r.Probability
 		}
 	}
-	if math.Abs(sum-1) > 1e-12 || own != a.Probability {
-		t.Errorf("the ranking sums to 1%+g; it gives the served arm %v, the answer %v", sum-1, own, a.Probability)
+	if math.Abs(sum-1) > 1e-12 || own != probability {
+		t.Errorf("the ranking sums to 1%+g; it gives the arm %v, the answer %v", sum-1, own, probability)
 	}
 	if !slices.IsSortedFunc(a.Ranking, func(p, q juncture.RankedView) int { return cmp.Compare(q.Probability, p.Probability) }) {
 		t.Errorf("the ranking is out of order: %v", a.Ranking)

@@ -37,7 +37,7 @@ const (
 type learning struct {
 	parts   []learningPart                    // of the goal, the first its main outcome
 	most    int                               // intersections told apart
-	totals  map[juncture.ArmID]lattice.Counts // of the main outcome
+	totals  map[juncture.ArmID]lattice.Counts // of the main outcome, without shadow
 	changes int64                             // deltas folded, ever
 	marks   []juncture.Mark                   // the last of each node's stream that was about the experiment
 
@@ -77,8 +77,12 @@ func (l *learning) add(x juncture.Intersection, r juncture.CellRow) {
 			l.parts[about].evidence.AddDelayIn(r.Bucket, int(r.Delay)-1, r.Trials)
 		}
 		return
-	case !r.Group.Teaches() || r.Arm == 0:
+	case !r.Group.Teaches() && r.Group != juncture.GroupShadow || r.Arm == 0:
 		return
+	}
+	arm := r.Arm
+	if r.Group == juncture.GroupShadow {
+		arm = lattice.Shadow(arm)
 	}
 	c := lattice.Counts{Trials: r.Trials}
 	if about >= 0 {
@@ -93,10 +97,10 @@ func (l *learning) add(x juncture.Intersection, r juncture.CellRow) {
 	l.changes++
 	for i, p := range l.parts {
 		if about < 0 || about == i {
-			p.evidence.AddIn(x, r.Arm, r.Bucket, c)
+			p.evidence.AddIn(x, arm, r.Bucket, c)
 		}
 	}
-	if about > 0 {
+	if about > 0 || arm != r.Arm {
 		return
 	}
 	t := l.totals[r.Arm]

@@ -20,14 +20,18 @@ import (
 // was answered is in the ledger.
 func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		s := open(t, testkit.Shares(0.4, 0.2, 0.2, 0.2), func(d *juncture.Declaration) {
+		shadow := rapid.Bool().Draw(rt, "shadow")
+		rules := rapid.SliceOfN(rapid.SampledFrom([]string{"", juncture.AttributionLinear, juncture.AttributionTimeDecay}), 2, 2).Draw(rt, "attribution")
+		declared := func(d *juncture.Declaration) {
 			d.Holdouts = []juncture.Holdout{{ID: "nobody", Share: 0.2, Horizon: juncture.Duration(3 * day)}}
 			d.Outcomes[1].Cap = 100
 			d.Outcomes[1].Window = juncture.Duration(2 * day)
 			d.Outcomes = append(d.Outcomes, juncture.OutcomeType{Name: "visit", Type: juncture.OutcomeBinary, Count: juncture.CountSum})
 			d.Experiments = append(d.Experiments, juncture.Experiment{ID: "mail", Surface: "cart_email", Status: juncture.StatusRunning, Stickiness: juncture.StickyWindow,
 				Goal: juncture.Goal{Outcome: "purchase", Window: juncture.Duration(day)}, Groups: juncture.GroupShares{Policy: 1}})
-		})
+			d.Experiments[0].Shadow, d.Experiments[0].Attribution, d.Experiments[1].Attribution = shadow, rules[0], rules[1]
+		}
+		s := open(t, testkit.Shares(0.4, 0.2, 0.2, 0.2), declared)
 		defer s.Stop()
 		ctx := context.Background()
 		pick := func(label string, from ...string) string { return rapid.SampledFrom(from).Draw(rt, label) }
@@ -93,7 +97,7 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 		}
 		for range rapid.IntRange(5, 40).Draw(rt, "steps") {
 			now := s.Clock.Now()
-			switch rapid.IntRange(0, 13).Draw(rt, "step") {
+			switch rapid.IntRange(0, 14).Draw(rt, "step") {
 			case 0, 1, 2:
 				if a, err := s.Engine.Choose(ctx, now, caller(), request()); err == nil {
 					sound(t, a)
@@ -118,7 +122,7 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 				if len(decided) > 0 {
 					r := &juncture.ActivateRequest{DecisionID: earlier()}
 					if chance("served", 2) {
-						r.Served = &juncture.Served{ActionID: pick("shown", "news", "welcome", "ghost")}
+						r.Served = &juncture.Served{ActionID: pick("shown", "news", "welcome", "ghost"), Probability: rapid.SampledFrom([]float64{0, 0.5}).Draw(rt, "how likely")}
 					}
 					_, _ = s.Engine.Activate(ctx, now, r)
 				}
@@ -127,6 +131,9 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 			case 10:
 				check()
 				s.Restart()
+			case 13:
+				shadow = !shadow
+				s.apply(testkit.Shares(0.4, 0.2, 0.2, 0.2), declared)
 			case 11:
 				if _, err := s.DB.CloseUnits(ctx, now); err != nil {
 					rt.Fatal(err)
@@ -137,7 +144,7 @@ func TestWhateverHappensTheFoldIsTheLedgers(t *testing.T) {
 						rt.Fatal(err)
 					}
 				}
-			case 13:
+			case 14:
 				s.Checkpoint()
 				if chance("rotate", 2) {
 					if _, err := s.DB.RotateSigningKey(ctx, testkit.Random(3), now, juncture.AuditNote{}); err != nil {

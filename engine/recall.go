@@ -342,6 +342,9 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 	if c.r.DeferActivation {
 		start = "deferred"
 	}
+	if x.Shadow { // out of it everybody is enrolled anew, at a decision of its own
+		start += " in shadow"
+	}
 	c.sticky = &juncture.Memo{ID: hash16("sticky", x.ID, c.shopper, mode, scope, start), Expires: c.now.Add(time.Duration(x.Goal.Window)).UnixMilli()}
 	m, err := c.e.memo(ctx, c.sticky.ID, c.now)
 	if m == nil || err != nil {
@@ -367,13 +370,13 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 // stillServed reports whether a sticky answer's arm is still the live version and eligible for this call.
 func (c *call) stillServed(a *juncture.ChooseAnswer, x *juncture.Experiment) bool {
 	if a.ActionID == nil {
-		return a.Group == juncture.GroupHoldout
+		return a.Group == juncture.GroupHoldout || a.Group == juncture.GroupShadow && c.surface.Default == nil
 	}
 	arm := c.surface.Live(a.Action.ID, a.Copy.ID)
 	if arm == nil || arm.Arm.ActionVersion != a.Action.Version || arm.Arm.CopyVersion != a.Copy.Version {
 		return false
 	}
-	if a.Group == juncture.GroupBAU {
+	if a.Group == juncture.GroupBAU || a.Group == juncture.GroupShadow {
 		return c.surface.Default == arm
 	}
 	if c.tripped(x) {

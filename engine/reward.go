@@ -131,7 +131,9 @@ func (e *Engine) rewardRound(ctx context.Context, st *state, now time.Time, rs [
 			continue
 		}
 		for _, w := range writes[i] {
-			entry.Outcomes = append(entry.Outcomes, w.OutcomeWrite)
+			if w.holds {
+				entry.Outcomes = append(entry.Outcomes, w.OutcomeWrite)
+			}
 		}
 	}
 	if len(entry.Outcomes) == 0 {
@@ -144,7 +146,7 @@ func (e *Engine) rewardRound(ctx context.Context, st *state, now time.Time, rs [
 		case len(w) == 0:
 		case err != nil:
 			out[i].Err = err
-		case slices.ContainsFunc(w, func(w write) bool { return w.Elsewhere }):
+		case slices.ContainsFunc(w, func(w write) bool { return w.holds && w.Elsewhere }):
 			again = append(again, i)
 		default:
 			out[i].Answer, out[i].Err = rewarded(st, w)
@@ -153,10 +155,10 @@ func (e *Engine) rewardRound(ctx context.Context, st *state, now time.Time, rs [
 	return again
 }
 
-// write is an outcome to be written for a decision, with the id that /choose gave it.
+// write is a decision with its share of an outcome, and what is to be written where it holds it.
 type write struct {
+	credited
 	*juncture.OutcomeWrite
-	id string
 }
 
 // outcome checks a reward and finds the decisions that it is credited to.
@@ -207,26 +209,32 @@ func (e *Engine) outcome(ctx context.Context, st *state, now time.Time, r *junct
 	if err != nil {
 		return nil, err
 	}
-	shopper, serials := "", make([]uint64, len(decisions))
+	shopper, serials := "", make([]uint64, 0, len(decisions))
 	if r.ShopperID != "" && r.OutcomeID != "" {
 		if shopper, err = e.shopperOf(ctx, r.ShopperID); err != nil {
 			return nil, fmt.Errorf("find shopper: %w", err)
 		}
 		shopper = or(shopper, r.ShopperID)
 	}
-	for i, d := range decisions {
-		serials[i] = d.claims.Serial
+	for _, d := range decisions {
+		if d.holds {
+			serials = append(serials, d.claims.Serial)
+		}
 	}
 	var writes []write
 	for _, d := range decisions {
+		if !d.holds {
+			writes = append(writes, write{credited: d})
+			continue
+		}
 		c := d.claims
 		if !occurred.IsZero() && before(occurred, c) {
 			return nil, juncture.Errorf(juncture.CodeUnprocessable, "the outcome occurred before its decision").
 				WithHint("the decision was made at " + c.At.Format(time.RFC3339)).WithField("occurredAt")
 		}
 		mine := o
-		mine.Serial = c.Serial
-		writes = append(writes, write{&juncture.OutcomeWrite{Shopper: shopper, Mine: serials, Claims: c, Outcome: mine, Whole: whole, Type: kind, Currency: st.pool.Declaration.Store.Currency}, d.id})
+		mine.Serial, mine.Credits = c.Serial, d.shares
+		writes = append(writes, write{d, &juncture.OutcomeWrite{Shopper: shopper, Mine: serials, Claims: c, Outcome: mine, Whole: whole, Type: kind, Currency: st.pool.Declaration.Store.Currency}})
 	}
 	return writes, nil
 }
@@ -277,81 +285,6 @@ func outcomeValue(o *juncture.Outcome, kind juncture.OutcomeType, currency strin
 	return whole, nil
 }
 
-// credited is a decision that an outcome belongs to, with its id as /choose gave it.
-type credited struct {
-	claims juncture.Claims
-	id     string
-}
-
-// credit finds the decisions that an outcome belongs to: the one named, or the shopper's last eligible touch of each
-// experiment - of the decisions before the outcome the latest whose window is open, else the latest; one that waits for
-// its activation only where there is no other.
-func (e *Engine) credit(ctx context.Context, st *state, r *juncture.RewardRequest, kind juncture.OutcomeType, at time.Time) ([]credited, error) {
-	if r.DecisionID != "" {
-		c, err := st.keyring.Open(r.DecisionID)
-		if err != nil {
-			return nil, err
-		}
-		return []credited{{c, r.DecisionID}}, nil
-	}
-	who, err := e.d.Shoppers.Identity(ctx, r.ShopperID)
-	if err != nil {
-		return nil, fmt.Errorf("find shopper: %w", err)
-	}
-	if who.Consent.Denied() {
-		return nil, nil
-	}
-	shopper := or(who.Shopper, r.ShopperID)
-	signed := func(touches []juncture.Touch) []credited {
-		out := make([]credited, len(touches))
-		for i, t := range touches {
-			id, ok := st.keyring.SignWith(t.SigningKey, t.Claims)
-			if !ok { // its key is gone: another that opens
-				id = st.keyring.Sign(t.Claims)
-			}
-			out[i] = credited{t.Claims, id}
-		}
-		return out
-	}
-	// A repeat, or a refund, belongs to whatever the outcome was credited to the first time.
-	for _, id := range []*string{&r.OutcomeID, r.Adjusts} {
-		if id == nil || *id == "" {
-			continue
-		}
-		if earlier, err := e.d.Shoppers.Credited(ctx, shopper, r.Event, *id); err != nil || len(earlier) > 0 {
-			return signed(earlier), err
-		}
-	}
-	touches, err := e.d.Shoppers.Touches(ctx, shopper, maxTouch)
-	if err != nil {
-		return nil, fmt.Errorf("find decisions: %w", err)
-	}
-	slices.SortStableFunc(touches, func(a, b juncture.Touch) int { return b.Claims.At.Compare(a.Claims.At) }) // written last is not made last where clocks differ
-	var out []juncture.Touch
-	var ranks []int
-	for _, t := range touches {
-		if t.Claims.Ignored || t.Removed || t.Claims.Experiment == "" || before(at, t.Claims) {
-			continue
-		}
-		s := juncture.Settlement{Claims: t.Claims, Activation: t.Activation, Type: kind}
-		rank := 0
-		if s.Active() {
-			rank += 2
-		}
-		if !at.After(s.Until()) {
-			rank++
-		}
-		i := slices.IndexFunc(out, func(o juncture.Touch) bool { return o.Claims.Experiment == t.Claims.Experiment })
-		switch {
-		case i < 0:
-			out, ranks = append(out, t), append(ranks, rank)
-		case rank > ranks[i]:
-			out[i], ranks[i] = t, rank
-		}
-	}
-	return signed(out), nil
-}
-
 // before reports whether something happened before a decision. Clients often send whole seconds: what happened in the
 // decision's own second did not.
 func before(at time.Time, c juncture.Claims) bool { return at.Before(c.At.Truncate(time.Second)) }
@@ -360,15 +293,21 @@ func before(at time.Time, c juncture.Claims) bool { return at.Before(c.At.Trunca
 func rewarded(st *state, writes []write) (*juncture.RewardAnswer, error) {
 	a := &juncture.RewardAnswer{AttributedTo: []juncture.CreditView{}}
 	for _, w := range writes {
-		if w.Err != nil {
-			return nil, w.Err
+		view := juncture.CreditView{DecisionID: w.id, Experiment: w.claims.Experiment, Credit: w.credit, Status: juncture.StatusCredited}
+		shown := w.arm
+		if w.holds {
+			if w.Err != nil {
+				return nil, w.Err
+			}
+			shown, view.Status = w.Delta.Arm, w.Result.Status
 		}
-		arm := juncture.Arm{}
-		if p := st.pool.Arms[w.Delta.Arm]; p != nil {
-			arm = p.Arm
+		if p := st.pool.Arms[shown]; p != nil {
+			view.ActionID, view.CopyID = p.Arm.Action, p.Arm.Copy
 		}
-		a.AttributedTo = append(a.AttributedTo, juncture.CreditView{DecisionID: w.id, Experiment: w.Claims.Experiment,
-			ActionID: arm.Action, CopyID: arm.Copy, Credit: 1, Status: w.Result.Status})
+		a.AttributedTo = append(a.AttributedTo, view)
+		if !w.holds {
+			continue
+		}
 		if a.Status == "" || a.Status == juncture.StatusDuplicate {
 			a.Status = w.Result.Status
 		}
@@ -382,5 +321,5 @@ func rewarded(st *state, writes []write) (*juncture.RewardAnswer, error) {
 func learned(p *pool.Snapshot, w *juncture.OutcomeWrite) bool {
 	x := p.Experiments[w.Claims.Experiment]
 	t := w.Delta.Tally
-	return x != nil && x.Goal.Counts(w.Outcome.Event) && w.Claims.Group.Teaches() && !w.Claims.Defaulted() && (t.Successes != 0 || t.Value != 0)
+	return x != nil && w.Delta.Arm != 0 && x.Goal.Counts(w.Outcome.Event) && (w.Delta.Group.Teaches() || w.Delta.Group == juncture.GroupShadow) && (t.Successes != 0 || t.Value != 0)
 }

@@ -91,7 +91,7 @@ func phases(old, next juncture.Declaration) map[string][]juncture.GroupShares {
 	for _, e := range next.Experiments {
 		if i := slices.IndexFunc(old.Experiments, func(o juncture.Experiment) bool { return o.ID == e.ID }); i >= 0 {
 			o := old.Experiments[i]
-			keep(e.ID, o.Groups, o.Status != juncture.StatusDraft && (o.Groups != e.Groups || o.TrafficShare() != e.TrafficShare() || canonical(o.Slice) != canonical(e.Slice)))
+			keep(e.ID, o.Groups, o.Status != juncture.StatusDraft && (o.Groups != e.Groups || o.TrafficShare() != e.TrafficShare() || o.Shadow != e.Shadow || canonical(o.Slice) != canonical(e.Slice)))
 		}
 	}
 	for _, h := range next.Holdouts {

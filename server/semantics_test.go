@@ -196,6 +196,57 @@ func TestHeldOutcomesAndActivation(t *testing.T) {
 	s.Verify()
 }
 
+func TestShadowOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := open(t, testkit.Declaration(func(d *juncture.Declaration) { d.Experiments[0].Shadow = true }))
+	a := s.choose(juncture.ChooseRequest{})
+	if *a.ActionID != "welcome" || a.Group != juncture.GroupShadow || a.ReasonDetail != juncture.DetailShadow || a.Probability != 1 || a.Shadow == nil || !(a.Shadow.Probability > 0) {
+		t.Errorf("%+v", a)
+	}
+	r := s.call("POST", "/choose", `{"surface":"home_hero","shopperId":"ada"}`, nil)
+	for _, want := range []string{`"group":"shadow"`, `"shadow":{"actionId":"`, `"reasonDetail":"SHADOW"`} {
+		if !strings.Contains(string(r.body), want) {
+			t.Errorf("no %s in %s", want, r.body)
+		}
+	}
+	if got, err := s.as("choose").Activate(t.Context(), &juncture.ActivateRequest{DecisionID: a.DecisionID, Served: &juncture.Served{ActionID: "points", Probability: 0.5}}); err != nil || got.Status != "activated" {
+		t.Errorf("what the shop showed: %+v %v", got, err)
+	}
+	if w, code := s.reward(juncture.RewardRequest{DecisionID: a.DecisionID}); code != "" || !w.Learned || w.AttributedTo[0].ActionID != "points" {
+		t.Errorf("%+v %v", w, code)
+	}
+	if n := s.Ledger().Arms["points@1/plain@1"]; n != [2]int64{1, 1} {
+		t.Errorf("%+v", s.Ledger().Arms)
+	}
+	s.Verify()
+}
+
+func TestLinearCreditOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := open(t, testkit.Declaration(func(d *juncture.Declaration) { d.Experiments[0].Attribution = juncture.AttributionLinear }))
+	for range 4 {
+		s.choose(juncture.ChooseRequest{ShopperID: "ada"})
+	}
+	r := s.call("POST", "/reward", `{"shopperId":"ada","event":"click","outcomeId":"c1"}`, nil)
+	var a juncture.RewardAnswer
+	if err := json.Unmarshal(r.body, &a); err != nil || r.status != http.StatusOK || len(a.AttributedTo) != 4 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	holders := 0
+	for _, v := range a.AttributedTo {
+		if v.Credit != 0.25 || v.ActionID == "" {
+			t.Errorf("%+v", v)
+		}
+		if v.Status == juncture.StatusRecorded {
+			holders++
+		}
+	}
+	if holders != 1 || a.Status != juncture.StatusRecorded {
+		t.Errorf("%+v", a)
+	}
+	s.Verify()
+}
+
 func TestConsentAndPreviewTeachNothing(t *testing.T) {
 	t.Parallel()
 	s := open(t, testkit.Declaration())

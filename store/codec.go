@@ -15,6 +15,9 @@ const codecVersion = 2
 // rankingVersion opens a ranking.
 const rankingVersion = 1
 
+// creditsVersion opens credits.
+const creditsVersion = 1
+
 type encoder struct{ b []byte }
 
 func (e *encoder) uint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
@@ -189,6 +192,39 @@ func decodeCell(b []byte) ([]juncture.CellRow, []juncture.Mark, error) {
 		rows = append(rows, r)
 	}
 	return rows, marks, d.done()
+}
+
+// encodeCredits writes the touches that share an outcome; nil where it is one decision's alone.
+func encodeCredits(credits []juncture.Credit) []byte {
+	if len(credits) == 0 {
+		return nil
+	}
+	e := encoder{b: []byte{creditsVersion}}
+	e.uint(uint64(len(credits)))
+	for _, c := range credits {
+		e.uint(c.Serial)
+		e.b = binary.LittleEndian.AppendUint64(e.b, math.Float64bits(c.Share))
+	}
+	return e.b
+}
+
+func decodeCredits(b []byte) ([]juncture.Credit, error) {
+	if b == nil {
+		return nil, nil
+	}
+	d := decoder{b: b}
+	d.version(creditsVersion)
+	out := make([]juncture.Credit, 0, d.count())
+	for range cap(out) {
+		serial := d.uint()
+		if len(d.b) < 8 {
+			d.fail()
+			break
+		}
+		out = append(out, juncture.Credit{Serial: serial, Share: math.Float64frombits(binary.LittleEndian.Uint64(d.b))})
+		d.b = d.b[8:]
+	}
+	return out, d.done()
 }
 
 func encodeRanking(ranking []juncture.Ranked) []byte {

@@ -19,7 +19,7 @@ type statements struct {
 	standsFor, enrol, enrolmentsOf, shopperOf, unitOutcomes, unitOutcome, unitStale, unitSumsOf, unitSumsSet *sqlx.Stmt
 }
 
-const outcomeColumns = `serial, event, outcome_id, adjusts, value, minor, currency, at, received, status`
+const outcomeColumns = `serial, event, outcome_id, adjusts, value, minor, currency, at, received, status, credits`
 
 func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 	for _, p := range []struct {
@@ -27,8 +27,8 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		sql string
 	}{
 		{&s.decision, `INSERT INTO decisions (serial, at, until, signing_key, experiment, intersection, arm, grp, probability,
-			flags, surface, shopper, session, reason, detail, share, policy_version, ranking, memos)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			flags, surface, shopper, session, reason, detail, share, policy_version, ranking, memos, shadow)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.memo, `INSERT INTO memos (id, body, answer, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
 			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires
 			WHERE memos.expires <= ? OR memos.answer = ?`},
@@ -36,7 +36,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		{&s.memoRead, `SELECT body, answer, expires FROM memos WHERE id = ?`},
 		{&s.activation, `INSERT INTO activations (serial, at, served, arm, probability) VALUES (?, ?, ?, ?, ?)`},
 		{&s.activationRead, `SELECT at, served, arm, probability FROM activations WHERE serial = ?`},
-		{&s.outcome, `INSERT INTO outcomes (` + outcomeColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.outcome, `INSERT INTO outcomes (` + outcomeColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.outcomesOf, `SELECT ` + outcomeColumns + ` FROM outcomes WHERE serial = ? AND event = ?`},
 		{&s.outcomesAll, `SELECT ` + outcomeColumns + ` FROM outcomes WHERE serial = ?`},
 		{&s.outcomeStatus, `UPDATE outcomes SET status = ? WHERE serial = ? AND event = ? AND outcome_id = ?`},
@@ -52,7 +52,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 			meaning = excluded.meaning, trajectory = excluded.trajectory, catalogue = excluded.catalogue,
 			window_name = excluded.window_name, posture = excluded.posture, reason = excluded.reason`},
 		{&s.standsFor, `SELECT CASE past WHEN '' THEN shopper ELSE past END FROM aliases WHERE id = ?`},
-		{&s.enrol, `INSERT INTO enrolments (` + enrolmentColumns + `, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`},
+		{&s.enrol, `INSERT INTO enrolments (` + enrolmentColumns + `, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`},
 		{&s.enrolmentsOf, enrolmentsOf},
 		{&s.shopperOf, `SELECT coalesce(CASE a.past WHEN '' THEN a.shopper ELSE a.past END, d.shopper), (d.flags & 4) <> 0 FROM decisions d
 			LEFT JOIN aliases a ON a.id = d.shopper WHERE d.serial = ?`},
@@ -187,7 +187,7 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	}
 	if _, err := t.tx.Stmtx(t.w.stmts.decision).Exec(int64(d.Serial), ms(d.At), ms(d.Until), w.SigningKey, d.Experiment,
 		d.Intersection.Key(), d.Arm, d.Group, d.Probability, flags, d.Surface, d.Shopper, d.Session, string(d.Reason),
-		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking), memos); err != nil {
+		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking), memos, d.Shadow); err != nil {
 		return err
 	}
 	if !d.Ignored && !d.Deferred {
@@ -300,7 +300,7 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 		adjusts = &o.Adjusts
 	}
 	if _, err := t.tx.Stmtx(t.w.stmts.outcome).Exec(int64(o.Serial), o.Event, o.ID, adjusts, o.Value, o.Minor, o.Currency,
-		ms(o.At), ms(o.Received), string(o.Status)); err != nil {
+		ms(o.At), ms(o.Received), string(o.Status), encodeCredits(o.Credits)); err != nil {
 		return err
 	}
 	for _, d := range deltas {
@@ -332,7 +332,11 @@ func scanOutcome(rows *sql.Rows) (juncture.Outcome, error) {
 	var o juncture.Outcome
 	var serial, at, received int64
 	var adjusts *string
-	err := rows.Scan(&serial, &o.Event, &o.ID, &adjusts, &o.Value, &o.Minor, &o.Currency, &at, &received, &o.Status)
+	var credits []byte
+	err := rows.Scan(&serial, &o.Event, &o.ID, &adjusts, &o.Value, &o.Minor, &o.Currency, &at, &received, &o.Status, &credits)
+	if err == nil {
+		o.Credits, err = decodeCredits(credits)
+	}
 	o.Serial, o.At, o.Received = uint64(serial), fromMS(at), fromMS(received)
 	if adjusts != nil {
 		o.Adjust, o.Adjusts = true, *adjusts

@@ -52,6 +52,7 @@ type ExportedDecision struct {
 	Arm          string            `json:"arm"` // action@version/copy@version, or "-"
 	Intersection string            `json:"intersection"`
 	Probability  float64           `json:"probability"`
+	Shadow       string            `json:"shadow,omitempty"` // in shadow: the arm that was drawn and not served
 	Reason       juncture.Reason   `json:"reason"`
 	Detail       juncture.Detail   `json:"detail,omitempty"`
 	Shopper      string            `json:"shopper"` // whose it was then
@@ -67,7 +68,8 @@ type ExportedOutcome struct {
 	Value    float64         `json:"value"`
 	Currency string          `json:"currency,omitempty"`
 	At       time.Time       `json:"at"`
-	Status   juncture.Status `json:"status"`
+	Credit   float64         `json:"credit"` // the decision's share of it
+	Status   juncture.Status `json:"status"` // credited: another decision holds it
 }
 
 // ExportedMovement is a movement of the shopper's.
@@ -118,8 +120,13 @@ func (db *DB) ExportShopper(ctx context.Context, id string, limit int) (ShopperE
 		return x, err
 	}
 	x.Decisions = atMost(&x, "decisions", decisions, limit)
+	shared, err := sharedOutcomes(ctx, tx, x.Shopper, limit+1)
+	if err != nil {
+		return x, err
+	}
+	shared = atMost(&x, "credits", shared, limit)
 	for i := range x.Decisions {
-		if err := x.Decisions[i].addOutcomes(ctx, tx); err != nil {
+		if err := x.Decisions[i].addOutcomes(ctx, tx, shared); err != nil {
 			return x, err
 		}
 	}
@@ -187,7 +194,8 @@ func exportEvents(ctx context.Context, tx *sqlx.Tx, shopper string, limit int) (
 
 func exportDecisions(ctx context.Context, tx *sqlx.Tx, shopper string, limit int) ([]ExportedDecision, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, coalesce(a.action, ''), coalesce(a.action_version, 0),
-		coalesce(a.copy, ''), coalesce(a.copy_version, 0) FROM decisions d LEFT JOIN arms a ON a.id = d.arm
+		coalesce(a.copy, ''), coalesce(a.copy_version, 0), coalesce(s.action, ''), coalesce(s.action_version, 0),
+		coalesce(s.copy, ''), coalesce(s.copy_version, 0) FROM decisions d LEFT JOIN arms a ON a.id = d.arm LEFT JOIN arms s ON s.id = d.shadow
 		WHERE d.shopper IN (`+sameShopper+`) ORDER BY d.serial DESC LIMIT ?`, shopper, shopper, shopper, limit)
 	if err != nil {
 		return nil, err
@@ -195,23 +203,34 @@ func exportDecisions(ctx context.Context, tx *sqlx.Tx, shopper string, limit int
 	defer rows.Close()
 	var out []ExportedDecision
 	for rows.Next() {
-		var arm juncture.Arm
-		d, err := scanDecision(rows, &arm.Action, &arm.ActionVersion, &arm.Copy, &arm.CopyVersion)
+		var arm, shadow juncture.Arm
+		d, err := scanDecision(rows, &arm.Action, &arm.ActionVersion, &arm.Copy, &arm.CopyVersion, &shadow.Action, &shadow.ActionVersion, &shadow.Copy, &shadow.CopyVersion)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out, ExportedDecision{Serial: d.Serial, At: d.At, Surface: d.Surface, Experiment: d.Experiment, Group: d.Group, Arm: arm.String(),
 			Intersection: d.Intersection.Key(), Probability: d.Probability, Reason: d.Reason, Detail: d.Detail, Shopper: d.Shopper,
 			Session: d.Session})
+		if d.Shadow != 0 {
+			out[len(out)-1].Shadow = shadow.String()
+		}
 	}
 	return out, rows.Err()
 }
 
-func (d *ExportedDecision) addOutcomes(ctx context.Context, tx *sqlx.Tx) error {
+// addOutcomes adds those that the decision holds, then those of the shared ones that others hold.
+func (d *ExportedDecision) addOutcomes(ctx context.Context, tx *sqlx.Tx, shared []juncture.Outcome) error {
 	found, err := scanOutcomes(tx.QueryContext(ctx, `SELECT `+outcomeColumns+` FROM outcomes WHERE serial = ? ORDER BY received DESC, event, outcome_id`, int64(d.Serial)))
 	d.Outcomes = []ExportedOutcome{}
+	for _, o := range shared {
+		if o.Serial != d.Serial && o.ShareOf(d.Serial) > 0 {
+			o.Status = juncture.StatusCredited
+			found = append(found, o)
+		}
+	}
 	for _, o := range found {
-		d.Outcomes = append(d.Outcomes, ExportedOutcome{Event: o.Event, ID: o.ID, Adjusts: o.Adjusts, Value: o.Value, Currency: o.Currency, At: o.At, Status: o.Status})
+		d.Outcomes = append(d.Outcomes, ExportedOutcome{Event: o.Event, ID: o.ID, Adjusts: o.Adjusts, Value: o.Value, Currency: o.Currency, At: o.At,
+			Credit: o.ShareOf(d.Serial), Status: o.Status})
 	}
 	return err
 }

@@ -57,6 +57,12 @@ func TestBlobsRoundTrip(t *testing.T) {
 		if got, err := decodeDeltas(encodeDeltas(deltas)); err != nil || len(got) != len(deltas) || len(got) > 0 && !reflect.DeepEqual(got, deltas) {
 			t.Fatalf("%+v came back as %+v, %v", deltas, got, err)
 		}
+		credits := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) juncture.Credit {
+			return juncture.Credit{Serial: rapid.Uint64().Draw(t, "serial"), Share: rapid.Float64Range(0, 1).Draw(t, "share")}
+		}), 1, 20).Draw(t, "credits")
+		if got, err := decodeCredits(encodeCredits(credits)); err != nil || !reflect.DeepEqual(got, credits) {
+			t.Fatalf("%+v came back as %+v, %v", credits, got, err)
+		}
 		rows := rapid.SliceOf(rapid.Custom(func(t *rapid.T) juncture.CellRow {
 			return juncture.CellRow{Arm: juncture.ArmID(rapid.Uint32().Draw(t, "arm")), Group: juncture.Group(rapid.Byte().Draw(t, "group")), Event: text.Draw(t, "event"), Tally: tallies().Draw(t, "tally")}
 		})).Draw(t, "rows")
@@ -81,6 +87,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(encodeDeltas([]juncture.Delta{{TallyKey: juncture.TallyKey{Experiment: "x", Intersection: juncture.Intersection{"a", "b", "c", "d"}, Arm: 1}, Tally: juncture.Tally{Trials: 1}}}))
 	f.Add(encodeCell([]juncture.CellRow{{Arm: 1, Tally: juncture.Tally{Trials: -1}}}, []juncture.Mark{{Node: 1, Seq: 2}}))
 	f.Add(encodeRanking([]juncture.Ranked{{Arm: 1, Probability: 0.5}}))
+	f.Add(encodeCredits([]juncture.Credit{{Serial: 7, Share: 0.5}}))
 	f.Add([]byte{})
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -92,6 +99,11 @@ func FuzzDecode(f *testing.F) {
 		if rows, marks, err := decodeCell(b); err == nil {
 			if r, m, err := decodeCell(encodeCell(rows, marks)); err != nil || !reflect.DeepEqual(r, rows) || !reflect.DeepEqual(m, marks) {
 				t.Fatalf("%x: %v", b, err)
+			}
+		}
+		if credits, err := decodeCredits(b); err == nil && len(credits) > 0 {
+			if !bytes.Equal(encodeCredits(credits)[:1], b[:1]) {
+				t.Fatalf("%x", b)
 			}
 		}
 		if ranking, err := decodeRanking(b); err == nil {

@@ -161,7 +161,7 @@ func (db *DB) LayerValues(ctx context.Context) ([]juncture.LayerValue, error) {
 }
 
 const decisionColumns = `serial, at, until, signing_key, experiment, intersection, arm, grp, probability, flags, surface,
-	shopper, session, reason, detail, share, policy_version, ranking`
+	shopper, session, reason, detail, share, policy_version, ranking, shadow`
 
 // StoredDecision is a decision with the key that signed its id.
 type StoredDecision struct {
@@ -176,7 +176,7 @@ func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
 	var key string
 	var ranking []byte
 	err := rows.Scan(append([]any{&serial, &at, &until, &d.SigningKey, &d.Experiment, &key, &d.Arm, &d.Group, &d.Probability,
-		&flags, &d.Surface, &d.Shopper, &d.Session, &d.Reason, &d.Detail, &d.Share, &d.Version, &ranking}, more...)...)
+		&flags, &d.Surface, &d.Shopper, &d.Session, &d.Reason, &d.Detail, &d.Share, &d.Version, &ranking, &d.Shadow}, more...)...)
 	if err != nil {
 		return d, err
 	}
@@ -224,7 +224,7 @@ func (db *DB) touches(ctx context.Context, where string, args ...any) ([]junctur
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, juncture.Touch{Claims: d.Claims, SigningKey: d.SigningKey, Activation: activation, Reason: d.Reason, Detail: d.Detail, Removed: d.Removed})
+		out = append(out, juncture.Touch{Claims: d.Claims, SigningKey: d.SigningKey, Activation: activation, Reason: d.Reason, Detail: d.Detail, Removed: d.Removed, Shadow: d.Shadow})
 	}
 	return out, rows.Err()
 }
@@ -301,8 +301,46 @@ func (db *DB) OutcomesOf(ctx context.Context, serials []uint64) (map[uint64][]ju
 	return out, nil
 }
 
-// Credited returns the decisions of a shopper that hold an outcome of this event and id.
-func (db *DB) Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Touch, error) {
-	return db.touches(ctx, `WHERE d.shopper IN (`+sameShopper+`) AND EXISTS (SELECT 1 FROM outcomes o WHERE o.serial = d.serial
-		AND o.event = ? AND o.outcome_id = ?) ORDER BY d.serial DESC`, shopper, shopper, shopper, event, outcomeID)
+// Credited returns the decisions that an outcome of this event and id, held by decisions of a shopper, is credited to.
+func (db *DB) Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Credited, error) {
+	held, err := scanOutcomes(db.read.QueryContext(ctx, `SELECT `+prefixed("o", outcomeColumns)+` FROM decisions d JOIN outcomes o
+		ON o.serial = d.serial AND o.event = ? AND o.outcome_id = ? WHERE d.shopper IN (`+sameShopper+`) ORDER BY d.serial DESC`,
+		event, outcomeID, shopper, shopper, shopper))
+	if err != nil || len(held) == 0 {
+		return nil, err
+	}
+	var serials []int64
+	for _, o := range held {
+		serials = append(serials, int64(o.Serial))
+		for _, c := range o.Credits {
+			serials = append(serials, int64(c.Serial))
+		}
+	}
+	where, args, err := sqlx.In(`WHERE d.serial IN (?) ORDER BY d.serial DESC`, serials)
+	if err != nil {
+		return nil, err
+	}
+	touches, err := db.touches(ctx, where, args...)
+	if err != nil {
+		return nil, err
+	}
+	var out []juncture.Credited
+	for _, o := range held {
+		for _, t := range touches {
+			if share := o.ShareOf(t.Claims.Serial); share > 0 || t.Claims.Serial == o.Serial {
+				out = append(out, juncture.Credited{Touch: t, Credit: share, Holder: o.Serial})
+			}
+		}
+	}
+	return out, nil
+}
+
+// Shared returns the latest outcomes that several decisions of a shopper share, at most limit.
+func (db *DB) Shared(ctx context.Context, shopper string, limit int) ([]juncture.Outcome, error) {
+	return sharedOutcomes(ctx, db.read, shopper, limit)
+}
+
+func sharedOutcomes(ctx context.Context, q sqlx.QueryerContext, shopper string, limit int) ([]juncture.Outcome, error) {
+	return scanOutcomes(q.QueryContext(ctx, `SELECT `+prefixed("o", outcomeColumns)+` FROM decisions d JOIN outcomes o ON o.serial = d.serial
+		WHERE d.shopper IN (`+sameShopper+`) AND o.credits IS NOT NULL ORDER BY o.received DESC, o.serial, o.event, o.outcome_id LIMIT ?`, shopper, shopper, shopper, limit))
 }

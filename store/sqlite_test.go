@@ -100,7 +100,7 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 		"an outcome's value":    {`UPDATE outcomes SET minor = minor + 1 WHERE serial = (SELECT max(serial) FROM outcomes)`, []string{"v1/prospect/_/_/_", `"purchase"`, "Value:3001", "Value:3000"}, ""},
 		"an outcome's status":   {`UPDATE outcomes SET status = 'late' WHERE serial = (SELECT min(serial) FROM outcomes)`, []string{"v1/loyal/_/_/_", "Successes:2", "Successes:3"}, ""},
 		"an outcome taken out":  {`DELETE FROM outcomes WHERE serial = (SELECT min(serial) FROM outcomes)`, []string{"v1/loyal/_/_/_", "Outcomes:2", "Outcomes:3"}, ""},
-		"an outcome put in":     {`INSERT INTO outcomes SELECT serial, event, 'more', adjusts, value, minor, currency, at, received, status FROM outcomes WHERE serial = (SELECT min(serial) FROM outcomes)`, []string{"Outcomes:4", "Value:4000"}, ""},
+		"an outcome put in":     {`INSERT INTO outcomes SELECT serial, event, 'more', adjusts, value, minor, currency, at, received, status, credits FROM outcomes WHERE serial = (SELECT min(serial) FROM outcomes)`, []string{"Outcomes:4", "Value:4000"}, ""},
 		"a decision's arm":      {`UPDATE decisions SET arm = 99 WHERE serial = (SELECT max(serial) FROM decisions)`, []string{"arm 99", "Trials:2", "Trials:3"}, ""},
 		"a decision's key":      {`UPDATE decisions SET intersection = 'v1/moved/_/_/_' WHERE serial = (SELECT max(serial) FROM decisions)`, []string{"v1/moved/_/_/_"}, ""},
 		"a decision's flags":    {`UPDATE decisions SET flags = 1 WHERE serial = (SELECT max(serial) FROM decisions)`, []string{"Trials:2"}, ""},
@@ -116,6 +116,7 @@ func TestVerifyFindsWhatWasTamperedWith(t *testing.T) {
 		"a damaged tally":              {`UPDATE cells SET body = x'01ff' WHERE key = 'v1/loyal/_/_/_'`, nil, "damaged"},
 		"a tally of another version":   {`UPDATE cells SET body = x'03' WHERE key = 'v1/loyal/_/_/_'`, nil, "damaged"},
 		"a damaged ranking":            {`UPDATE decisions SET ranking = x'0105' WHERE serial = (SELECT max(serial) FROM decisions)`, nil, "damaged"},
+		"damaged credits":              {`UPDATE outcomes SET credits = x'0105' WHERE serial = (SELECT min(serial) FROM outcomes)`, nil, "damaged"},
 		"a damaged key":                {`UPDATE decisions SET intersection = 'v1/x' WHERE serial = (SELECT max(serial) FROM decisions)`, nil, "intersection key"},
 	} {
 		t.Run(what, func(t *testing.T) {

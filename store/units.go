@@ -25,13 +25,13 @@ const (
 	unitExcluded = 5 // proved to be no shopper: no unit
 )
 
-const enrolmentColumns = `serial, experiment, shopper, grp, share, phase, at, until, intersection, before`
+const enrolmentColumns = `serial, experiment, shopper, grp, share, phase, at, until, intersection, before, shadow`
 
 func scanEnrolment(rows *sql.Rows, more ...any) (juncture.Enrolment, error) {
 	var e juncture.Enrolment
 	var serial, at, until int64
 	var key string
-	if err := rows.Scan(append([]any{&serial, &e.Experiment, &e.Shopper, &e.Group, &e.Share, &e.Phase, &at, &until, &key, &e.Before}, more...)...); err != nil {
+	if err := rows.Scan(append([]any{&serial, &e.Experiment, &e.Shopper, &e.Group, &e.Share, &e.Phase, &at, &until, &key, &e.Before, &e.Shadow}, more...)...); err != nil {
 		return e, err
 	}
 	e.Serial, e.At, e.Until = uint64(serial), fromMS(at), fromMS(until)
@@ -58,22 +58,28 @@ func scanEnrolments(rows *sql.Rows, err error) ([]juncture.Enrolment, error) {
 
 const enrolmentsOf = `SELECT ` + enrolmentColumns + ` FROM enrolments WHERE shopper = ? AND state < 3 ORDER BY at, serial`
 
-// Enrolments returns where a shopper is enrolled, of each experiment the earliest. shopper is the first-seen id.
+// Enrolments returns where a shopper is enrolled, of each experiment the earliest that was not in shadow, or the earliest.
+// shopper is the first-seen id.
 func (db *DB) Enrolments(ctx context.Context, shopper string) ([]juncture.Enrolment, error) {
 	all, err := scanEnrolments(db.enrolments.QueryContext(ctx, shopper))
 	return earliest(all), err
 }
 
-// earliest keeps the first enrolment in each experiment.
+// earliest keeps the first enrolment in each experiment; one in shadow gives way to one out of it.
 func earliest(all []juncture.Enrolment) []juncture.Enrolment {
 	var out []juncture.Enrolment
 	for _, e := range all {
-		if !slices.ContainsFunc(out, func(o juncture.Enrolment) bool { return o.Experiment == e.Experiment }) {
+		if i := in(out, e.Experiment); i < 0 {
 			out = append(out, e)
+		} else if outOfShadow(out[i], e) {
+			out[i] = e
 		}
 	}
 	return out
 }
+
+// outOfShadow reports whether a shopper who is held in an experiment may be enrolled in it all the same.
+func outOfShadow(held, e juncture.Enrolment) bool { return held.Shadow && !e.Shadow }
 
 // standsFor is the shopper whose rows bear an id now.
 func (t *turn) standsFor(id string) (string, error) {
@@ -106,7 +112,7 @@ func (t *turn) foreignGroup(w *juncture.DecisionWrite) (bool, error) {
 	_, held, err := t.enrolled(w)
 	return slices.ContainsFunc(w.Enrol, func(e juncture.Enrolment) bool {
 		i := in(held, e.Experiment)
-		return i >= 0 && held[i].Group != e.Group
+		return i >= 0 && held[i].Group != e.Group && !outOfShadow(held[i], e)
 	}), err
 }
 
@@ -120,11 +126,11 @@ func (t *turn) enrol(w *juncture.DecisionWrite) error {
 		return err
 	}
 	for _, e := range w.Enrol {
-		if in(held, e.Experiment) >= 0 {
+		if i := in(held, e.Experiment); i >= 0 && !outOfShadow(held[i], e) {
 			continue
 		}
 		if _, err := t.tx.Stmtx(t.w.stmts.enrol).Exec(int64(e.Serial), e.Experiment, shopper, e.Group, e.Share, e.Phase, ms(e.At), ms(e.Until),
-			e.Intersection.Key(), e.Before); err != nil {
+			e.Intersection.Key(), e.Before, e.Shadow); err != nil {
 			return err
 		}
 		t.add(e.Enrolled(1))
@@ -132,15 +138,19 @@ func (t *turn) enrol(w *juncture.DecisionWrite) error {
 	return nil
 }
 
-// mergeUnits makes the enrolments and outcomes of one shopper another's. Of two open ones in an experiment the earlier is
-// the unit; what has closed is a unit that was counted, and stays one.
+// mergeUnits makes the enrolments and outcomes of one shopper another's. Of two open ones in an experiment, in shadow or
+// out of it, the earlier is the unit; what has closed is a unit that was counted, and stays one.
 func (t *turn) mergeUnits(from, into string) error {
 	rows, err := t.tx.Query(`SELECT `+enrolmentColumns+`, state FROM enrolments WHERE shopper IN (?, ?) AND state < 3 ORDER BY at, serial`, from, into)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
-	first := map[string]juncture.Enrolment{}
+	type place struct {
+		experiment string
+		shadow     bool
+	}
+	first := map[place]juncture.Enrolment{}
 	var merged []juncture.Enrolment
 	for rows.Next() {
 		var state int
@@ -148,8 +158,8 @@ func (t *turn) mergeUnits(from, into string) error {
 		if err != nil {
 			return err
 		}
-		if _, ok := first[e.Experiment]; !ok {
-			first[e.Experiment] = e
+		if at := (place{e.Experiment, e.Shadow}); first[at].At.IsZero() {
+			first[at] = e
 		} else if state == unitOpen {
 			merged = append(merged, e)
 		}
@@ -159,7 +169,7 @@ func (t *turn) mergeUnits(from, into string) error {
 	}
 	for _, e := range merged {
 		state := unitMerged
-		if first[e.Experiment].Group != e.Group {
+		if first[place{e.Experiment, e.Shadow}].Group != e.Group {
 			state = unitCross
 		}
 		if _, err := t.tx.Exec(`UPDATE enrolments SET state = ? WHERE serial = ? AND experiment = ?`, state, int64(e.Serial), e.Experiment); err != nil {

@@ -17,8 +17,9 @@ import (
 // TestConsoleShowsShoppers sends events and a call as a shop does, and reads them in the console as a person does.
 func TestConsoleShowsShoppers(t *testing.T) {
 	p := serve(t)
-	p.apply(strings.NewReplacer("layers:\n", "layers:\n  moment: {source: derived}\n  trajectory: {source: derived}\n",
-		"  moment: {source: request}\n", "", "  trajectory: {source: request}\n", "").Replace(httpStore))
+	file := strings.NewReplacer("layers:\n", "layers:\n  moment: {source: derived}\n  trajectory: {source: derived}\n",
+		"  moment: {source: request}\n", "", "  trajectory: {source: request}\n", "", "status: running}", "attribution: linear, status: running}").Replace(httpStore)
+	p.apply(file)
 	secret, _ := p.key("choose,reward,events")
 	base := "http://" + p.addr
 
@@ -51,6 +52,19 @@ func TestConsoleShowsShoppers(t *testing.T) {
 	if _, err := c.Reward(t.Context(), &juncture.RewardRequest{DecisionID: a.DecisionID, Event: "purchase", OutcomeID: "c", Value: new(42.5), Currency: "GBP"}); err != nil {
 		t.Fatal(err)
 	}
+	for range 3 {
+		if _, err := c.Choose(t.Context(), &juncture.ChooseRequest{Surface: "home_hero", ShopperID: "bea"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.Reward(t.Context(), &juncture.RewardRequest{ShopperID: "bea", Event: "purchase", OutcomeID: "o2", Value: new(60.0), Currency: "GBP"}); err != nil {
+		t.Fatal(err)
+	}
+	p.apply(strings.Replace(file, "status: running}", "shadow: true, status: running}", 1))
+	shadow, err := c.Choose(t.Context(), &juncture.ChooseRequest{Surface: "home_hero", ShopperID: "cy"})
+	if err != nil || shadow.Group != juncture.GroupShadow || *shadow.ActionID != "welcome" || shadow.Shadow == nil {
+		t.Fatalf("%+v, %v", shadow, err)
+	}
 
 	jar, err := cookiejar.New(nil)
 	if err != nil {
@@ -76,6 +90,8 @@ func TestConsoleShowsShoppers(t *testing.T) {
 	for path, texts := range map[string][]string{
 		"/console/shopper?id=ada": {"<bdi>ada</bdi>: first-time buyer who left a filled cart 84 minutes ago", "£129.50", "Added to the bag", "dress-1 × 2",
 			"&lt;script&gt;", "Purchase £42.50", a.DecisionID, "Home hero"},
+		"/console/shopper?id=bea":    {"Purchase £60.00, 33.3% of it<", "Purchase £60.00, 33.3% of it (credited)"},
+		"/console/shopper?id=cy":     {"In shadow: the surface&#39;s default", "Drawn, not shown</dt><dd><code>" + shadow.Shadow.ActionID + "@1/plain@1"},
 		"/console/shopper?id=a1":     {"first-time buyer"},
 		"/console/shopper?id=nobody": {"Nothing was observed of <bdi>nobody</bdi>"},
 		"/console/layers":            {"First-time", "Cart abandoned", "No id"},

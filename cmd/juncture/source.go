@@ -41,9 +41,9 @@ func (s *source) Decisions(ctx context.Context, experiment string, x juncture.In
 	}
 	claims := make([]signed, len(found))
 	for i, d := range found {
-		claims[i] = signed{d.Claims, d.SigningKey, d.Reason, d.Detail}
+		claims[i] = signed{d.Claims, d.SigningKey, d.Reason, d.Detail, d.Shadow}
 	}
-	return s.views(ctx, claims)
+	return s.views(ctx, claims, nil)
 }
 
 // signed are claims with the key that signed their id, and why it was decided so.
@@ -52,10 +52,11 @@ type signed struct {
 	key    uint8
 	reason juncture.Reason
 	detail juncture.Detail
+	shadow juncture.ArmID
 }
 
-// views are decisions as the console shows them, with their outcomes.
-func (s *source) views(ctx context.Context, found []signed) ([]console.DecisionView, error) {
+// views are decisions as the console shows them, with their outcomes, and their part of those shared that others hold.
+func (s *source) views(ctx context.Context, found []signed, shared []juncture.Outcome) ([]console.DecisionView, error) {
 	serials := make([]uint64, len(found))
 	for i, d := range found {
 		serials[i] = d.Serial
@@ -70,9 +71,16 @@ func (s *source) views(ctx context.Context, found []signed) ([]console.DecisionV
 		if !ok {
 			id = "(signed with a key that is gone)"
 		}
-		out[i] = console.DecisionView{At: d.At, ID: id, Group: d.Group, Arm: d.Arm, Probability: d.Probability, Reason: d.reason, Detail: d.detail}
-		for _, o := range outcomes[d.Serial] {
-			out[i].Outcomes = append(out[i].Outcomes, console.OutcomeView{Event: o.Event, Value: o.Value, Currency: o.Currency, Status: o.Status})
+		out[i] = console.DecisionView{At: d.At, ID: id, Group: d.Group, Arm: d.Arm, Shadow: d.shadow, Probability: d.Probability, Reason: d.reason, Detail: d.detail}
+		theirs := outcomes[d.Serial]
+		for _, o := range shared {
+			if o.Serial != d.Serial && o.ShareOf(d.Serial) > 0 {
+				o.Status = juncture.StatusCredited
+				theirs = append(theirs, o)
+			}
+		}
+		for _, o := range theirs {
+			out[i].Outcomes = append(out[i].Outcomes, console.OutcomeView{Event: o.Event, Value: o.Value, Currency: o.Currency, Credit: o.ShareOf(d.Serial), Status: o.Status})
 		}
 	}
 	return out, nil
@@ -91,6 +99,9 @@ func (s *source) Events(ctx context.Context, shopper string, limit int) ([]junct
 	return s.node.db.EventsOf(ctx, shopper, limit)
 }
 
+// sharedLimit is how many outcomes of a shopper that several decisions share are looked through.
+const sharedLimit = 10_000
+
 func (s *source) Touches(ctx context.Context, id string, limit int) ([]console.TouchView, error) {
 	shopper, err := s.node.db.Shopper(ctx, id)
 	if err != nil {
@@ -105,9 +116,13 @@ func (s *source) Touches(ctx context.Context, id string, limit int) ([]console.T
 	}
 	claims := make([]signed, len(found))
 	for i, t := range found {
-		claims[i] = signed{t.Claims, t.SigningKey, t.Reason, t.Detail}
+		claims[i] = signed{t.Claims, t.SigningKey, t.Reason, t.Detail, t.Shadow}
 	}
-	views, err := s.views(ctx, claims)
+	shared, err := s.node.db.Shared(ctx, shopper, sharedLimit)
+	if err != nil {
+		return nil, err
+	}
+	views, err := s.views(ctx, claims, shared)
 	if err != nil {
 		return nil, err
 	}

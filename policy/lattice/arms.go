@@ -14,6 +14,15 @@ type Arm struct {
 	juncture.Arm
 }
 
+// shadowTrials is the most trials that what was tallied in shadow is worth to an arm, its versions together (A.5).
+const shadowTrials = 200
+
+const shadowBit juncture.ArmID = 1 << 31
+
+// Shadow is the number under which evidence has an arm's trials in shadow: the store chose, by its own rule, and they are
+// no more than a prior. No arm's number is 2³¹ or higher.
+func Shadow(arm juncture.ArmID) juncture.ArmID { return arm | shadowBit }
+
 // oldVersion is the most trials that an arm's superseded versions are worth to it (B.5).
 const oldVersion = 500
 

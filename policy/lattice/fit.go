@@ -111,6 +111,8 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 		return w
 	}
 
+	// Trials in shadow are worth at most shadowTrials to their arm, over the store.
+	inShadow := make([]float64, len(c.names))
 	// Superseded versions are worth at most oldVersion trials to their successor, over the store.
 	old := map[juncture.ArmID]float64{}
 	for id, version := range c.version {
@@ -122,6 +124,9 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 		for _, e := range v.cells[i].entries {
 			if e.trials > MaxCount || e.trials < -MaxCount || e.successes > MaxCount || e.successes < -MaxCount {
 				return nil, juncture.Errorf(juncture.CodeInternal, "arm %d has %d successes of %d trials at an intersection", e.arm, e.successes, e.trials)
+			}
+			if k, ok := c.index[e.arm&^shadowBit]; ok && e.arm&shadowBit != 0 {
+				inShadow[k] += float64(e.trials)
 			}
 			if n, ok := old[e.arm]; ok {
 				old[e.arm] = n + float64(e.trials)
@@ -152,13 +157,16 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 					m.logValue, m.logValueSq = m.logValue+moneys[j].logValue, m.logValueSq+moneys[j].logValueSq
 				}
 			}
-			k, ok := c.index[e.arm]
+			k, ok := c.index[e.arm&^shadowBit]
 			if !ok || e.trials == 0 && e.successes == 0 {
 				continue
 			}
 			share := w.decay
 			if n, ok := old[e.arm]; ok && n > oldVersion {
 				share *= oldVersion / n
+			}
+			if n := inShadow[k]; e.arm&shadowBit != 0 && n > shadowTrials {
+				share *= shadowTrials / n
 			}
 			s := slot{arm: k, time: w, n: share * w.maturity * float64(e.trials), s: share * float64(e.successes),
 				l: share * float64(m.logValue) * 1e-4, q: share * float64(m.logValueSq) * 1e-8}

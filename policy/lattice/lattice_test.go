@@ -407,6 +407,38 @@ func TestNewcomers(t *testing.T) {
 	}
 }
 
+// Trials in shadow count as any others up to 200 of an arm, its versions together; beyond, a thousand are worth no more,
+// and the arm's own never less.
+func TestShadowIsWorthAtMost200(t *testing.T) {
+	arms := append(armsOf(2, 1), Arm{9, juncture.Arm{Action: "a00", ActionVersion: 2, Copy: "c00", CopyVersion: 1}})
+	xs := []juncture.Intersection{{"m", "n", "t", "c"}, {"m", "o", "t", "c"}}
+	// of so many trials at each of two intersections, one in ten succeeds
+	read := func(n int64, as ...juncture.ArmID) []Score {
+		e := NewEvidence(Calendar{})
+		for _, x := range xs {
+			e.Add(x, 2, noon(), Counts{Trials: 500, Successes: 25})
+			for _, a := range as {
+				e.Add(x, a, noon(), Counts{Trials: n, Successes: n / 10})
+			}
+		}
+		return scored(t, fitted(t, e, arms, Settings{}), xs[0], arms)
+	}
+	same := func(what string, got, want []Score) {
+		t.Helper()
+		for i := range want {
+			if math.Abs(got[i].Mean-want[i].Mean) > 1e-6 || math.Abs(got[i].Sd()-want[i].Sd()) > 1e-6 {
+				t.Errorf("%s: arm %d is %+v, not %+v", what, i, got[i], want[i])
+			}
+		}
+	}
+	same("200 in shadow", read(100, Shadow(9)), read(100, 9))
+	same("10,000 in shadow", read(5_000, Shadow(9)), read(100, 9))
+	same("10,000 in shadow, half of them of the version before", read(2_500, Shadow(9), Shadow(1)), read(100, 9))
+	if few, many := read(100, 9), read(5_000, 9); !(many[2].Sd() < few[2].Sd()) {
+		t.Errorf("10,000 of its own say no more than 200: %+v, %+v", many, few)
+	}
+}
+
 func TestSaleDoesNotCrownTheNewcomer(t *testing.T) {
 	// The arm of every day has 5% and 10% in the sale. One 10% worse came for the sale and stays: 9%, then 4.5%.
 	// Pooled over time it would have (900+45)/11000 = 8.6% against 5.8%.

@@ -3,6 +3,7 @@ package storetest
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -286,17 +287,32 @@ func shoppers(t *testing.T, open func(t *testing.T) *store.DB) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s", diff)
 		}
+		// An outcome of all[2] that all[0] and all[3] have parts of, too.
+		shared := d.outcome(all[2], "click", "s", 1)
+		shared.Outcome.Credits = []juncture.Credit{{Serial: all[3].Serial, Share: 0.5}, {Serial: all[2].Serial, Share: 0.25}, {Serial: all[0].Serial, Share: 0.25}}
+		d.write(shared)
+		part := func(t juncture.Touch, share float64) juncture.Credited {
+			return juncture.Credited{Touch: t, Credit: share, Holder: all[2].Serial}
+		}
+		oldest := juncture.Touch{Claims: all[0], SigningKey: 1, Reason: juncture.ReasonSplit}
 		for _, c := range []struct {
 			shopper, event, id string
-			want               []juncture.Touch
+			want               []juncture.Credited
 		}{
-			{"a", "click", "o", want[2:]}, {"b", "click", "o", []juncture.Touch{{Claims: all[4], SigningKey: 1, Reason: juncture.ReasonSplit}}},
+			{"a", "click", "o", []juncture.Credited{{Touch: want[2], Credit: 1, Holder: all[1].Serial}}},
+			{"b", "click", "o", []juncture.Credited{{Touch: juncture.Touch{Claims: all[4], SigningKey: 1, Reason: juncture.ReasonSplit}, Credit: 1, Holder: all[4].Serial}}},
+			{"a", "click", "s", []juncture.Credited{part(want[0], 0.5), part(want[1], 0.25), part(oldest, 0.25)}}, {"b", "click", "s", nil},
 			{"a", "purchase", "o", nil}, {"a", "click", "", nil}, {"c", "click", "o", nil},
 		} {
 			got, err := d.db.Credited(ctx, c.shopper, c.event, c.id)
 			check(t, err)
 			if diff := cmp.Diff(c.want, got); diff != "" {
 				t.Errorf("%+v: %s", c, diff)
+			}
+		}
+		for shopper, n := range map[string]int{"a": 1, "b": 0} {
+			if got, err := d.db.Shared(ctx, shopper, 10); err != nil || len(got) != n || n > 0 && !reflect.DeepEqual(got[0], shared.Result) {
+				t.Errorf("shared by %s's: %+v, %v", shopper, got, err)
 			}
 		}
 	})

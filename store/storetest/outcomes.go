@@ -2,7 +2,7 @@ package storetest
 
 import (
 	"context"
-	"slices"
+	"reflect"
 	"testing"
 	"time"
 
@@ -56,11 +56,15 @@ func outcomes(t *testing.T, open func(t *testing.T) *store.DB) {
 		c := d.decide()
 		o := d.outcome(c, "purchase", "ünïcode ✓ '\"", 123456)
 		o.Outcome.At = o.Outcome.At.Add(-time.Minute)
+		o.Outcome.Credits = []juncture.Credit{{Serial: c.Serial, Share: 1.0 / 3}, {Serial: 1, Share: 2.0 / 3}}
 		r := d.refund(c, "r", o.Outcome.ID, -23456, false)
 		r.Outcome.Received = r.Outcome.Received.Add(time.Second)
 		d.write(o, r)
-		if got, want := stored(t, d, c), []juncture.Outcome{o.Result, r.Result}; !slices.Equal(got, want) {
+		if got, want := stored(t, d, c), []juncture.Outcome{o.Result, r.Result}; !reflect.DeepEqual(got, want) {
 			t.Errorf("%+v, want %+v", got, want)
+		}
+		if r.Result.ShareOf(1) != 2.0/3 || r.Result.ShareOf(c.Serial) != 1.0/3 {
+			t.Errorf("a refund is shared as its outcome is: %+v", r.Result)
 		}
 	})
 	t.Run("Late", func(t *testing.T) {

@@ -105,6 +105,42 @@ func units(t *testing.T, open func(t *testing.T) *store.DB) {
 		counted(t, d, map[juncture.Group][3]int64{juncture.GroupPolicy: {1}})
 		d.agrees()
 	})
+	// Enrolled in shadow, then out of it: two units, of which the second is where the shopper is now, also as one with another.
+	t.Run("OutOfShadowAShopperIsEnrolledAnew", func(t *testing.T) {
+		d := begin(t, open(t))
+		into := func(shopper string, g juncture.Group, shadow bool) *juncture.DecisionWrite {
+			t.Helper()
+			d.clock.Advance(time.Minute)
+			c := d.claims()
+			w := write(c)
+			w.Decision.Shopper = shopper
+			w.Enrol = []juncture.Enrolment{{Serial: c.Serial, Experiment: "hero", Shopper: shopper, Group: g, Share: 1, At: c.At, Until: c.At.Add(time.Hour),
+				Intersection: c.Intersection, Shadow: shadow}}
+			d.commit(&juncture.Entry{Decisions: []*juncture.DecisionWrite{w}})
+			return w
+		}
+		for range 2 {
+			into("ann", juncture.GroupShadow, true)
+		}
+		into("bob", juncture.GroupShadow, true)
+		into("ann", juncture.GroupPolicy, false)
+		if w := into("ann", juncture.GroupShadow, true); !w.Stale {
+			t.Error("into shadow from a group of its own")
+		}
+		if w := into("ann", juncture.GroupRandom, false); !w.Stale {
+			t.Error("out of shadow twice")
+		}
+		into("bob", juncture.GroupRandom, false)
+		counted(t, d, map[juncture.Group][3]int64{juncture.GroupShadow: {2}, juncture.GroupPolicy: {1}, juncture.GroupRandom: {1}})
+		held, err := d.db.Enrolments(context.Background(), "ann")
+		check(t, err)
+		if len(held) != 1 || held[0].Group != juncture.GroupPolicy || held[0].Shadow {
+			t.Errorf("%+v", held)
+		}
+		d.commit(&juncture.Entry{Events: []*juncture.EventWrite{{Event: juncture.Event{At: d.clock.Now()}, UserID: "bob", AnonymousID: "ann", Received: d.clock.Now(), Quiet: true}}})
+		counted(t, d, map[juncture.Group][3]int64{juncture.GroupShadow: {1, 1}, juncture.GroupPolicy: {1}, juncture.GroupRandom: {0, 1, 1}})
+		d.agrees()
+	})
 	// 1000 + 500 - 200 within the horizon, under two decisions; the same order told for both counts once.
 	t.Run("WhatAUnitDid", func(t *testing.T) {
 		d := begin(t, open(t))
