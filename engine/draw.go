@@ -173,6 +173,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		for i := range p {
 			p[i] = 1 / float64(len(p))
 		}
+		d.Policy = v.p
 	}
 	d.Serial = c.e.nextSerial(c.now)
 	i := policy.Pick(p, c.e.uniform(d.Serial))

@@ -184,7 +184,7 @@ func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
 	if d.Intersection, err = juncture.ParseIntersection(key); err != nil {
 		return d, err
 	}
-	d.Ranking, err = decodeRanking(ranking)
+	d.Ranking, d.Policy, err = decodeRanking(ranking)
 	return d, err
 }
 
