@@ -50,6 +50,7 @@ func rooms() map[string]room {
 		"console/chart":         {nil, nil, "a figure is a function of its numbers"},
 		"client":                {[]string{"."}, nil, "a shop that imports the client gets nothing else with it"},
 		"replay":                {[]string{".", "experiments"}, gonum(), "a replay drives Juncture as a shop does, through Choose and Reward"},
+		"evaluate":              {[]string{".", "policy", "policy/lattice", "experiments", "experiments/offpolicy"}, nil, "what other policies would have earned follows from a log alone: no store, no engine"},
 		"demo":                  {[]string{"."}, nil, "made-up shoppers know only what a shopper knows"},
 		"cmd/juncture":          {[]string{"..."}, []string{"github.com/spf13/cobra", "github.com/caarlos0/env/v11", "gopkg.in/yaml.v3", "github.com/prometheus/client_golang", "github.com/schollz/progressbar/v3", "golang.org/x/term"}, "wiring may know everybody"},
 		"internal/arch":         {nil, nil, "rules depend on nothing they judge"},
