@@ -214,7 +214,9 @@ func (w *Walk) rank() error {
 		}
 	}
 	w.ranked = ids
-	slices.SortFunc(w.ranked, func(a, b juncture.ArmID) int { return cmp.Or(cmp.Compare(value[b], value[a]), cmp.Compare(a, b)) })
+	slices.SortFunc(w.ranked, func(a, b juncture.ArmID) int {
+		return cmp.Or(cmp.Compare(value[b], value[a]), cmp.Compare(w.arms[a].String(), w.arms[b].String()))
+	})
 	return nil
 }
 

@@ -58,14 +58,16 @@ type Keys interface {
 
 // Options of a server. Zero values mean the defaults.
 type Options struct {
-	Version   string
-	Exports   Exports
-	TestClock bool          // take the time of a call from its Juncture-Now header; never in production
-	Deadline  time.Duration // of one request; 0 means 10 s
-	Ready     func(ctx context.Context) error
-	Now       func() time.Time
-	Log       *slog.Logger
-	Metrics   *prometheus.Registry
+	Version string
+	Exports Exports
+	// Evaluations answers what other policies would have earned; nil: not found.
+	Evaluations Evaluations
+	TestClock   bool          // take the time of a call from its Juncture-Now header; never in production
+	Deadline    time.Duration // of one request; 0 means 10 s
+	Ready       func(ctx context.Context) error
+	Now         func() time.Time
+	Log         *slog.Logger
+	Metrics     *prometheus.Registry
 	// TrustedProxies are the addresses (CIDR) whose X-Forwarded-For is believed; none: nobody's is.
 	TrustedProxies []string
 	// Rate of publishable keys: requests (or items of a batch) a second from one address, and the burst; of events five
@@ -209,6 +211,8 @@ func (s *Server) routes() {
 	api.GET("/experiments/:id/grid", s.getGrid)
 	api.GET("/experiments/:id/winners", s.getWinners)
 	api.GET("/experiments/:id/intersection", s.getIntersection)
+	api.GET("/experiments/:id/evaluate", s.getEvaluation)
+	api.GET("/experiments/:id/worth", s.getWorth)
 }
 
 func (s *Server) ready(c *gin.Context) {
