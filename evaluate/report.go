@@ -14,17 +14,17 @@ import (
 
 // Report is what a walk found.
 type Report struct {
-	Experiment string    `json:"experiment"`
-	AsOf       time.Time `json:"asOf"`
-	Goal       string    `json:"goal"`
-	Currency   string    `json:"currency"` // of values; empty: they are successes, or points
-	Unit       string    `json:"unit"`     // of values: money, rate, points
-	Read       int       `json:"read"`     // decisions of the log
-	Scored     int       `json:"scored"`
-	Left       Left      `json:"left"`
-	First      time.Time `json:"first"` // decision that was scored, and the last
-	Last       time.Time `json:"last"`
-	Fits       int       `json:"fits"`
+	Experiment string     `json:"experiment"`
+	AsOf       time.Time  `json:"asOf"`
+	Goal       string     `json:"goal"`
+	Currency   string     `json:"currency"` // of values; empty: they are successes, or points
+	Unit       string     `json:"unit"`     // of values: money, rate, points
+	Read       int        `json:"read"`     // decisions of the log
+	Scored     int        `json:"scored"`
+	Left       Left       `json:"left"`
+	First      *time.Time `json:"first"` // time of the first decision that was scored; null: none was
+	Last       *time.Time `json:"last"`
+	Fits       int        `json:"fits"`
 
 	Observed    []Observed     `json:"observed"`
 	Policies    []Valued       `json:"policies"`
@@ -63,7 +63,10 @@ const (
 // Report returns what was found so far.
 func (w *Walk) Report() Report {
 	r := Report{Experiment: w.set.Experiment.ID, AsOf: w.set.AsOf, Goal: experiments.GoalName(w.set.Experiment.Goal), Unit: UnitRate, Read: w.read, Scored: w.scored,
-		Left: w.left, First: w.first, Last: w.last, Fits: w.fits, Observed: []Observed{}, Policies: []Valued{}, Differences: []DifferenceOf{}}
+		Left: w.left, Fits: w.fits, Observed: []Observed{}, Policies: []Valued{}, Differences: []DifferenceOf{}}
+	if w.scored > 0 {
+		r.First, r.Last = new(w.first), new(w.last)
+	}
 	money := false
 	for _, t := range w.types {
 		money = money || t.Type == juncture.OutcomeMoney && w.set.Experiment.Goal.Measure != juncture.MeasureRate

@@ -16,7 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/evaluate"
 	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/offpolicy"
 	"github.com/juncture/juncture/internal/testkit"
 )
 
@@ -114,6 +116,8 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"ActionInfo": {experiments.ActionInfo{}, true}, "ActionEstimate": {experiments.ActionEstimate{}, true}, "Winners": {experiments.Segments{}, true}, "SegmentWinner": {experiments.SegmentWinner{}, true},
 		"Intersection": {experiments.IntersectionReport{}, true}, "LayerName": {experiments.LayerValue{}, true}, "Rung": {experiments.RungReport{}, true}, "ActionReport": {experiments.ActionReport{}, true},
 		"ArmReport": {experiments.ArmReport{}, true}, "PastArm": {experiments.PastArm{}, true}, "GroupReport": {experiments.GroupReport{}, true},
+		"Evaluation": {evaluate.Report{}, true}, "Worth": {evaluate.Worth{}, true}, "Observed": {evaluate.Observed{}, true}, "ValuedPolicy": {evaluate.Valued{}, true}, "PolicyDifference": {evaluate.DifferenceOf{}, true},
+		"NotScored": {evaluate.Left{}, true}, "Finding": {evaluate.Finding{}, true}, "TierWorth": {evaluate.Step{}, true}, "OffPolicyEstimate": {offpolicy.Estimate{}, true}, "Figure": {offpolicy.Figure{}, true}, "Range": {offpolicy.Interval{}, true},
 	} {
 		ref := doc.Components.Schemas[name]
 		if ref == nil {
