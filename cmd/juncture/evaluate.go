@@ -32,11 +32,14 @@ type evaluateFlags struct {
 	declared string
 	asOf     string
 	format   string
+
+	table   evaluate.TableColumns
+	targets string
 }
 
 func (a *app) evaluateCommand() *cobra.Command {
 	var o evaluateFlags
-	c := &cobra.Command{Use: "evaluate", Args: cobra.NoArgs,
+	c := &cobra.Command{Use: "evaluate [LOG.csv]", Args: cobra.MaximumNArgs(1),
 		Short: "What other policies would have earned, from the decisions that were logged",
 		Long: `Evaluate walks an experiment's log and says what other policies would have earned on it: the policy as it ran, every arm
 alike, the best single arm, each action alone; with --only those actions alone, with --ceiling no more known of a shopper
@@ -47,8 +50,22 @@ clustered by shopper, and are refused where the log says too little (docs/statis
 --only is the policy among those actions, not the one that would have learnt from them alone. Nudges are not in it.
 
 With --file it reads decisions, and with --outcomes what came of them, as juncture export writes them, and the experiment
-from the store file that --declared names.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return a.evaluate(cmd.Context(), o) }}
+from the store file that --declared names.
+
+With LOG.csv it reads somebody else's log, a row a decision (gzipped or not): --reward and --propensity name its columns,
+--target that of the target policy's probability of the arm that was shown, or uniform. With --targets it is a column of
+another file, found by the columns --on, {name} in it standing for the log's value of a column.`,
+		Example: `  juncture evaluate --experiment hero --only welcome,five_off --from 2026-05-01
+  juncture evaluate log.csv --arm item_id --reward click --propensity p --targets production.csv --on item_id --target 'p_{position}'`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.format != "text" && o.format != "json" {
+				return fmt.Errorf("--format %.20q is neither text nor json", o.format)
+			}
+			if len(args) == 1 {
+				return a.evaluateTable(args[0], o)
+			}
+			return a.evaluate(cmd.Context(), o)
+		}}
 	o.add(c)
 	f := c.Flags()
 	f.StringArrayVar(&o.only, "only", nil, "what if only these actions had been approved: a,b; may be repeated")
@@ -59,6 +76,13 @@ from the store file that --declared names.`,
 	f.StringVar(&o.declared, "declared", "", "with --file: the store file")
 	f.StringVar(&o.asOf, "as-of", "", "leave out decisions whose reward window was open then; of a file, when it was exported (now)")
 	f.StringVar(&o.format, "format", "text", "text or json")
+	f.StringVar(&o.table.Reward, "reward", "", "with LOG.csv: column of what was earned")
+	f.StringVar(&o.table.Propensity, "propensity", "", "with LOG.csv: column of the probability with which the arm was drawn")
+	f.StringVar(&o.table.Arm, "arm", "", "with LOG.csv: column of what was shown")
+	f.StringVar(&o.table.Shopper, "shopper", "", "with LOG.csv: column of who saw it: their rows may depend on one another")
+	f.StringVar(&o.table.Target, "target", "", "with LOG.csv: column of the target's probability, or uniform")
+	f.StringVar(&o.targets, "targets", "", "with LOG.csv: a CSV with the target's probabilities")
+	f.StringSliceVar(&o.table.On, "on", nil, "with --targets: columns of both by which its rows are found")
 	return c
 }
 
@@ -77,9 +101,6 @@ func (a *app) evaluate(ctx context.Context, o evaluateFlags) error {
 	if q.asOf.IsZero() {
 		q.asOf = a.now().UTC()
 	}
-	if o.format != "text" && o.format != "json" {
-		return fmt.Errorf("--format %.20q is neither text nor json", o.format)
-	}
 	var found answer
 	if o.file != "" {
 		found, err = q.ofFiles(o)
@@ -91,12 +112,38 @@ func (a *app) evaluate(ctx context.Context, o evaluateFlags) error {
 	if err != nil {
 		return err
 	}
-	if o.format == "text" {
+	return a.tell(found, o.format)
+}
+
+func (a *app) tell(found answer, format string) error {
+	if format == "text" {
 		return found.Write(a.out)
 	}
 	w := json.NewEncoder(a.out)
 	w.SetIndent("", "  ")
 	return w.Encode(found)
+}
+
+func (a *app) evaluateTable(file string, o evaluateFlags) error {
+	log, err := os.Open(file)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	var targets io.Reader
+	if o.targets != "" {
+		f, err := os.Open(o.targets)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		targets = f
+	}
+	found, err := evaluate.ReadTable(log, targets, o.table)
+	if err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return a.tell(found, o.format)
 }
 
 // answer is a report of a walk.
