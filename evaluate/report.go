@@ -43,6 +43,7 @@ type Valued struct {
 	Policy    string             `json:"policy"`
 	Arm       string             `json:"arm,omitempty"` // of the best single arm: which it was in the end
 	Undefined int                `json:"undefined"`     // decisions at which nothing of it was eligible: not counted
+	Groups    []juncture.Group   `json:"groups"`        // whose decisions the estimate is of
 	Estimate  offpolicy.Estimate `json:"estimate"`
 }
 
@@ -50,6 +51,7 @@ type Valued struct {
 type DifferenceOf struct {
 	Policy   string             `json:"policy"`
 	Against  string             `json:"against"`
+	Groups   []juncture.Group   `json:"groups"` // whose decisions the estimate is of
 	Estimate offpolicy.Estimate `json:"estimate"`
 }
 
@@ -82,15 +84,28 @@ func (w *Walk) Report() Report {
 			r.Observed = append(r.Observed, Observed{g, f.Rows, f.IPS})
 		}
 	}
+	both, random := []juncture.Group{}, []juncture.Group{juncture.GroupRandom}
+	for _, o := range r.Observed {
+		both = append(both, o.Group)
+	}
+	alone := make([]bool, len(w.targets)) // read from the random group alone
 	for i, t := range w.targets {
-		v := Valued{Policy: t.Name, Undefined: w.undefined[i], Estimate: w.estimators[i].Estimate()}
+		v := Valued{Policy: t.Name, Undefined: w.undefined[i], Estimate: w.estimators[i].both.Estimate(), Groups: both}
+		if v.Estimate.Refused != "" && len(both) == 2 {
+			if e := w.estimators[i].random.Estimate(); e.Refused == "" {
+				v.Estimate, v.Groups, alone[i] = e, random, true
+			}
+		}
 		if t.Name == BestArm().Name && w.best != 0 {
 			v.Arm = w.arms[w.best].String()
 		}
 		r.Policies = append(r.Policies, v)
 	}
 	for i, c := range w.comparisons {
-		d := DifferenceOf{Policy: w.targets[c.A].Name, Against: w.targets[c.B].Name, Estimate: w.differences[i].Estimate()}
+		d := DifferenceOf{Policy: w.targets[c.A].Name, Against: w.targets[c.B].Name, Estimate: w.differences[i].both.Estimate(), Groups: both}
+		if alone[c.A] || alone[c.B] {
+			d.Estimate, d.Groups = w.differences[i].random.Estimate(), random
+		}
 		for _, side := range []int{c.A, c.B} {
 			if why := r.Policies[side].Estimate.Refused; why != "" && d.Estimate.Refused == "" {
 				d.Estimate = offpolicy.Estimate{Rows: d.Estimate.Rows, Warnings: []string{}, Refused: w.targets[side].Name + ": " + why}
@@ -145,7 +160,10 @@ func (r *Report) Write(out io.Writer) error {
 		fmt.Fprintf(w, "seen in group %s\t%s\t%s\t%s\t\t\t%d\t%d\t\n", o.Group, r.amount(o.Mean.Value), r.amount(o.Mean.Low), r.amount(o.Mean.High), o.Rows, o.Rows)
 	}
 	var notes []string
-	line := func(name string, e *offpolicy.Estimate, amount func(float64) string) {
+	line := func(name string, e *offpolicy.Estimate, of []juncture.Group, amount func(float64) string) {
+		if len(of) == 1 && len(r.Observed) == 2 {
+			notes = append(notes, fmt.Sprintf("%s: from the %s group alone, where the effective sample is a larger part of the decisions", name, of[0]))
+		}
 		effective := fmt.Sprintf("%.0f", e.Effective)
 		if e.Effective == 0 {
 			effective = ""
@@ -162,7 +180,7 @@ func (r *Report) Write(out io.Writer) error {
 	}
 	for i := range r.Policies {
 		p := &r.Policies[i]
-		line(p.Policy, &p.Estimate, r.amount)
+		line(p.Policy, &p.Estimate, p.Groups, r.amount)
 		if p.Arm != "" {
 			notes = append(notes, p.Policy+": in the end "+p.Arm)
 		}
@@ -172,7 +190,7 @@ func (r *Report) Write(out io.Writer) error {
 	}
 	for i := range r.Differences {
 		d := &r.Differences[i]
-		line(d.Policy+" less "+d.Against, &d.Estimate, r.signed)
+		line(d.Policy+" less "+d.Against, &d.Estimate, d.Groups, r.signed)
 	}
 	if err := w.Flush(); err != nil {
 		return err

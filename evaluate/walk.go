@@ -70,11 +70,25 @@ type Walk struct {
 	left         Left
 	undefined    []int // by target
 	first, last  time.Time
-	estimators   []*offpolicy.Estimator
-	differences  []*offpolicy.Estimator
+	estimators   []sides                 // of the targets
+	differences  []sides                 // of the comparisons
 	groups       [2]*offpolicy.Estimator // what policy and random earned
 	p            [][]float64             // by target; of the decision under way
 	defined      []bool
+}
+
+// sides are the estimators of one question: over both groups, and over the random group alone, where a single arm has 1/K
+// of the rows whatever the policy leaves it.
+type sides struct{ both, random *offpolicy.Estimator }
+
+func newSides(set offpolicy.Settings) sides { return sides{offpolicy.New(set), offpolicy.New(set)} }
+
+// add adds a decision's term for a policy, less what another would have been given; nil: no other.
+func (e sides) add(s *juncture.Settled, d *scene, p, less []float64) error {
+	if err := e.both.Add(d.row(s.Shopper, p, less, d.drawn)); err != nil || s.Group != juncture.GroupRandom {
+		return err
+	}
+	return e.random.Add(d.row(s.Shopper, p, less, 1/float64(len(d.arms))))
 }
 
 // New returns a walk. The error is CodeInvalidRequest where the goal names an outcome that is not declared.
@@ -108,12 +122,12 @@ func New(set Settings, targets []Target, comparisons []Comparison) (*Walk, error
 	w.full = school(juncture.TierFull)
 	for _, t := range targets {
 		w.of = append(w.of, school(t.ceiling))
-		w.estimators = append(w.estimators, offpolicy.New(set.Estimator))
+		w.estimators = append(w.estimators, newSides(set.Estimator))
 	}
 	difference := set.Estimator
 	difference.Difference = true
 	for range comparisons {
-		w.differences = append(w.differences, offpolicy.New(difference))
+		w.differences = append(w.differences, newSides(difference))
 	}
 	for i := range w.groups {
 		w.groups[i] = offpolicy.New(set.Estimator)
@@ -278,13 +292,13 @@ func (w *Walk) score(s *juncture.Settled) error {
 		if w.set.Scored != nil {
 			w.set.Scored(s, i, w.p[i])
 		}
-		if err := w.estimators[i].Add(d.row(s.Shopper, w.p[i], nil)); err != nil {
+		if err := w.estimators[i].add(s, d, w.p[i], nil); err != nil {
 			return err
 		}
 	}
 	for i, c := range w.comparisons {
 		if w.defined[c.A] && w.defined[c.B] {
-			if err := w.differences[i].Add(d.row(s.Shopper, w.p[c.A], w.p[c.B])); err != nil {
+			if err := w.differences[i].add(s, d, w.p[c.A], w.p[c.B]); err != nil {
 				return err
 			}
 		}
@@ -304,8 +318,9 @@ func (w *Walk) score(s *juncture.Settled) error {
 	return nil
 }
 
-// row is the decision as a target sees it, less what another would have been given; nil: no other.
-func (d *scene) row(shopper string, p, less []float64) offpolicy.Row {
+// row is the decision as a target sees it, less what another would have been given, where the arm that was shown was drawn
+// with a probability.
+func (d *scene) row(shopper string, p, less []float64, drawn float64) offpolicy.Row {
 	r := offpolicy.Row{Cluster: shopper, Reward: d.reward, Served: d.model[d.served]}
 	for i := range p {
 		v := p[i]
@@ -314,7 +329,7 @@ func (d *scene) row(shopper string, p, less []float64) offpolicy.Row {
 		}
 		r.Direct += v * d.model[i]
 		if i == d.served {
-			r.Weight = v / d.drawn
+			r.Weight = v / drawn
 		}
 	}
 	return r
