@@ -3,6 +3,7 @@ package evaluate
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/experiments/offpolicy"
@@ -80,18 +81,24 @@ func (w *Walk) Worth() Worth {
 	out.NoHarm = r.finding(0, r.Policies[single].Estimate)
 	best := "the best single arm"
 	if arm := r.Policies[single].Arm; arm != "" {
-		best += ", now " + arm
+		best += " (now " + arm + ")"
+	}
+	would := func(ran, could string) string { // what ran, and what only could have
+		if juncture.Pooled(w.set.Experiment.Policy) {
+			return ran
+		}
+		return could
 	}
 	f := &out.NoHarm
 	switch f.Verdict {
 	case VerdictBetter:
-		f.Sentence = fmt.Sprintf("Personalising earns more than showing everybody %s: %s.", best, r.between(f))
+		f.Sentence = fmt.Sprintf("Personalising %s more than showing everybody %s: %s.", would("earns", "would earn"), best, r.between(f))
 	case VerdictWorse:
-		f.Sentence = fmt.Sprintf("Personalising does harm: it earns less than showing everybody %s: %s.", best, r.between(f))
+		f.Sentence = fmt.Sprintf("Personalising %s harm: it %s less than showing everybody %s: %s.", would("does", "would do"), would("earns", "would earn"), best, r.between(f))
 	case VerdictUnclear:
-		f.Sentence = fmt.Sprintf("Whether personalising earns more than showing everybody %s cannot be said yet: %s.", best, r.between(f))
+		f.Sentence = fmt.Sprintf("Whether personalising %s more than showing everybody %s cannot be said yet: %s.", would("earns", "would earn"), best, r.between(f))
 	default:
-		f.Sentence = "Whether personalising does harm cannot be said: " + f.why + "."
+		f.Sentence = fmt.Sprintf("Whether personalising %s harm cannot be said: %s.", would("does", "would do"), f.why)
 	}
 	for t := juncture.TierMoment; t <= juncture.TierFull; t++ {
 		s := Step{Tier: t.String(), Finding: r.finding(int(t), r.Policies[tiers+int(t)-1].Estimate)}
@@ -143,7 +150,7 @@ func (r *Report) between(f *Finding) string {
 	}
 	s := fmt.Sprintf("%s%s, from %s to %s at 95%%, whenever one looks", r.signed(e.DR.Value), what, r.signed(e.Anytime.Low), r.signed(e.Anytime.High))
 	if f.Share != 0 {
-		s += fmt.Sprintf(" (%+.1f%%)", 100*f.Share)
+		s += " (" + strings.Replace(fmt.Sprintf("%+.1f%%", 100*f.Share), "-", "−", 1) + ")"
 	}
 	return s
 }

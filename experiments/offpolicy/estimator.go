@@ -12,7 +12,7 @@ import (
 // Settings of an estimator. Zero fields mean the defaults.
 type Settings struct {
 	Alpha    float64 // 1 − coverage of the intervals, in (0, 1); 0: 0.05
-	Clusters int     // sums kept apart, 48 bytes each; 0: 16,384
+	Clusters int     // sums kept apart, 48 bytes each; 0: 4,096
 	Clip     float64 // largest weight of the clipped estimator; 0: 10
 	Tuned    int     // rows at which the anytime-valid interval is narrowest; 0: 10,000
 	// Difference: weights are those of one policy less those of another, and sum to 0, not to the rows. What is asked of
@@ -25,7 +25,7 @@ func (s Settings) withDefaults() Settings {
 		s.Alpha = 0.05
 	}
 	if s.Clusters <= 0 {
-		s.Clusters = 1 << 14
+		s.Clusters = 1 << 12
 	}
 	if !(s.Clip > 0) {
 		s.Clip = 10
