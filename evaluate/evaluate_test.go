@@ -377,6 +377,33 @@ func TestWhatCounts(t *testing.T) {
 	}
 }
 
+// A goal of several outcomes: a point for each pound, less five for who unsubscribes. Of 60
+// decisions every third ordered for £2 and every fourth unsubscribed: (20·2 − 15·5)/60 = −0.58 points a decision.
+func TestWeighedGoals(t *testing.T) {
+	set := two()
+	set.Experiment.Goal = juncture.Goal{Weights: map[string]float64{"order": 1, "unsubscribe": -5}, Window: juncture.Duration(time.Hour)}
+	set.Outcomes = append(set.Outcomes, juncture.OutcomeType{Name: "unsubscribe", Type: juncture.OutcomeBinary})
+	var log []*juncture.Settled
+	for i := range 60 {
+		log = append(log, decision(i, func(d *juncture.Settled) {
+			if i%3 == 0 {
+				d.Outcomes = append(d.Outcomes, juncture.Outcome{Event: "order", Minor: 200, At: d.At, Received: d.At, Status: juncture.StatusRecorded})
+			}
+			if i%4 == 0 {
+				d.Outcomes = append(d.Outcomes, juncture.Outcome{Event: "unsubscribe", Minor: 1, At: d.At, Received: d.At, Status: juncture.StatusRecorded})
+			}
+		}))
+	}
+	targets, comparisons := evaluate.WorthOf(&set.Experiment)
+	r := walk(t, set, targets, comparisons, log).Worth()
+	if got := r.Observed[0].Mean.Value; got < -0.5834 || got > -0.5833 || r.Unit != evaluate.UnitMoney {
+		t.Errorf("%g %s", got, r.Unit)
+	}
+	if r.NoHarm.Verdict != evaluate.VerdictUnknown {
+		t.Errorf("60 decisions: %+v", r.NoHarm)
+	}
+}
+
 func TestLogsThatDoNotSayEnough(t *testing.T) {
 	for name, d := range map[string]*juncture.Settled{
 		"another share":               decision(1, func(d *juncture.Settled) { d.Share = 0.8 }),

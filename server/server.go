@@ -58,21 +58,21 @@ type Keys interface {
 
 // Options of a server. Zero values mean the defaults.
 type Options struct {
-	Version string
-	Exports Exports
-	// Evaluations answers what other policies would have earned; nil: not found.
-	Evaluations Evaluations
-	TestClock   bool          // take the time of a call from its Juncture-Now header; never in production
-	Deadline    time.Duration // of one request; 0 means 10 s
-	Ready       func(ctx context.Context) error
-	Now         func() time.Time
-	Log         *slog.Logger
-	Metrics     *prometheus.Registry
+	Version   string
+	Exports   Exports
+	TestClock bool          // take the time of a call from its Juncture-Now header; never in production
+	Deadline  time.Duration // of one request; 0 means 10 s
+	Ready     func(ctx context.Context) error
+	Now       func() time.Time
+	Log       *slog.Logger
+	Metrics   *prometheus.Registry
 	// TrustedProxies are the addresses (CIDR) whose X-Forwarded-For is believed; none: nobody's is.
 	TrustedProxies []string
 	// Rate of publishable keys: requests (or items of a batch) a second from one address, and the burst; of events five
 	// times as many. 0 means 20 and three times the rate; a negative rate means no limit.
 	Rate, Burst int
+	// Evaluations answers what other policies would have earned; nil: not found.
+	Evaluations Evaluations
 }
 
 // Server is Juncture's HTTP handler.
