@@ -377,9 +377,9 @@ func TestRefusalsAndWarnings(t *testing.T) {
 
 // The anytime-valid interval covers the value at every look at once, on logs whose policy learns from its own rows: a
 // two-armed Thompson bandit with a floor, both arms' values estimated from what it logged, a look every 100 rows from 500
-// to 5,000. At 95% with 300 logs each arm may be missed at a look in 15 of them; three standard deviations more are 26.
+// to 5,000. At 95% with 120 logs each arm may be missed at a look in 6 of them; three standard deviations more are 13.
 func TestAnytimeOnAdaptiveLogs(t *testing.T) {
-	const logs, rows = 300, 5000
+	const logs, rows = 120, 5000
 	rate := [2]float64{0.10, 0.12}
 	missed, fixed := [2]int{}, [2]int{}
 	for log := range logs {
@@ -428,10 +428,10 @@ func TestAnytimeOnAdaptiveLogs(t *testing.T) {
 	}
 	t.Logf("of %d logs: outside the anytime interval at some look %v, outside the fixed one at the end %v", logs, missed, fixed)
 	for a := range missed {
-		if missed[a] > 26 {
+		if missed[a] > 13 {
 			t.Errorf("arm %d: outside at some look in %d of %d logs", a, missed[a], logs)
 		}
-		if fixed[a] > 33 { // 15 and more: the better arm is seldom logged at first
+		if fixed[a] > 16 { // 6 and more: an arm that is seldom logged is no Gaussian yet
 			t.Errorf("arm %d: outside the fixed interval at the end in %d of %d logs", a, fixed[a], logs)
 		}
 	}
