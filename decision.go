@@ -150,6 +150,10 @@ type Decision struct {
 	Version string   // policyVersion: the settings and the evidence behind the probabilities
 	Ranking []Ranked // the eligible arms; probabilities sum to 1
 	Shadow  ArmID    // in shadow: the arm that was drawn, by Ranking, and not served; else 0
+
+	// Policy is what the policy would have given each of Ranking, where the random group drew: over both groups together
+	// an arm's probability is Σ share·p (statistics C.5). Nil in every other group.
+	Policy []float64
 }
 
 // Claims are what a decision id says, signed, so that /reward looks no decision up.

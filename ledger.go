@@ -85,6 +85,31 @@ type OutcomeWrite struct {
 	Err    error   // result: why it was refused; nothing changed
 }
 
+// Settled is a decision with all that came for it so far.
+type Settled struct {
+	Decision
+	SigningKey uint8       // with it the decision's id can be written again
+	Activation *Activation // nil: none
+	Outcomes   []Outcome   // of every event
+	Removed    bool        // it was taken out with its shopper
+}
+
+// Settlement is what the ledger holds of the decision for one outcome.
+func (s *Settled) Settlement(of OutcomeType, currency string) Settlement {
+	return Settlement{Claims: s.Claims, Activation: s.Activation, Type: of, Currency: currency}
+}
+
+// Of returns the outcomes of an event.
+func (s *Settled) Of(event string) []Outcome {
+	var out []Outcome
+	for _, o := range s.Outcomes {
+		if o.Event == event {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
 // Touch is an earlier decision of a shopper: one that an outcome may be credited to.
 type Touch struct {
 	Claims     Claims

@@ -184,6 +184,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		for i := range p {
 			p[i] = 1 / float64(len(p))
 		}
+		d.Policy = v.p
 	}
 	i := policy.Pick(p, c.e.uniform(d.Serial))
 	d.Reason, d.Probability, d.Version = juncture.ReasonSplit, p[i], v.version

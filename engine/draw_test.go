@@ -275,3 +275,32 @@ func TestNudgesAndFloors(t *testing.T) {
 	is("none", p(a)["news"], 0.01/5+0.69*0.25)
 	is("alone", s.choose(ask("a", candidates("points"))).Probability, 1)
 }
+
+// What the policy would have drawn is logged beside what the random group drew, for off-policy weights over both groups:
+// the same vector that a call of the policy's group logs. Other groups have none.
+func TestTheRandomGroupLogsThePolicysProbabilities(t *testing.T) {
+	s := open(t, testkit.Shares(0.5, 0.5, 0, 0))
+	for i := range 200 {
+		s.choose(ask(fmt.Sprint("shopper-", i), at("loyal", "c1", "_", "_")))
+	}
+	vectors := map[string][]juncture.Ranked{} // of the policy, by version
+	var random []juncture.Settled
+	err := s.DB.EachSettled(t.Context(), "hero", time.Time{}, time.Time{}, func(d juncture.Settled) error {
+		if d.Group == juncture.GroupRandom {
+			random = append(random, d)
+		} else if vectors[d.Version] = d.Ranking; d.Policy != nil {
+			t.Errorf("the policy's own decision has %v", d.Policy)
+		}
+		return nil
+	})
+	if err != nil || len(random) < 50 {
+		t.Fatalf("%d decisions of the random group: %v", len(random), err)
+	}
+	for _, d := range random {
+		for i, r := range vectors[d.Version] {
+			if d.Policy[i] != r.Probability || d.Ranking[i].Arm != r.Arm || d.Ranking[i].Probability != 1/float64(len(d.Ranking)) {
+				t.Fatalf("arm %d: %g in the random group's log, %g in the policy's", r.Arm, d.Policy[i], r.Probability)
+			}
+		}
+	}
+}

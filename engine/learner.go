@@ -310,7 +310,7 @@ func asOf(now time.Time) time.Time { return now.UTC().Truncate(time.Minute) }
 func fitGoal(st *state, x *juncture.Experiment, cast []lattice.Arm, views []*lattice.View, at time.Time, version string) (belief, error) {
 	var parts []lattice.Part
 	for i, p := range x.Goal.Parts() {
-		s, err := lattice.Fit(views[i], cast, latticeSettings(x, st.pool.Outcomes[p.Outcome]), at, version)
+		s, err := lattice.Fit(views[i], cast, lattice.SettingsOf(x, st.pool.Outcomes[p.Outcome]), at, version)
 		if err != nil {
 			return nil, err
 		}
@@ -372,24 +372,11 @@ func (e *Engine) cast(st *state, x *juncture.Experiment) []lattice.Arm {
 	return out
 }
 
-// latticeSettings are the fit's, as the experiment declares them.
-func latticeSettings(x *juncture.Experiment, goal juncture.OutcomeType) lattice.Settings {
-	set := lattice.Settings{Window: time.Duration(x.Goal.Window), Value: goal.Type == juncture.OutcomeMoney && x.Goal.Measure != juncture.MeasureRate}
-	if goal.Window != 0 {
-		set.Window = time.Duration(goal.Window)
-	}
-	if p := x.Learning; p != nil {
-		set.HalfLife = time.Duration(p.HalfLife)
-		set.Untempered, set.Temper = p.Draw == juncture.DrawFull, p.Temper
-	}
-	return set
-}
-
 // fitSettings hashes what a fit depends on beside evidence: where it changes, the snapshot is fitted at once.
 func (e *Engine) fitSettings(s *state, x *juncture.Experiment) string {
 	about := []any{e.cast(s, x), x.Goal}
 	for _, p := range x.Goal.Parts() {
-		about = append(about, latticeSettings(x, s.pool.Outcomes[p.Outcome]))
+		about = append(about, lattice.SettingsOf(x, s.pool.Outcomes[p.Outcome]))
 	}
 	b, _ := json.Marshal(about) // plain data always can
 	h := fnv.New64a()

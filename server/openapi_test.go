@@ -16,7 +16,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/evaluate"
 	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/offpolicy"
 	"github.com/juncture/juncture/experiments/report"
 	"github.com/juncture/juncture/internal/testkit"
 )
@@ -117,6 +119,8 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Report": {report.Report{}, true}, "ReportGroup": {report.Group{}, true}, "ReportMetric": {report.Metric{}, true}, "Bounds": {report.Bounds{}, true}, "Lift": {report.Lift{}, true},
 		"ReportArm": {report.Arm{}, true}, "ReportRate": {report.Rate{}, true}, "ReportDay": {report.Day{}, true}, "GateReport": {report.GateReport{}, true}, "PlanReport": {report.PlanReport{}, true}, "ReportLayer": {report.Layer{}, true}, "Gate": {juncture.Gate{}, true},
 		"ArmReport": {experiments.ArmReport{}, true}, "PastArm": {experiments.PastArm{}, true}, "GroupReport": {experiments.GroupReport{}, true},
+		"Evaluation": {evaluate.Report{}, true}, "Worth": {evaluate.Worth{}, true}, "Observed": {evaluate.Observed{}, true}, "ValuedPolicy": {evaluate.Valued{}, true}, "PolicyDifference": {evaluate.DifferenceOf{}, true},
+		"NotScored": {evaluate.Left{}, true}, "Finding": {evaluate.Finding{}, true}, "TierWorth": {evaluate.Step{}, true}, "OffPolicyEstimate": {offpolicy.Estimate{}, true}, "Figure": {offpolicy.Figure{}, true}, "Range": {offpolicy.Interval{}, true},
 	} {
 		ref := doc.Components.Schemas[name]
 		if ref == nil {

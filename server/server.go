@@ -75,6 +75,8 @@ type Options struct {
 	// Rate of publishable keys: requests (or items of a batch) a second from one address, and the burst; of events five
 	// times as many. 0 means 20 and three times the rate; a negative rate means no limit.
 	Rate, Burst int
+	// Evaluations answers what other policies would have earned; nil: not found.
+	Evaluations Evaluations
 }
 
 // Server is Juncture's HTTP handler.
@@ -222,6 +224,8 @@ func (s *Server) routes() {
 	api.GET("/experiments/:id/winners", s.getWinners)
 	api.GET("/experiments/:id/intersection", s.getIntersection)
 	api.GET("/experiments/:id/report", s.getReport)
+	api.GET("/experiments/:id/evaluate", s.getEvaluation)
+	api.GET("/experiments/:id/worth", s.getWorth)
 }
 
 func (s *Server) ready(c *gin.Context) {

@@ -12,17 +12,18 @@ import (
 // the rest, length-prefixed text. The first byte is the format's version.
 const codecVersion = 2
 
-// rankingVersion opens a ranking.
-const rankingVersion = 1
+// rankingVersion opens a ranking: 2 has the policy's probabilities beside the random group's, 1 has none.
+const rankingVersion = 2
 
 // creditsVersion opens credits.
 const creditsVersion = 1
 
 type encoder struct{ b []byte }
 
-func (e *encoder) uint(v uint64) { e.b = binary.AppendUvarint(e.b, v) }
-func (e *encoder) int(v int64)   { e.b = binary.AppendVarint(e.b, v) }
-func (e *encoder) text(s string) { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
+func (e *encoder) uint(v uint64)   { e.b = binary.AppendUvarint(e.b, v) }
+func (e *encoder) int(v int64)     { e.b = binary.AppendVarint(e.b, v) }
+func (e *encoder) text(s string)   { e.uint(uint64(len(s))); e.b = append(e.b, s...) }
+func (e *encoder) float(v float64) { e.b = binary.LittleEndian.AppendUint64(e.b, math.Float64bits(v)) }
 func (e *encoder) tally(t juncture.Tally) {
 	for _, v := range [...]int64{t.Trials, t.Outcomes, t.Successes, t.Value, t.LogValue, t.LogValueSq} {
 		e.int(v)
@@ -70,6 +71,16 @@ func (d *decoder) text() string {
 	s := string(d.b[:n])
 	d.b = d.b[n:]
 	return s
+}
+
+func (d *decoder) float() float64 {
+	if len(d.b) < 8 {
+		d.fail()
+		return 0
+	}
+	v := math.Float64frombits(binary.LittleEndian.Uint64(d.b))
+	d.b = d.b[8:]
+	return v
 }
 
 func (d *decoder) tally() juncture.Tally {
@@ -227,28 +238,38 @@ func decodeCredits(b []byte) ([]juncture.Credit, error) {
 	return out, d.done()
 }
 
-func encodeRanking(ranking []juncture.Ranked) []byte {
-	e := encoder{b: []byte{rankingVersion}}
+// encodeRanking writes the eligible arms with their probabilities, and what the policy would have given each where the
+// random group drew.
+func encodeRanking(ranking []juncture.Ranked, policy []float64) []byte {
+	e := encoder{b: []byte{1}}
+	if policy != nil {
+		e.b[0] = rankingVersion
+	}
 	e.uint(uint64(len(ranking)))
 	for _, r := range ranking {
 		e.uint(uint64(r.Arm))
-		e.b = binary.LittleEndian.AppendUint64(e.b, math.Float64bits(r.Probability))
+		e.float(r.Probability)
+	}
+	if policy != nil {
+		for i := range ranking {
+			e.float(policy[i])
+		}
 	}
 	return e.b
 }
 
-func decodeRanking(b []byte) ([]juncture.Ranked, error) {
+func decodeRanking(b []byte) (ranking []juncture.Ranked, policy []float64, _ error) {
 	d := decoder{b: b}
-	d.version(rankingVersion)
-	out := make([]juncture.Ranked, 0, d.count())
-	for range cap(out) {
-		arm := juncture.ArmID(d.uint())
-		if len(d.b) < 8 {
-			d.fail()
-			break
-		}
-		out = append(out, juncture.Ranked{Arm: arm, Probability: math.Float64frombits(binary.LittleEndian.Uint64(d.b))})
-		d.b = d.b[8:]
+	version := d.version(rankingVersion)
+	ranking = make([]juncture.Ranked, 0, d.count())
+	for range cap(ranking) {
+		ranking = append(ranking, juncture.Ranked{Arm: juncture.ArmID(d.uint()), Probability: d.float()})
 	}
-	return out, d.done()
+	if version >= 2 {
+		policy = make([]float64, len(ranking))
+		for i := range policy {
+			policy[i] = d.float()
+		}
+	}
+	return ranking, policy, d.done()
 }

@@ -187,7 +187,7 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	}
 	if _, err := t.tx.Stmtx(t.w.stmts.decision).Exec(int64(d.Serial), ms(d.At), ms(d.Until), w.SigningKey, d.Experiment,
 		d.Intersection.Key(), d.Arm, d.Group, d.Probability, flags, d.Surface, d.Shopper, d.Session, string(d.Reason),
-		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking), memos, d.Shadow); err != nil {
+		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking, d.Policy), memos, d.Shadow); err != nil {
 		return err
 	}
 	if !d.Ignored && !d.Deferred {

@@ -73,13 +73,13 @@ func (t *turn) removeDecisions(x *juncture.Exclusion) error {
 		if err != nil {
 			return err
 		}
-		all = append(all, settled{StoredDecision: d, activation: activation, types: types, currency: currency})
+		all = append(all, settled{d.settled(activation), types, currency})
 	}
 	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return err
 	}
 	for _, s := range all {
-		if s.rows, err = scanOutcomes(t.tx.Stmtx(t.w.stmts.outcomesAll).Query(int64(s.Serial))); err != nil {
+		if s.Outcomes, err = scanOutcomes(t.tx.Stmtx(t.w.stmts.outcomesAll).Query(int64(s.Serial))); err != nil {
 			return err
 		}
 		for _, d := range s.deltas() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"strings"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -175,17 +174,9 @@ func exportEvents(ctx context.Context, tx *sqlx.Tx, shopper string, limit int) (
 	defer rows.Close()
 	var out []ExportedEvent
 	for rows.Next() {
-		var e ExportedEvent
-		var at, received int64
-		var raw []byte
-		if err := rows.Scan(&at, &received, &e.Name, &e.Shopper, &raw); err != nil {
+		e, err := scanExported(rows)
+		if err != nil {
 			return nil, err
-		}
-		e.At, e.Received, e.Raw = fromMS(at), fromMS(received), raw
-		if !json.Valid(raw) { // kept all the same: as text
-			if e.Raw, err = json.Marshal(strings.ToValidUTF8(string(raw), "\ufffd")); err != nil {
-				return nil, err
-			}
 		}
 		out = append(out, e)
 	}

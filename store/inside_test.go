@@ -76,7 +76,12 @@ func TestBlobsRoundTrip(t *testing.T) {
 		ranking := rapid.SliceOf(rapid.Custom(func(t *rapid.T) juncture.Ranked {
 			return juncture.Ranked{Arm: juncture.ArmID(rapid.Uint32().Draw(t, "arm")), Probability: rapid.Float64().Draw(t, "p")}
 		})).Draw(t, "ranking")
-		if got, err := decodeRanking(encodeRanking(ranking)); err != nil || len(got) != len(ranking) || len(got) > 0 && !reflect.DeepEqual(got, ranking) {
+		var theirs []float64
+		if rapid.Bool().Draw(t, "random") {
+			theirs = rapid.SliceOfN(rapid.Float64(), len(ranking), len(ranking)).Draw(t, "policy")
+		}
+		got, policy, err := decodeRanking(encodeRanking(ranking, theirs))
+		if err != nil || len(got) != len(ranking) || len(got) > 0 && !reflect.DeepEqual(got, ranking) || !reflect.DeepEqual(policy, theirs) {
 			t.Fatalf("a ranking came back otherwise: %v", err)
 		}
 	})
@@ -86,7 +91,8 @@ func TestBlobsRoundTrip(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(encodeDeltas([]juncture.Delta{{TallyKey: juncture.TallyKey{Experiment: "x", Intersection: juncture.Intersection{"a", "b", "c", "d"}, Arm: 1}, Tally: juncture.Tally{Trials: 1}}}))
 	f.Add(encodeCell([]juncture.CellRow{{Arm: 1, Tally: juncture.Tally{Trials: -1}}}, []juncture.Mark{{Node: 1, Seq: 2}}))
-	f.Add(encodeRanking([]juncture.Ranked{{Arm: 1, Probability: 0.5}}))
+	f.Add(encodeRanking([]juncture.Ranked{{Arm: 1, Probability: 0.5}}, nil))
+	f.Add(encodeRanking([]juncture.Ranked{{Arm: 1, Probability: 0.5}}, []float64{1}))
 	f.Add(encodeCredits([]juncture.Credit{{Serial: 7, Share: 0.5}}))
 	f.Add([]byte{})
 	f.Add([]byte{1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1})
@@ -106,8 +112,8 @@ func FuzzDecode(f *testing.F) {
 				t.Fatalf("%x", b)
 			}
 		}
-		if ranking, err := decodeRanking(b); err == nil {
-			if !bytes.Equal(encodeRanking(ranking)[:1], b[:1]) {
+		if ranking, policy, err := decodeRanking(b); err == nil {
+			if !bytes.Equal(encodeRanking(ranking, policy)[:1], b[:1]) {
 				t.Fatalf("%x", b)
 			}
 		}

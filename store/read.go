@@ -170,6 +170,11 @@ type StoredDecision struct {
 	Removed    bool // it was taken out with its shopper
 }
 
+// settled is the decision with what is known of its activation, its outcomes left out.
+func (d StoredDecision) settled(activation *juncture.Activation) juncture.Settled {
+	return juncture.Settled{Decision: d.Decision, SigningKey: d.SigningKey, Activation: activation, Removed: d.Removed}
+}
+
 func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
 	var d StoredDecision
 	var serial, at, until, flags int64
@@ -185,7 +190,7 @@ func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
 	if d.Intersection, err = juncture.ParseIntersection(key); err != nil {
 		return d, err
 	}
-	d.Ranking, err = decodeRanking(ranking)
+	d.Ranking, d.Policy, err = decodeRanking(ranking)
 	return d, err
 }
 

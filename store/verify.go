@@ -73,9 +73,9 @@ func (db *DB) Verify(ctx context.Context) (Verification, error) {
 		return v, err
 	}
 	ledger := fold{}
-	err = eachSettled(ctx, tx, func(s settled) error {
+	err = eachSettled(ctx, tx, "", nil, func(s settled) error {
 		v.Decisions++
-		v.Outcomes += int64(len(s.rows))
+		v.Outcomes += int64(len(s.Outcomes))
 		for _, d := range s.deltas() {
 			c := ledger.cell(d.Cell())
 			c.Fold(0, c.Mark(0)+1, d)
@@ -186,18 +186,16 @@ func storedFold(ctx context.Context, tx *sqlx.Tx) (fold, error) {
 	return f, err
 }
 
-// settled is one decision with all that came for it.
+// settled is a decision with all that came for it, and the outcomes as the store declares them.
 type settled struct {
-	StoredDecision
-	activation *juncture.Activation
-	rows       []juncture.Outcome
-	types      map[string]juncture.OutcomeType
-	currency   string
+	juncture.Settled
+	types    map[string]juncture.OutcomeType
+	currency string
 }
 
 // deltas is what the decision contributes in all: its trial, and one aggregate per event.
 func (s settled) deltas() []juncture.Delta {
-	base := juncture.Settlement{Claims: s.Claims, Activation: s.activation, Currency: s.currency}
+	base := juncture.Settlement{Claims: s.Claims, Activation: s.Activation, Currency: s.currency}
 	if !base.Active() {
 		return nil
 	}
@@ -206,7 +204,7 @@ func (s settled) deltas() []juncture.Delta {
 	}
 	out := []juncture.Delta{base.Trial(1)}
 	byEvent := map[string][]juncture.Outcome{}
-	for _, r := range s.rows {
+	for _, r := range s.Outcomes {
 		byEvent[r.Event] = append(byEvent[r.Event], r)
 	}
 	for event, rows := range byEvent {
@@ -225,8 +223,8 @@ func (s settled) outcomes() int64 {
 	return n
 }
 
-// eachSettled walks decisions and outcomes together, both by serial.
-func eachSettled(ctx context.Context, tx *sqlx.Tx, f func(settled) error) error {
+// eachSettled walks the decisions d that a condition holds for, all with none, and their outcomes together, both by serial.
+func eachSettled(ctx context.Context, tx *sqlx.Tx, where string, args []any, f func(settled) error) error {
 	catalog, err := readCatalog(ctx, tx)
 	if err != nil {
 		return err
@@ -235,7 +233,12 @@ func eachSettled(ctx context.Context, tx *sqlx.Tx, f func(settled) error) error 
 	for _, t := range catalog.Declaration.Outcomes {
 		types[t.Name] = t
 	}
-	outcomes, err := tx.QueryContext(ctx, `SELECT `+outcomeColumns+` FROM outcomes ORDER BY serial`)
+	theirs := `SELECT ` + outcomeColumns + ` FROM outcomes ORDER BY serial`
+	if where != "" {
+		theirs = `SELECT ` + prefixed("o", outcomeColumns) + ` FROM decisions d JOIN outcomes o ON o.serial = d.serial WHERE ` + where + ` ORDER BY d.serial`
+		where = ` WHERE ` + where
+	}
+	outcomes, err := tx.QueryContext(ctx, theirs, args...)
 	if err != nil {
 		return err
 	}
@@ -254,7 +257,7 @@ func eachSettled(ctx context.Context, tx *sqlx.Tx, f func(settled) error) error 
 		return err
 	}
 	rows, err := tx.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, `+activationColumns+`
-		FROM decisions d LEFT JOIN activations a ON a.serial = d.serial ORDER BY d.serial`)
+		FROM decisions d LEFT JOIN activations a ON a.serial = d.serial`+where+` ORDER BY d.serial`, args...)
 	if err != nil {
 		return err
 	}
@@ -264,12 +267,12 @@ func eachSettled(ctx context.Context, tx *sqlx.Tx, f func(settled) error) error 
 		if err != nil {
 			return err
 		}
-		s := settled{StoredDecision: d, activation: activation, types: types, currency: catalog.Declaration.Store.Currency}
+		s := settled{d.settled(activation), types, catalog.Declaration.Store.Currency}
 		for pending != nil && pending.Serial <= d.Serial {
 			if pending.Serial < d.Serial {
 				return fmt.Errorf("an outcome of decision %d, which is not in the ledger", pending.Serial)
 			}
-			s.rows = append(s.rows, *pending)
+			s.Outcomes = append(s.Outcomes, *pending)
 			if err := next(); err != nil {
 				return err
 			}
@@ -394,7 +397,7 @@ func (db *DB) ExportLedger(ctx context.Context, out io.Writer) error {
 	}
 	defer tx.Rollback() //nolint:errcheck // a read
 	w := bufio.NewWriter(out)
-	err = eachSettled(ctx, tx, func(s settled) error {
+	err = eachSettled(ctx, tx, "", nil, func(s settled) error {
 		id, ok := ring.SignWith(s.SigningKey, s.Claims)
 		if !ok {
 			return fmt.Errorf("decision %d was signed with key %d, which is gone", s.Serial, s.SigningKey)

@@ -320,6 +320,7 @@ func (a *app) exportCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withExisting(cmd.Context(), func(db *store.DB) error { return db.ExportLedger(cmd.Context(), a.out) })
 		}}, a.exportShopperCommand())
+	c.AddCommand(a.exportLogCommands()...)
 	return c
 }
 

@@ -28,6 +28,19 @@ type Settings struct {
 	OneStage   bool    // arms compete as arms, and ten copies of an action get more than one would; for comparison
 }
 
+// SettingsOf are the settings of a fit to one outcome of an experiment's goal, as the experiment declares them.
+func SettingsOf(x *juncture.Experiment, of juncture.OutcomeType) Settings {
+	set := Settings{Window: time.Duration(x.Goal.Window), Value: of.Type == juncture.OutcomeMoney && x.Goal.Measure != juncture.MeasureRate}
+	if of.Window != 0 {
+		set.Window = time.Duration(of.Window)
+	}
+	if p := x.Learning; p != nil {
+		set.HalfLife = time.Duration(p.HalfLife)
+		set.Untempered, set.Temper = p.Draw == juncture.DrawFull, p.Temper
+	}
+	return set
+}
+
 const (
 	defaultHalfLife = 180 * 24 * time.Hour
 	defaultSweeps   = 12
