@@ -56,10 +56,9 @@ type delayKey struct {
 // meanwhile. Taking one copies a slice header for each intersection, nothing else: Add clones a cell the first time it
 // touches it after a View (copy on write), so neither those who read nor those who write wait for a fit.
 type Evidence struct {
+	directory
 	calendar Calendar
 	values   [juncture.LayerCount][]string
-	ids      [juncture.LayerCount]map[string]int32
-	at       map[[juncture.LayerCount]int32]int32
 	keys     [][juncture.LayerCount]int32
 	cells    []cell
 	owned    []uint32 // the generation in which a cell was last cloned: below now, a View has it too
@@ -70,11 +69,34 @@ type Evidence struct {
 
 // NewEvidence returns an empty one.
 func NewEvidence(c Calendar) *Evidence {
-	e := &Evidence{calendar: c, at: map[[juncture.LayerCount]int32]int32{}, now: 1, delays: map[delayKey]int64{}}
-	for l := range e.ids {
-		e.ids[l] = map[string]int32{}
+	return &Evidence{directory: newDirectory(0), calendar: c, now: 1, delays: map[delayKey]int64{}}
+}
+
+// directory numbers intersections by numbers of their layers' values: a third of the memory of their names.
+type directory struct {
+	ids [juncture.LayerCount]map[string]int32
+	at  map[[juncture.LayerCount]int32]int32
+}
+
+func newDirectory(size int) directory {
+	d := directory{at: make(map[[juncture.LayerCount]int32]int32, size)}
+	for l := range d.ids {
+		d.ids[l] = map[string]int32{}
 	}
-	return e
+	return d
+}
+
+func (d *directory) find(x juncture.Intersection) (int32, bool) {
+	var key [juncture.LayerCount]int32
+	for l := range key {
+		id, ok := d.ids[l][x.Value(juncture.Layer(l))]
+		if !ok {
+			return 0, false
+		}
+		key[l] = id
+	}
+	i, ok := d.at[key]
+	return i, ok
 }
 
 // Trials returns how many trials it holds.
@@ -151,19 +173,6 @@ func (e *Evidence) Intersections() int { return len(e.keys) }
 func (e *Evidence) Holds(x juncture.Intersection) bool {
 	_, ok := e.find(x)
 	return ok
-}
-
-func (e *Evidence) find(x juncture.Intersection) (int32, bool) {
-	var key [juncture.LayerCount]int32
-	for l := range key {
-		id, ok := e.ids[l][x.Value(juncture.Layer(l))]
-		if !ok {
-			return 0, false
-		}
-		key[l] = id
-	}
-	i, ok := e.at[key]
-	return i, ok
 }
 
 // Counts returns an arm's counts at an intersection, over all time.
