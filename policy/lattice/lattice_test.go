@@ -130,6 +130,16 @@ func TestOrderMergingAndRefunds(t *testing.T) {
 		// Compacting at any time before changes nothing.
 		e.Compact(noon().Add(-time.Duration(rapid.Int64Range(0, 300*24).Draw(t, "compacted")) * time.Hour))
 		same("compacted", e)
+		in := gathered(facts)
+		for from, more := 0, true; more; from += 2 {
+			more = in.CompactSome(noon(), from, 2)
+		}
+		same("compacted in parts", in)
+		e.Compact(noon())
+		_, whole := e.Bytes()
+		if _, parts := in.Bytes(); parts != whole {
+			t.Fatalf("%d buckets after compacting in parts, %d at once", parts, whole)
+		}
 	})
 }
 
