@@ -30,6 +30,8 @@ const (
 	quickRead   = 200 * time.Millisecond // a fit that takes less is made for every page
 	quickFit    = time.Second            // a fit that takes less is made every refitSoon, any other every refitLate
 	lookForWork = 50 * time.Millisecond
+
+	compactAtOnce = 256 // intersections, while calls wait
 )
 
 // learning is an experiment's evidence for its goal, and the counts that simple policies read. It belongs to Tallies,
@@ -238,7 +240,10 @@ func (e *Engine) fit(ctx context.Context, st *state, x *juncture.Experiment, now
 		return old, nil
 	}
 	began := e.clock()
-	views, f, err := e.views(ctx, x, now)
+	if err := e.compact(ctx, x, now); err != nil {
+		return old, err
+	}
+	views, f, err := e.views(ctx, x)
 	if err != nil {
 		return old, err
 	}
@@ -322,8 +327,35 @@ func fitGoal(st *state, x *juncture.Experiment, cast []lattice.Arm, views []*lat
 	return lattice.NewBlend(parts...)
 }
 
+// compact merges an experiment's old buckets once an hour, since buckets merge at calendar edges alone; in parts, so that
+// calls do not wait for all of it.
+func (e *Engine) compact(ctx context.Context, x *juncture.Experiment, now time.Time) error {
+	t := e.d.Tallies
+	hour := now.Unix() / 3600
+	part := func(from int) (more bool, err error) {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		l, err := t.learn(ctx, x.ID, x.Goal)
+		if err != nil || l.compacted == hour {
+			return false, err
+		}
+		for _, p := range l.parts {
+			more = p.evidence.CompactSome(now, from, compactAtOnce) || more
+		}
+		if !more {
+			l.compacted = hour
+		}
+		return more, nil
+	}
+	for from := 0; ; from += compactAtOnce {
+		if more, err := part(from); err != nil || !more {
+			return err
+		}
+	}
+}
+
 // views returns the evidence for each of the goal's outcomes as it is now.
-func (e *Engine) views(ctx context.Context, x *juncture.Experiment, now time.Time) ([]*lattice.View, *fitted, error) {
+func (e *Engine) views(ctx context.Context, x *juncture.Experiment) ([]*lattice.View, *fitted, error) {
 	t := e.d.Tallies
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -332,14 +364,9 @@ func (e *Engine) views(ctx context.Context, x *juncture.Experiment, now time.Tim
 		return nil, nil, err
 	}
 	var views []*lattice.View
-	hour := now.Unix() / 3600
 	for _, p := range l.parts {
-		if hour != l.compacted { // buckets merge at calendar edges alone
-			p.evidence.Compact(now)
-		}
 		views = append(views, p.evidence.View())
 	}
-	l.compacted = hour
 	return views, &fitted{trials: l.main().Trials(), changes: l.changes, watermark: marksText(l.marks)}, nil
 }
 

@@ -177,14 +177,19 @@ func Percent(rate float64) string {
 	return strconv.FormatFloat(x, 'f', 1, 64) + "%"
 }
 
+// leastSure is the least P(best) that integration tells from 0.
+const leastSure = 1e-12
+
 // Sure writes a probability as whole per cent, rounded down so that nothing looks surer than it is: ">99%" is the most
-// that evidence can say, "<1%" the least.
+// that evidence can say, "<1%" the least, and "<1e-12" where the numbers carry no further.
 func Sure(p float64) string {
 	switch {
 	case math.IsNaN(p):
 		return "–"
 	case p >= 0.995:
 		return ">99%"
+	case p < leastSure:
+		return "<1e-12"
 	case p < 0.01:
 		return "<1%"
 	}

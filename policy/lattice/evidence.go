@@ -52,14 +52,13 @@ type delayKey struct {
 // Evidence is the counts of one experiment and one outcome: 24 bytes for each (intersection, arm, live bucket), 40 with
 // money, and about 100 for each intersection. Adding is commutative, a refund adds negative counts.
 //
-// One goroutine at a time may call Add, AddDelay, Compact and View; a View is immutable and may be fitted in any other
+// One goroutine at a time may call Add, AddDelay, Compact, CompactSome and View; a View is immutable and may be fitted in any other
 // meanwhile. Taking one copies a slice header for each intersection, nothing else: Add clones a cell the first time it
 // touches it after a View (copy on write), so neither those who read nor those who write wait for a fit.
 type Evidence struct {
+	directory
 	calendar Calendar
 	values   [juncture.LayerCount][]string
-	ids      [juncture.LayerCount]map[string]int32
-	at       map[[juncture.LayerCount]int32]int32
 	keys     [][juncture.LayerCount]int32
 	cells    []cell
 	owned    []uint32 // the generation in which a cell was last cloned: below now, a View has it too
@@ -70,11 +69,34 @@ type Evidence struct {
 
 // NewEvidence returns an empty one.
 func NewEvidence(c Calendar) *Evidence {
-	e := &Evidence{calendar: c, at: map[[juncture.LayerCount]int32]int32{}, now: 1, delays: map[delayKey]int64{}}
-	for l := range e.ids {
-		e.ids[l] = map[string]int32{}
+	return &Evidence{directory: newDirectory(0), calendar: c, now: 1, delays: map[delayKey]int64{}}
+}
+
+// directory numbers intersections by numbers of their layers' values: a third of the memory of their names.
+type directory struct {
+	ids [juncture.LayerCount]map[string]int32
+	at  map[[juncture.LayerCount]int32]int32
+}
+
+func newDirectory(size int) directory {
+	d := directory{at: make(map[[juncture.LayerCount]int32]int32, size)}
+	for l := range d.ids {
+		d.ids[l] = map[string]int32{}
 	}
-	return e
+	return d
+}
+
+func (d *directory) find(x juncture.Intersection) (int32, bool) {
+	var key [juncture.LayerCount]int32
+	for l := range key {
+		id, ok := d.ids[l][x.Value(juncture.Layer(l))]
+		if !ok {
+			return 0, false
+		}
+		key[l] = id
+	}
+	i, ok := d.at[key]
+	return i, ok
 }
 
 // Trials returns how many trials it holds.
@@ -153,19 +175,6 @@ func (e *Evidence) Holds(x juncture.Intersection) bool {
 	return ok
 }
 
-func (e *Evidence) find(x juncture.Intersection) (int32, bool) {
-	var key [juncture.LayerCount]int32
-	for l := range key {
-		id, ok := e.ids[l][x.Value(juncture.Layer(l))]
-		if !ok {
-			return 0, false
-		}
-		key[l] = id
-	}
-	i, ok := e.at[key]
-	return i, ok
-}
-
 // Counts returns an arm's counts at an intersection, over all time.
 func (e *Evidence) Counts(x juncture.Intersection, arm juncture.ArmID) Counts {
 	i, ok := e.find(x)
@@ -202,9 +211,14 @@ func (e *Evidence) AddDelayIn(bucket Bucket, class int, n int64) {
 
 // Compact merges the buckets that are old enough at asOf. It changes no fit at asOf or later, and bounds the buckets to
 // 2 days of fine ones, 33 days, 22 weeks and one; spare capacity is given back.
-func (e *Evidence) Compact(asOf time.Time) {
+func (e *Evidence) Compact(asOf time.Time) { e.CompactSome(asOf, 0, len(e.cells)) }
+
+// CompactSome is Compact for n intersections, in the order in which they came, beginning with number from. It reports
+// whether there are more: who holds a lock that others wait for gives it back in between.
+func (e *Evidence) CompactSome(asOf time.Time, from, n int) (more bool) {
 	at := asOf.Unix() / 60
-	for i := range e.cells {
+	end := min(from+n, len(e.cells))
+	for i := min(from, end); i < end; i++ {
 		old := e.cells[i]
 		slack := cap(old.entries) - len(old.entries) // of growing by doubling
 		if 4*slack <= len(old.entries) && !slices.ContainsFunc(old.entries, func(n entry) bool {
@@ -227,12 +241,16 @@ func (e *Evidence) Compact(asOf time.Time) {
 		merged.entries = slices.Clip(merged.entries)
 		e.cells[i], e.owned[i] = merged, e.now
 	}
+	if end < len(e.cells) {
+		return true
+	}
 	delays := make(map[delayKey]int64, len(e.delays))
 	for k, n := range e.delays {
 		k.bucket = e.calendar.Merge(k.bucket, at)
 		delays[k] += n
 	}
 	e.delays = delays
+	return false
 }
 
 // View is the evidence as it was at one moment, immutable.

@@ -51,7 +51,7 @@ func (w where) name() string {
 // place is a partition of the intersections by a part of their keys.
 type place struct {
 	where
-	level  []int32 // of each intersection, in key order; -1: unknown there
+	level  []int32 // of each intersection, in key order; -1: unknown there; nil after the fit where all or none differ
 	n      int
 	labels []string         // of each level; nil for the whole key
 	index  map[string]int32 // by label; nil for the whole key and the store

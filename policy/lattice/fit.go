@@ -61,7 +61,8 @@ func logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 // rows are the evidence as a fit sees it: (intersection, arm) in key order, arms in the cast's.
 type rows struct {
-	keys  []juncture.Intersection
+	keys []juncture.Intersection
+	*directory
 	start []int32 // of each intersection, its first row; one more at the end
 	arm   []int32
 	n, s  []float64 // trials and successes, decayed and matured
@@ -80,8 +81,14 @@ type rows struct {
 // read weighs the view's counts at asOf. Counts that no ledger holds are CodeInternal.
 func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 	at := asOf.Unix() / 60
-	r := &rows{}
 	order := v.order()
+	d := newDirectory(len(order))
+	for l, values := range v.values {
+		for id, name := range values {
+			d.ids[l][name] = int32(id)
+		}
+	}
+	r := &rows{directory: &d}
 	r.keys = make([]juncture.Intersection, 0, len(order))
 	window := set.Window.Minutes()
 	mature := newMaturity(v.delays, v.calendar, at, window)
@@ -231,6 +238,7 @@ func (v *View) read(c *cast, set Settings, asOf time.Time) (*rows, error) {
 			r.logs, r.squares = append(r.logs, row.l), append(r.squares, row.q)
 		}
 		if len(r.arm) > first {
+			d.at[v.keys[i]] = int32(len(r.keys))
 			r.keys = append(r.keys, v.key(i))
 			r.start = append(r.start, int32(first))
 		}
@@ -364,6 +372,11 @@ func Fit(v *View, arms []Arm, set Settings, asOf time.Time, version string) (*Sn
 	s := newSnapshot(f, places, set, version)
 	if set.Value {
 		s.value = fitValue(r, c, places, sweeps)
+	}
+	for _, p := range places { // the fit alone asks what a key tells
+		if p.where == store || p.where == wholeKey {
+			p.level = nil
+		}
 	}
 	return s, nil
 }

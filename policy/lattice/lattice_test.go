@@ -130,6 +130,16 @@ func TestOrderMergingAndRefunds(t *testing.T) {
 		// Compacting at any time before changes nothing.
 		e.Compact(noon().Add(-time.Duration(rapid.Int64Range(0, 300*24).Draw(t, "compacted")) * time.Hour))
 		same("compacted", e)
+		in := gathered(facts)
+		for from, more := 0, true; more; from += 2 {
+			more = in.CompactSome(noon(), from, 2)
+		}
+		same("compacted in parts", in)
+		e.Compact(noon())
+		_, whole := e.Bytes()
+		if _, parts := in.Bytes(); parts != whole {
+			t.Fatalf("%d buckets after compacting in parts, %d at once", parts, whole)
+		}
 	})
 }
 
@@ -262,8 +272,49 @@ func TestVectorAgainstIntegration(t *testing.T) {
 			}
 		}
 	}
-	// No width at all: the largest mean has everything, equal ones share.
+	// Copies: the action by the mixture of its copies' scores, then the copy by its own part (C.2).
+	scores := []Score{{Mean: 0.1, Shared: 1e-2, Own: 1e-4, action: 0}, {Mean: 0.12, Shared: 1e-2, Own: 4e-2, action: 0}, {Mean: 0.15, Shared: 1e-6, Own: 1e-6, action: 1}}
 	w := make([]float64, 3)
+	if err := choose(scores, &Workspace{}, w); err != nil {
+		t.Fatal(err)
+	}
+	copies := exact([]float64{0.1, 0.12}, []float64{0.01, 0.2})
+	mean, variance := copies[0]*0.1+copies[1]*0.12, copies[0]*(1e-2+1e-4)+copies[1]*(1e-2+4e-2)
+	actions := exact([]float64{mean, 0.15}, []float64{math.Sqrt(variance), math.Sqrt(2e-6)})
+	for i, want := range []float64{actions[0] * copies[0], actions[0] * copies[1], actions[1]} {
+		if math.Abs(w[i]-want) > 1e-4 {
+			t.Errorf("copies: %v, want %v for the %d. arm", w, want, i)
+		}
+	}
+	// From no trials to ten million an arm, through a fit: whatever widths come of it.
+	for _, n := range []int64{0, 1, 1000, 10_000_000} {
+		arms := armsOf(5, 1)
+		e := NewEvidence(Calendar{})
+		for k, a := range arms {
+			trials := n
+			if k == 4 {
+				trials = n / 1000 // one narrow, one broad
+			}
+			e.Add(juncture.Intersection{"m", "n", "t", "c"}, a.ID, noon(), Counts{Trials: trials, Successes: trials * int64(49+k) / 1000})
+		}
+		var ws Workspace
+		s := fitted(t, e, arms, Settings{})
+		sc, err := s.Scores(juncture.Intersection{"m", "n", "t", "c"}, idsOf(arms), &ws)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mean, sd []float64
+		for _, v := range sc {
+			mean, sd = append(mean, v.Mean), append(sd, max(minSd, v.Sd()))
+		}
+		w := weighed(t, s, juncture.Intersection{"m", "n", "t", "c"}, arms)
+		for i, p := range exact(mean, sd) {
+			if math.Abs(p-w[i]) > 1e-4 {
+				t.Errorf("%d trials: means %v, widths %v: %v, want %v", n, mean, sd, w[i], p)
+			}
+		}
+	}
+	// No width at all: the largest mean has everything, equal ones share.
 	if err := choose([]Score{{Mean: 1, action: 0}, {Mean: 2, action: 1}, {Mean: 2, action: 2}}, &Workspace{}, w); err != nil {
 		t.Fatal(err)
 	}

@@ -88,7 +88,7 @@ func (s *Snapshot) believe(sp *spot, arms []int32, weights []float64) belief {
 }
 
 // blank reports whether the intersection says nothing at a place: there is no effect to be unsure of.
-func (sp *spot) blank(p *place) bool { return sp.key >= 0 && p.level[sp.key] < 0 }
+func (sp *spot) blank(p *place) bool { return sp.key >= 0 && p.level != nil && p.level[sp.key] < 0 }
 
 // overview is several intersections taken as one place: spots with their shares of its traffic.
 type overview struct {

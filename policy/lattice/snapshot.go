@@ -17,7 +17,7 @@ type Snapshot struct {
 	rows     served
 	places   []*place
 	families []*learnt
-	keyAt    map[juncture.Intersection]int32
+	keys     *directory
 	base     float64 // log-odds of the store: intercept, and time as evidence had it
 	trials   float64
 	value    *Snapshot // of ln(value); nil: the goal is the rate
@@ -48,11 +48,7 @@ type learnt struct {
 }
 
 func newSnapshot(f *fit, places []*place, set Settings, version string) *Snapshot {
-	s := &Snapshot{Version: version, cast: f.cast, set: set, places: places, base: f.intercept,
-		keyAt: make(map[juncture.Intersection]int32, len(f.keys)), noise: f.noise}
-	for i, x := range f.keys {
-		s.keyAt[x] = int32(i)
-	}
+	s := &Snapshot{Version: version, cast: f.cast, set: set, keys: f.directory, places: places, base: f.intercept, noise: f.noise}
 	s.rows = served{start: f.start, arm: f.arm, group: f.group, n: narrow(f.n), s: narrow(f.s), odds: narrow(f.odds)}
 	for _, n := range f.n {
 		s.trials += n
@@ -154,7 +150,7 @@ func (s *Snapshot) locate(x juncture.Intersection, to *spot) {
 		x[l] = x.Value(juncture.Layer(l))
 	}
 	to.key = -1
-	if i, ok := s.keyAt[x]; ok {
+	if i, ok := s.keys.find(x); ok {
 		to.key = i
 	}
 	to.level = to.level[:0]
@@ -163,6 +159,8 @@ func (s *Snapshot) locate(x juncture.Intersection, to *spot) {
 		switch {
 		case p.where == store:
 			level = 0
+		case p.where == wholeKey:
+			level = to.key
 		case to.key >= 0:
 			level = p.level[to.key]
 		case p.index != nil:
