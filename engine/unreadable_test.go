@@ -155,3 +155,17 @@ func TestProfileNamesNoWithheldCategory(t *testing.T) {
 		t.Errorf("%v, %v, %+v", err, v.ProductCategories, v.Layers["catalogue"])
 	}
 }
+
+// Events that name a product alone say what it is through the catalogue, as they do in the focus.
+func TestProfileKnowsCategoriesByProduct(t *testing.T) {
+	s := taught(t)
+	s.put(juncture.Product{ID: "scarf", Title: "A scarf", Category: "Accessories > Scarves", Stock: 1})
+	in := []engine.Incoming{{UserID: "shirt-lover-1", Raw: []byte("{}"), Event: juncture.Event{ID: "x", Kind: juncture.EventProductViewed, At: s.Clock.Now(), Lines: []juncture.Line{{Product: "scarf", Category: "odds", Quantity: 1}}}}}
+	if _, err := s.Engine.Ingest(context.Background(), s.Clock.Now(), in, nil); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.Engine.Profile(context.Background(), "shirt-lover-1", s.Clock.Now())
+	if err != nil || !slices.Equal(v.ProductCategories, []string{"shirts", "accessories > scarves"}) { // five shirts, one scarf
+		t.Errorf("%q, %v", v.ProductCategories, err)
+	}
+}
