@@ -187,6 +187,7 @@ func (p *Profiles) Describe(ctx context.Context, shopper string, now time.Time, 
 type interests struct {
 	goods  catalogue.State
 	shares []catalogue.Share
+	near   func(catalogue.Key) float64
 }
 
 func (p *Profiles) interests(ctx context.Context, shopper string, k layers.Knowledge, set layers.Settings) (interests, error) {
@@ -196,7 +197,8 @@ func (p *Profiles) interests(ctx context.Context, shopper string, k layers.Knowl
 	if err != nil {
 		return interests{}, err
 	}
-	return interests{f.Goods.Clone(), f.Shares(k, set)}, nil
+	shares, near := f.Leanings(k, set)
+	return interests{f.Goods.Clone(), shares, near}, nil
 }
 
 // Unreadable is how often a stored profile was met that cannot be read.

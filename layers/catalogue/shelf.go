@@ -41,6 +41,7 @@ const (
 	nearest    = 100 // neighbours of a product on the shelf, of each kind
 	similars   = 30  // of those bought by the same shoppers: more only add noise (TestRecallOnOnlineRetail)
 	rankedMost = 200 // products of a ranking
+	likedMost  = 400 // of what a cluster likes: the shopper's own taste finds theirs among them
 )
 
 // Shelf reads the counts. priorities are the merchandiser's; expired ones are left out when a call is answered.
@@ -235,7 +236,7 @@ func (t *trend) likes(prior map[int32]float64, total float64, now time.Time) []n
 		list = append(list, neighbour{i, float32(w * math.Sqrt(w*total/p))})
 	}
 	slices.SortFunc(list, heavier)
-	return topped(list[:min(len(list), rankedMost)])
+	return topped(list[:min(len(list), likedMost)])
 }
 
 // CrossSell is two products that are bought together more than chance has it.
