@@ -43,7 +43,9 @@ func (p *Profiles) Sweep(ctx context.Context, store LearnedStore, now time.Time)
 		if err != nil {
 			return looked, moved, err
 		}
-		set, k := p.reading()
+		p.mu.Lock()
+		set, k := p.described()
+		p.mu.Unlock()
 		for _, r := range rows {
 			last = r.Shopper
 			looked++

@@ -346,6 +346,43 @@ func TestSweepFindsWhomTimeMoved(t *testing.T) {
 	}
 }
 
+// Nobody need have looked: what time did to a shopper is on record when their next event comes, and where that took them.
+func TestMovementsBetweenTwoEventsAreKept(t *testing.T) {
+	s := open(t, derived)
+	s.Profiles.Follow(s.Clock.Now)
+	ctx := context.Background()
+	began := s.Clock.Now()
+	s.saw("ada", "shirt", 4) // ends in an order; its profile is not written yet
+	s.Clock.Advance(100 * 24 * time.Hour)
+	s.saw("ada", "dress", 1) // orders again
+	s.Clock.Advance(20 * 24 * time.Hour)
+	if _, err := s.Writer.CheckpointProfiles(ctx); err != nil {
+		t.Fatal(err)
+	}
+	moves, err := s.DB.MovementsOf(ctx, "ada", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range moves {
+		if m.Axis != "mode" {
+			got = append(got, fmt.Sprintf("day %d %s: %s to %s", int(m.At.Sub(began)/(24*time.Hour)), m.Axis, m.From, m.To))
+		}
+	}
+	slices.Sort(got)
+	want := []string{"day 100 lifecycle: first-time to returning", "day 100 status: dormant to freshly-converted",
+		"day 100 status: freshly-converted to dormant", "day 120 status: freshly-converted to browsing"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if _, err := s.Writer.CheckpointProfiles(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.DB.MovementsOf(ctx, "ada", 10); len(again) != len(moves) || err != nil {
+		t.Errorf("written twice: %+v, %v", again, err)
+	}
+}
+
 // A shopper who is not in memory costs one read of the store, and memory stays bounded.
 func TestColdShoppersAreReadOnce(t *testing.T) {
 	s := open(t, derived)
