@@ -138,6 +138,18 @@ func TestOwnTastePicksAmongTheClusters(t *testing.T) {
 	}
 }
 
+// On a page of a category, or with one in focus, its products come before what trends elsewhere, sold yet or not.
+func TestACategoryComesBeforeTheTrend(t *testing.T) {
+	x, shelf := store(t)
+	for _, id := range []string{"d1"} { // the only dress that anybody looked at
+		x.SetStock(id, 0)
+	}
+	got := shelf.Fill(2, catalogue.Request{Now: t0.Add(time.Hour), Category: "dresses"})
+	if len(got) != 2 || got[0].ID != "d2" || got[0].Source != catalogue.FromCategory || got[1].Source != catalogue.FromStore {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
 	x, shelf := store(t, juncture.Priority{ID: "p", Products: []string{"s2", "gone"}, Weight: 1, Expires: t0.Add(24 * time.Hour)})
 	x.SetStock("h1", 0)
