@@ -38,11 +38,11 @@ type pair struct {
 }
 
 const (
-	nearest    = 100 // neighbours of a product on the shelf, of each kind
-	similars   = 30  // of those bought by the same shoppers: more only add noise (TestRecallOnOnlineRetail)
-	rankedMost = 200 // products of a ranking
+	nearest    = 100  // neighbours of a product on the shelf, of each kind
+	similars   = 30   // of those bought by the same shoppers: more only add noise (TestRecallOnOnlineRetail)
+	rankedMost = 200  // products of a ranking
 	tail       = 0.15 // of a category's first, what its last weighs at least, halved: over the trend's 0.02 of the category's 0.3
-	likedMost  = 400 // of what a cluster likes: the shopper's own taste finds theirs among them
+	likedMost  = 400  // of what a cluster likes: the shopper's own taste finds theirs among them
 )
 
 // Shelf reads the counts. priorities are the merchandiser's; expired ones are left out when a call is answered.
