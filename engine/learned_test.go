@@ -317,7 +317,7 @@ func TestSweepFindsWhomTimeMoved(t *testing.T) {
 	ctx := context.Background()
 	sweep := func() (looked, moved int) {
 		t.Helper()
-		looked, moved, err := s.Profiles.Sweep(ctx, s.DB, s.Clock.Now())
+		looked, moved, err := s.Profiles.Sweep(ctx, s.DB, s.Clock.Now(), s.Writer.CheckpointProfiles)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,6 +343,29 @@ func TestSweepFindsWhomTimeMoved(t *testing.T) {
 	moves, err := s.DB.MovementsOf(ctx, "ada", 10)
 	if err != nil || len(moves) == 0 || moves[0].Axis != "status" || moves[0].From != "freshly-converted" || moves[0].To != "dormant" || moves[0].Reason != "no event for 100 days" {
 		t.Errorf("%+v, %v", moves, err)
+	}
+}
+
+// A sweep that moves everybody keeps no more in memory than profiles may wait there.
+func TestSweepIsBounded(t *testing.T) {
+	s := open(t, derived)
+	ctx := context.Background()
+	const shoppers = 1300 // the kit's profiles hold 1,000, a sweep takes 500 at once
+	for i := range shoppers {
+		s.saw(fmt.Sprint("ada-", i), "shirt", 1)
+	}
+	if _, err := s.Writer.CheckpointProfiles(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(100 * 24 * time.Hour)
+	most := 0
+	looked, moved, err := s.Profiles.Sweep(ctx, s.DB, s.Clock.Now(), func(ctx context.Context) (int, error) {
+		dirty, _ := s.Profiles.Size()
+		most = max(most, dirty)
+		return s.Writer.CheckpointProfiles(ctx)
+	})
+	if err != nil || looked != shoppers || moved != shoppers || most <= 1000 || most > 1500 {
+		t.Errorf("%d of %d moved, at most %d waited, %v", moved, looked, most, err)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestAnUnreadableProfileStopsNothing(t *testing.T) {
 	if again := got; len(rows) != 1 || again.UnmarshalBinary(rows[0].Body) != nil {
 		t.Errorf("written again: %+v", rows)
 	}
-	looked, _, err := p.Sweep(ctx, store, s.Clock.Now().AddDate(1, 0, 0))
+	looked, _, err := p.Sweep(ctx, store, s.Clock.Now().AddDate(1, 0, 0), s.Writer.CheckpointProfiles)
 	if err != nil || looked != 80 || p.Unreadable() < 2 {
 		t.Errorf("swept %d of 80, %v, %d unreadable", looked, err, p.Unreadable())
 	}

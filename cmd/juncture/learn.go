@@ -74,7 +74,7 @@ func (n *node) learn(ctx context.Context, clock func() time.Time) {
 			swept, sweptWith = now, version
 			_, err := n.writer.CheckpointProfiles(ctx) // the sweep reads what is written
 			if err == nil {
-				_, _, err = n.profiles.Sweep(ctx, n.db, now)
+				_, _, err = n.profiles.Sweep(ctx, n.db, now, n.writer.CheckpointProfiles)
 			}
 			if err == nil {
 				_, err = n.writer.CheckpointProfiles(ctx)
