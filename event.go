@@ -45,6 +45,7 @@ type Event struct {
 	Query    string    // of a search
 	Order    string    // the order's id
 	Value    int64     // of an order or a refund, in minor units
+	Source   string    `json:",omitempty"` // where the visit came from, on the events that say so: a campaign's source and medium, or another site; lower case
 }
 
 // Line is one product of an event.

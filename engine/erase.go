@@ -35,15 +35,18 @@ func (e *Engine) Erase(ctx context.Context, now time.Time, who Who, id string) (
 }
 
 // Sweep finds the shoppers whom time alone has moved since their profile was written, and has them written with where
-// they stand now. It returns how many it looked at and how many had moved.
-func (p *Profiles) Sweep(ctx context.Context, store LearnedStore, now time.Time) (looked, moved int, err error) {
+// they stand now, by write whenever more wait than memory is meant to cache: after a refit everybody may have moved. It
+// returns how many it looked at and how many had moved.
+func (p *Profiles) Sweep(ctx context.Context, store LearnedStore, now time.Time, write func(context.Context) (int, error)) (looked, moved int, err error) {
 	const chunk = 500
 	for last := ""; ; {
 		rows, err := store.EachProfile(ctx, last, chunk)
 		if err != nil {
 			return looked, moved, err
 		}
-		set, k := p.reading()
+		p.mu.Lock()
+		set, k := p.described()
+		p.mu.Unlock()
 		for _, r := range rows {
 			last = r.Shopper
 			looked++
@@ -57,6 +60,11 @@ func (p *Profiles) Sweep(ctx context.Context, store LearnedStore, now time.Time)
 			}
 			moved++
 			if err := p.touch(ctx, r.Shopper); err != nil {
+				return looked, moved, err
+			}
+		}
+		if p.CrowdedProfiles() {
+			if _, err := write(ctx); err != nil {
 				return looked, moved, err
 			}
 		}

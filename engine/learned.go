@@ -201,10 +201,12 @@ func (l *Learned) count(o *observation) {
 	if !o.goods {
 		return
 	}
+	before := o.before.Goods.Clone()
+	o.before.Fold(o.event) // the first order of a shopper says whose likes it counts towards, too
 	shares := o.before.Shares(k, layers.Settings{})
-	l.counts.Load().Observe(&o.event, &o.before.Goods, shares...)
+	l.counts.Load().Observe(&o.event, &before, shares...)
 	if fresh := l.fresh.Load(); fresh != nil {
-		fresh.Observe(&o.event, &o.before.Goods, shares...)
+		fresh.Observe(&o.event, &before, shares...)
 	}
 }
 
@@ -247,10 +249,13 @@ func (l *Learned) Recount(ctx context.Context) error {
 		if s, ok := p.Step(e); ok {
 			rates.Observe(s)
 		}
-		if len(e.Lines) > 0 && catalogue.Counted(e.Kind) {
-			fresh.Observe(&e, &p.Goods, p.Shares(k, layers.Settings{})...)
+		if len(e.Lines) == 0 || !catalogue.Counted(e.Kind) {
+			p.Fold(e)
+			return ctx.Err()
 		}
+		before := p.Goods.Clone()
 		p.Fold(e)
+		fresh.Observe(&e, &before, p.Shares(k, layers.Settings{})...)
 		return ctx.Err()
 	})
 	if err != nil {

@@ -317,7 +317,7 @@ func TestSweepFindsWhomTimeMoved(t *testing.T) {
 	ctx := context.Background()
 	sweep := func() (looked, moved int) {
 		t.Helper()
-		looked, moved, err := s.Profiles.Sweep(ctx, s.DB, s.Clock.Now())
+		looked, moved, err := s.Profiles.Sweep(ctx, s.DB, s.Clock.Now(), s.Writer.CheckpointProfiles)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,6 +343,66 @@ func TestSweepFindsWhomTimeMoved(t *testing.T) {
 	moves, err := s.DB.MovementsOf(ctx, "ada", 10)
 	if err != nil || len(moves) == 0 || moves[0].Axis != "status" || moves[0].From != "freshly-converted" || moves[0].To != "dormant" || moves[0].Reason != "no event for 100 days" {
 		t.Errorf("%+v, %v", moves, err)
+	}
+}
+
+// A sweep that moves everybody keeps no more in memory than profiles may wait there.
+func TestSweepIsBounded(t *testing.T) {
+	s := open(t, derived)
+	ctx := context.Background()
+	const shoppers = 1300 // the kit's profiles hold 1,000, a sweep takes 500 at once
+	for i := range shoppers {
+		s.saw(fmt.Sprint("ada-", i), "shirt", 1)
+	}
+	if _, err := s.Writer.CheckpointProfiles(ctx); err != nil {
+		t.Fatal(err)
+	}
+	s.Clock.Advance(100 * 24 * time.Hour)
+	most := 0
+	looked, moved, err := s.Profiles.Sweep(ctx, s.DB, s.Clock.Now(), func(ctx context.Context) (int, error) {
+		dirty, _ := s.Profiles.Size()
+		most = max(most, dirty)
+		return s.Writer.CheckpointProfiles(ctx)
+	})
+	if err != nil || looked != shoppers || moved != shoppers || most <= 1000 || most > 1500 {
+		t.Errorf("%d of %d moved, at most %d waited, %v", moved, looked, most, err)
+	}
+}
+
+// Nobody need have looked: what time did to a shopper is on record when their next event comes, and where that took them.
+func TestMovementsBetweenTwoEventsAreKept(t *testing.T) {
+	s := open(t, derived)
+	s.Profiles.Follow(s.Clock.Now)
+	ctx := context.Background()
+	began := s.Clock.Now()
+	s.saw("ada", "shirt", 4) // ends in an order; its profile is not written yet
+	s.Clock.Advance(100 * 24 * time.Hour)
+	s.saw("ada", "dress", 1) // orders again
+	s.Clock.Advance(20 * 24 * time.Hour)
+	if _, err := s.Writer.CheckpointProfiles(ctx); err != nil {
+		t.Fatal(err)
+	}
+	moves, err := s.DB.MovementsOf(ctx, "ada", 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, m := range moves {
+		if m.Axis != "mode" {
+			got = append(got, fmt.Sprintf("day %d %s: %s to %s", int(m.At.Sub(began)/(24*time.Hour)), m.Axis, m.From, m.To))
+		}
+	}
+	slices.Sort(got)
+	want := []string{"day 100 lifecycle: first-time to returning", "day 100 status: dormant to freshly-converted",
+		"day 100 status: freshly-converted to dormant", "day 120 status: freshly-converted to browsing"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if _, err := s.Writer.CheckpointProfiles(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := s.DB.MovementsOf(ctx, "ada", 10); len(again) != len(moves) || err != nil {
+		t.Errorf("written twice: %+v, %v", again, err)
 	}
 }
 

@@ -18,6 +18,9 @@ const (
 	contextCategory = "category"
 )
 
+// writtenFor is how many of a shopper's nearest clusters a piece may be written for.
+const writtenFor = 3
+
 // stocked reports whether an action has something to show in its slots: of the products that it names one that may be
 // sold, of the others any product at all.
 func (e *Engine) stocked(a *juncture.Action) bool {
@@ -67,7 +70,7 @@ func (c *call) fill(ctx context.Context, a *juncture.ChooseAnswer, action *junct
 		if err != nil {
 			return err
 		}
-		r.Shopper, r.Clusters = &p.goods, p.shares
+		r.Shopper, r.Clusters, r.Near = &p.goods, p.shares, p.near
 	}
 	if focus := c.described.Intersection[juncture.Catalogue]; juncture.Known(focus) {
 		r.Category = focus
@@ -77,7 +80,7 @@ func (c *call) fill(ctx context.Context, a *juncture.ChooseAnswer, action *junct
 	}
 	r.Product, _ = c.context[contextProduct].(string)
 	if action.Editorial > 0 {
-		for _, e := range catalogue.PickEditorial(c.st.pool.Declaration.Editorial, action.Editorial, catalogue.Slug(r.Category), r.Clusters, c.now) {
+		for _, e := range catalogue.PickEditorial(c.st.pool.Declaration.Editorial, action.Editorial, catalogue.Slug(r.Category), r.Clusters[:min(len(r.Clusters), writtenFor)], c.now) {
 			a.Editorial = append(a.Editorial, juncture.EditorialView{ID: e.ID, Title: e.Title, URL: e.URL, Image: e.Image})
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -77,7 +78,8 @@ func consentWord(c juncture.ConsentRecord) string {
 	return juncture.ConsentUnknown
 }
 
-// categories of the latest events, most often seen first. What is about a sensitive trait is left out.
+// categories of the latest events, most often seen first: the catalogue's where it knows the product. What is about a
+// sensitive trait is left out.
 func categories(p *layers.Profile, index *catalogue.Index) []string {
 	seen := map[string]int{}
 	out := []string{}
@@ -89,8 +91,15 @@ func categories(p *layers.Profile, index *catalogue.Index) []string {
 				named = slices.DeleteFunc(named, func(c string) bool { return c == l.Category })
 				continue
 			}
-			if !slices.Contains(named, l.Category) {
-				named = append(named, l.Category)
+			c := l.Category
+			if index != nil {
+				if known, ok := index.Get(l.Product); ok && known.Category != "" {
+					named = slices.DeleteFunc(named, func(n string) bool { return n == c }) // the event's word for it
+					c = strings.ToLower(known.Category)
+				}
+			}
+			if !slices.Contains(named, c) {
+				named = append(named, c)
 			}
 		}
 		for _, c := range named {

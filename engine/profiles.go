@@ -37,6 +37,7 @@ type Profiles struct {
 	unreadable atomic.Uint64
 	observe    func(e *juncture.Event, before *layers.Profile) // nil: nobody
 	read       func() (layers.Settings, layers.Knowledge)      // nil: all defaults, nothing learnt
+	clock      func() time.Time                                // nil: shoppers are described when they are written alone
 }
 
 // profile is one shopper's, with how much of each node's events it holds. gone: it is part of another's.
@@ -44,8 +45,34 @@ type profile struct {
 	layers.Profile
 	marks    []juncture.Mark
 	gone     bool
-	standing juncture.Standing // as last written
-	written  juncture.Standing // being written
+	standing juncture.Standing   // as last described
+	folded   time.Time           // when the last event was; zero: none since it was read
+	moves    []juncture.Movement // since it was written, at most mostMoves
+	writing  int                 // how many of them are being written
+}
+
+// mostMoves bounds the movements of one shopper that wait to be written; the latest stay.
+const mostMoves = 48
+
+// soon is how long after a shopper was described they need not be again: between two events of a visit.
+const soon = time.Minute
+
+// describe notes where the shopper stands at now, and what moved since they were described. Where time has passed since
+// the last event, it first notes where that left them, so that what they did and what time did are told apart.
+func (f *profile) describe(now time.Time, set layers.Settings, k layers.Knowledge) {
+	times := []time.Time{now}
+	if !f.folded.IsZero() && now.Sub(f.folded) > soon && !f.folded.Before(f.standing.At) {
+		times = []time.Time{f.folded, now}
+	}
+	for _, at := range times {
+		var moves []juncture.Movement
+		f.standing, moves = layers.Stand(&f.Profile, f.standing, at, set, k)
+		f.moves = append(f.moves, moves...)
+	}
+	if over := len(f.moves) - mostMoves; over > 0 {
+		f.moves = slices.Delete(f.moves, 0, over)
+		f.writing = max(f.writing-over, 0)
+	}
 }
 
 // NewProfiles folds the events after the last written profiles. most bounds the clean profiles kept, and as many may
@@ -120,6 +147,18 @@ func (p *Profiles) fold(c juncture.ProfileChange) error {
 		return nil
 	}
 	p.touched(shopper, f)
+	if p.clock != nil {
+		now := p.clock()
+		last := f.standing.At
+		if f.folded.After(last) {
+			last = f.folded
+		}
+		if !last.IsZero() && now.Sub(last) > soon {
+			set, k := p.described()
+			f.describe(now, set, k)
+		}
+		f.folded = now
+	}
 	if c.Event != nil {
 		if p.observe != nil {
 			p.observe(c.Event, &f.Profile)
@@ -187,6 +226,7 @@ func (p *Profiles) Describe(ctx context.Context, shopper string, now time.Time, 
 type interests struct {
 	goods  catalogue.State
 	shares []catalogue.Share
+	near   func(catalogue.Key) float64
 }
 
 func (p *Profiles) interests(ctx context.Context, shopper string, k layers.Knowledge, set layers.Settings) (interests, error) {
@@ -196,7 +236,8 @@ func (p *Profiles) interests(ctx context.Context, shopper string, k layers.Knowl
 	if err != nil {
 		return interests{}, err
 	}
-	return interests{f.Goods.Clone(), f.Shares(k, set)}, nil
+	shares, near := f.Leanings(k, set)
+	return interests{f.Goods.Clone(), shares, near}, nil
 }
 
 // Unreadable is how often a stored profile was met that cannot be read.
@@ -228,21 +269,27 @@ func (p *Profiles) ReadWith(f func() (layers.Settings, layers.Knowledge)) {
 	p.read = f
 }
 
-func (p *Profiles) reading() (set layers.Settings, k layers.Knowledge) {
+// Follow has what moves a shopper between two events noted when the second is folded, clock telling when that is. Without
+// it, as when a history is taken in, only what profiles are written at is noted.
+func (p *Profiles) Follow(clock func() time.Time) {
 	p.mu.Lock()
-	f := p.read
-	p.mu.Unlock()
-	if f != nil {
-		set, k = f()
+	defer p.mu.Unlock()
+	p.clock = clock
+}
+
+// described is what profiles are described with; the caller holds mu.
+func (p *Profiles) described() (set layers.Settings, k layers.Knowledge) {
+	if p.read != nil {
+		set, k = p.read()
 	}
 	return set, k
 }
 
 // ProfileRows returns those that still differ, as they are now, with where their shoppers stand.
 func (p *Profiles) ProfileRows(shoppers []string, now time.Time) []juncture.ProfileRow {
-	set, k := p.reading()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	set, k := p.described()
 	out := make([]juncture.ProfileRow, 0, len(shoppers))
 	for _, s := range shoppers {
 		f, ok := p.dirty[s]
@@ -256,8 +303,8 @@ func (p *Profiles) ProfileRows(shoppers []string, now time.Time) []juncture.Prof
 		}
 		row := juncture.ProfileRow{Shopper: s, Body: body, Marks: slices.Clone(f.marks)}
 		if !f.gone {
-			row.Standing, row.Moves = layers.Stand(&f.Profile, f.standing, now, set, k)
-			f.written = row.Standing
+			f.describe(now, set, k)
+			row.Standing, row.Moves, f.writing = f.standing, slices.Clone(f.moves), len(f.moves)
 		}
 		out = append(out, row)
 	}
@@ -271,7 +318,7 @@ func (p *Profiles) CleanProfiles(shoppers []string) {
 	for _, s := range shoppers {
 		if f, ok := p.dirty[s]; ok {
 			delete(p.dirty, s)
-			f.standing = f.written
+			f.moves, f.writing = slices.Clone(f.moves[f.writing:]), 0
 			p.clean.Add(s, f)
 		}
 	}

@@ -66,7 +66,7 @@ func TestAnUnreadableProfileStopsNothing(t *testing.T) {
 	if again := got; len(rows) != 1 || again.UnmarshalBinary(rows[0].Body) != nil {
 		t.Errorf("written again: %+v", rows)
 	}
-	looked, _, err := p.Sweep(ctx, store, s.Clock.Now().AddDate(1, 0, 0))
+	looked, _, err := p.Sweep(ctx, store, s.Clock.Now().AddDate(1, 0, 0), s.Writer.CheckpointProfiles)
 	if err != nil || looked != 80 || p.Unreadable() < 2 {
 		t.Errorf("swept %d of 80, %v, %d unreadable", looked, err, p.Unreadable())
 	}
@@ -153,5 +153,19 @@ func TestProfileNamesNoWithheldCategory(t *testing.T) {
 	v, err := s.Engine.Profile(context.Background(), "ada", s.Clock.Now())
 	if err != nil || !slices.Equal(v.ProductCategories, []string{"shirts"}) || v.Layers["catalogue"].Value != "shirts" {
 		t.Errorf("%v, %v, %+v", err, v.ProductCategories, v.Layers["catalogue"])
+	}
+}
+
+// Events that name a product alone say what it is through the catalogue, as they do in the focus.
+func TestProfileKnowsCategoriesByProduct(t *testing.T) {
+	s := taught(t)
+	s.put(juncture.Product{ID: "scarf", Title: "A scarf", Category: "Accessories > Scarves", Stock: 1})
+	in := []engine.Incoming{{UserID: "shirt-lover-1", Raw: []byte("{}"), Event: juncture.Event{ID: "x", Kind: juncture.EventProductViewed, At: s.Clock.Now(), Lines: []juncture.Line{{Product: "scarf", Category: "odds", Quantity: 1}}}}}
+	if _, err := s.Engine.Ingest(context.Background(), s.Clock.Now(), in, nil); err != nil {
+		t.Fatal(err)
+	}
+	v, err := s.Engine.Profile(context.Background(), "shirt-lover-1", s.Clock.Now())
+	if err != nil || !slices.Equal(v.ProductCategories, []string{"shirts", "accessories > scarves"}) { // five shirts, one scarf
+		t.Errorf("%q, %v", v.ProductCategories, err)
 	}
 }

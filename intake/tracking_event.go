@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"net/url"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -109,6 +110,7 @@ func (p *parser) incoming(i int, call string, c *calls, in *Incoming) Reason {
 		received = time.Time{}
 	}
 	e.Session = p.session(c, &pr)
+	e.Source = p.source(c)
 	in.Consent = p.consent(c)
 	in.Raw = p.rawOf(i)
 	e.ID = messageID(p.text(c.messageID), call, in.Raw, received)
@@ -180,6 +182,42 @@ func (p *parser) page(c *calls, pr *props) juncture.EventKind {
 		}
 	}
 	return pageKind(labels[:], path)
+}
+
+// source is where the visit came from: the campaign's source and medium, such as "google / cpc", else the host of another
+// site whose link was followed; "" where nothing says it, or what says it is about a sensitive trait.
+func (p *parser) source(c *calls) string {
+	if c.context == 0 {
+		return ""
+	}
+	found := ""
+	if campaign := p.member(c.context, "campaign"); campaign > 0 {
+		var said []string
+		for _, key := range []string{"source", "medium"} {
+			if v := strings.ToLower(p.label(p.member(campaign, key), 30)); v != "" {
+				said = append(said, v)
+			}
+		}
+		found = strings.Join(said, " / ")
+	}
+	if page := p.member(c.context, "page"); found == "" && page > 0 {
+		if from := host(p.text(p.member(page, "referrer"))); from != host(p.text(p.member(page, "url"))) {
+			found = from
+		}
+	}
+	if juncture.Withheld(found) {
+		return ""
+	}
+	return found
+}
+
+// host is the host of an address without its www, in lower case; "" where it is none, or too long to be one.
+func host(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || len(u.Hostname()) > 63 {
+		return ""
+	}
+	return strings.TrimPrefix(strings.ToLower(u.Hostname()), "www.")
 }
 
 // session is the first that says one: context, the call, the batch, the properties.

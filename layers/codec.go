@@ -11,7 +11,7 @@ import (
 )
 
 // codecVersion opens every encoded profile.
-const codecVersion = 2
+const codecVersion = 3
 
 var errMalformed = errors.New("layers: malformed profile")
 
@@ -50,7 +50,7 @@ func (p *Profile) MarshalBinary() ([]byte, error) {
 		i(r.At - at)
 		at = r.At
 		b = append(b, byte(r.Kind), byte(len(r.Lines)))
-		for _, v := range []string{r.ID, r.Session, r.Category, r.Order} {
+		for _, v := range []string{r.ID, r.Session, r.Category, r.Order, r.Source} {
 			str(v)
 		}
 		i(r.Value)
@@ -144,7 +144,7 @@ func (p *Profile) UnmarshalBinary(b []byte) (err error) {
 	if d.b, err = q.Base.Moment.ReadBinary(d.b); err != nil {
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	}
-	if d.b, err = q.Base.Trajectory.ReadBinary(d.b); err != nil {
+	if d.b, err = q.Base.Trajectory.ReadBinary(d.b, version >= 3); err != nil {
 		return fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if version >= 2 { // before, it was not kept: the ring tells what it can
@@ -166,7 +166,11 @@ func (p *Profile) UnmarshalBinary(b []byte) (err error) {
 			return errMalformed
 		}
 		at = r.At
-		r.ID, r.Session, r.Category, r.Order, r.Value = d.str(maxID), d.str(maxID), d.str(maxName), d.str(maxID), d.i()
+		r.ID, r.Session, r.Category, r.Order, r.Value = d.str(maxID), d.str(maxID), d.str(maxName), d.str(maxID), int64(0)
+		if version >= 3 { // before, it was not kept
+			r.Source = d.str(maxName)
+		}
+		r.Value = d.i()
 		for range lines {
 			r.Lines = append(r.Lines, juncture.Line{Product: d.str(maxName), Category: d.str(maxName), Quantity: int(d.i()), Price: d.i()})
 		}

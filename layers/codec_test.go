@@ -121,7 +121,7 @@ func TestCodecRefuses(t *testing.T) {
 // testdata/profile-v1.hex is what version 1 wrote for ordinary(100): it kept no products beside the ring's. Its moment and
 // trajectory are those of a profile folded now; its products are those of the last 64 events.
 func TestCodecReadsVersion1(t *testing.T) {
-	old := version1(t)
+	old := written(t, 1)
 	var p layers.Profile
 	if err := p.UnmarshalBinary(old); err != nil {
 		t.Fatal(err)
@@ -134,7 +134,7 @@ func TestCodecReadsVersion1(t *testing.T) {
 	if !bytes.Equal(p.Goods.AppendBinary(nil), ring.Goods.AppendBinary(nil)) {
 		t.Errorf("the products of the ring are %+v, read %+v", ring.Goods, p.Goods)
 	}
-	if again := encoded(&p); again[0] != 2 {
+	if again := encoded(&p); again[0] != 3 {
 		t.Errorf("written again as version %d", again[0])
 	}
 	var q layers.Profile
@@ -148,14 +148,25 @@ func TestCodecReadsVersion1(t *testing.T) {
 	}
 }
 
-func version1(t testing.TB) []byte {
+// testdata/profile-v2.hex is what version 2 wrote for ordinary(100): it kept no source of a visit, and ordinary has none.
+func TestCodecReadsVersion2(t *testing.T) {
+	var p layers.Profile
+	if err := p.UnmarshalBinary(written(t, 2)); err != nil {
+		t.Fatal(err)
+	}
+	if want := folded(ordinary(100)); !bytes.Equal(encoded(&p), encoded(want)) || !bytes.Equal(head(&p), head(want)) {
+		t.Errorf("%+v, folded now %+v", p, want)
+	}
+}
+
+func written(t testing.TB, version byte) []byte {
 	t.Helper()
-	text, err := os.ReadFile("testdata/profile-v1.hex")
+	text, err := os.ReadFile(fmt.Sprintf("testdata/profile-v%d.hex", version))
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || b[0] != 1 {
+	if err != nil || b[0] != version {
 		t.Fatal(err, b[:min(len(b), 1)])
 	}
 	return b
@@ -167,7 +178,8 @@ func FuzzProfile(f *testing.F) {
 	for _, n := range []int{0, 1, 10, 64, 200} {
 		f.Add(encoded(folded(ordinary(n))))
 	}
-	f.Add(version1(f))
+	f.Add(written(f, 1))
+	f.Add(written(f, 2))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var p layers.Profile
 		if err := p.UnmarshalBinary(b); err != nil {

@@ -190,6 +190,11 @@ func monthOf(v string) time.Month {
 	return time.January
 }
 
+// sourceOf is the data's kind of traffic, a number, as where the visit came from.
+func sourceOf(row []string, column map[string]int) string {
+	return "traffic " + row[column["TrafficType"]]
+}
+
 // sessionEvents turns a row of online_shoppers_intention into the events that it summarises: so many account pages,
 // articles and product views, interleaved and spread evenly over their time. The data have no times within a month: the
 // visit is on the 15th at noon. A returning visitor has one page view a week before.
@@ -226,6 +231,9 @@ func sessionEvents(t *testing.T, row []string, column map[string]int) []juncture
 			At: start.Add(time.Duration(float64(i) / float64(len(pages)) * seconds * float64(time.Second))).Truncate(time.Millisecond)}
 		if p.kind == juncture.EventProductViewed {
 			e.Lines = []juncture.Line{{Product: fmt.Sprint("p", i), Quantity: 1}}
+		}
+		if i == 0 {
+			e.Source = sourceOf(row, column)
 		}
 		events = append(events, e)
 	}

@@ -19,6 +19,7 @@ type visitCase struct {
 	at      time.Time
 	context trajectory.Context
 	month   time.Month
+	source  uint64
 	bought  bool
 	held    bool
 }
@@ -28,7 +29,7 @@ func visitCases(t *testing.T) []visitCase {
 	var out []visitCase
 	for _, row := range rows {
 		events := sessionEvents(t, row, column)
-		c := visitCase{events: events, at: events[len(events)-1].At, month: monthOf(row[column["Month"]]), bought: row[column["Revenue"]] == "True", held: heldOut("session", row[column["row_id"]])}
+		c := visitCase{events: events, at: events[len(events)-1].At, source: trajectory.SourceKey(sourceOf(row, column)), month: monthOf(row[column["Month"]]), bought: row[column["Revenue"]] == "True", held: heldOut("session", row[column["row_id"]])}
 		for _, e := range events {
 			c.profile.Fold(e)
 		}
@@ -39,8 +40,9 @@ func visitCases(t *testing.T) []visitCase {
 }
 
 // ownRates are what the visits not held out tell a store that counts them as they come, month after month: read after
-// each month. The data hold no order of pages, so only the share of visits that order is used of them.
-func ownRates(cases []visitCase) (season [13]float64) {
+// each month. The data hold no order of pages, so only the shares of visits that order are used of them, of all and by
+// where they came from.
+func ownRates(cases []visitCase) (known [13]map[uint64]trajectory.Context) {
 	var rates trajectory.Rates
 	for month := time.January; month <= time.December; month++ {
 		var at time.Time
@@ -62,10 +64,13 @@ func ownRates(cases []visitCase) (season [13]float64) {
 			}
 		}
 		if !at.IsZero() {
-			season[month] = rates.Context(nil, at).Season
+			known[month] = map[uint64]trajectory.Context{}
+			for _, c := range cases {
+				known[month][c.source] = rates.Context(nil, c.source, at)
+			}
 		}
 	}
-	return season
+	return known
 }
 
 // fitLive fits LiveScore's weights on the rows not held out, with a free term for each month; it returns the weights and
@@ -126,20 +131,21 @@ func TestRefitLiveScore(t *testing.T) {
 
 func TestEvaluateLive(t *testing.T) {
 	cases := visitCases(t)
-	season := ownRates(cases)
+	known := ownRates(cases)
 	fmt.Printf("\nlive intent: purchase in the session, online_shoppers_intention without PageValues; trajectory.State.LiveScore, rows held out.\n")
-	fmt.Printf("The store's own order rate is trajectory.Rates over the other rows. Page exit rates are given: the data's columns ExitRates and\n")
+	fmt.Printf("The store's own order rates are trajectory.Rates over the other rows. Page exit rates are given: the data's columns ExitRates and\n")
 	fmt.Printf("BounceRates, which were measured on single pages of the store; the data do not say which pages, so Rates cannot be judged on them.\n")
 	fmt.Printf("%-60s %6s %7s %-17s %7s %-17s %10s\n", "what the store knows", "rows", "AUC", "95%", "Brier", "95%", "base rate's")
 	for _, v := range []struct {
-		name          string
-		season, exits bool
-		least         float64
+		name                  string
+		season, source, exits bool
+		least                 float64
 	}{
-		{"events alone", false, false, 0.71},
-		{"events, the store's own order rate of late", true, false, 0.73},
-		{"events, given page exit rates", false, true, 0.74},
-		{"events, the store's own order rate, given page exit rates", true, true, 0.74},
+		{"events alone", false, false, false, 0.71},
+		{"events, the store's own order rate of late", true, false, false, 0.73},
+		{"events, the store's own order rates, by source too", true, true, false, 0.735},
+		{"events, given page exit rates", false, false, true, 0.74},
+		{"events, the store's own order rates, given page exit rates", true, true, true, 0.74},
 	} {
 		var judged []example
 		for _, c := range cases {
@@ -148,7 +154,10 @@ func TestEvaluateLive(t *testing.T) {
 			}
 			c.context.Exits = v.exits
 			if v.season {
-				c.context.Season = season[c.month]
+				c.context.Season = known[c.month][c.source].Season
+			}
+			if v.source {
+				c.context.Source = known[c.month][c.source].Source
 			}
 			p, ok := c.profile.Head.Trajectory.LiveScore(c.at, c.context)
 			if !ok {

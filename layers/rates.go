@@ -42,6 +42,11 @@ func (p *Profile) Step(e juncture.Event) (trajectory.Step, bool) {
 		}
 	}
 	s.Second = pages == 1
+	if s.Source = trajectory.SourceKey(e.Source); !s.Opens {
+		if known := p.Head.Trajectory.Source(s.At); known != 0 {
+			s.Source = known
+		}
+	}
 	return s, true
 }
 
@@ -68,5 +73,5 @@ func PurchaseScore(p *Profile, now time.Time, k Knowledge) (float64, bool) {
 			pages = append(pages, r.page())
 		}
 	}
-	return p.Head.Trajectory.LiveScore(now, k.Rates.Context(pages, now))
+	return p.Head.Trajectory.LiveScore(now, k.Rates.Context(pages, p.Head.Trajectory.Source(now), now))
 }

@@ -22,10 +22,11 @@ const (
 // lastMs is the end of the year 9999, in ms.
 const lastMs = 253402300799999
 
-// Recent is one of the latest events, cut to what the layers need: its id, kind, time, session, category, order, value
-// and first products.
+// Recent is one of the latest events, cut to what the layers need: its id, kind, time, session, category, order, value,
+// source and first products.
 type Recent struct {
 	ID, Session, Category, Order string
+	Source                       string
 	At                           int64 // ms
 	Value                        int64 // minor units
 	Lines                        []juncture.Line
@@ -72,12 +73,15 @@ func shortPath(v string) string {
 // recentOf cuts an event; text that the event before it had too is shared with it.
 func recentOf(e juncture.Event, before *Recent) Recent {
 	r := Recent{ID: short(e.ID, maxID), Order: short(e.Order, maxID), Value: e.Value, Kind: e.Kind,
-		At: min(max(e.At.UnixMilli(), 0), lastMs), Session: short(e.Session, maxID), Category: shortPath(e.Category)}
+		At: min(max(e.At.UnixMilli(), 0), lastMs), Session: short(e.Session, maxID), Category: shortPath(e.Category), Source: short(e.Source, maxName)}
 	if before != nil && before.Session == r.Session {
 		r.Session = before.Session
 	}
 	if before != nil && before.Category == r.Category {
 		r.Category = before.Category
+	}
+	if before != nil && before.Source == r.Source {
+		r.Source = before.Source
 	}
 	if n := min(len(e.Lines), maxLines); n > 0 {
 		r.Lines = make([]juncture.Line, n)
@@ -94,17 +98,17 @@ func recentOf(e juncture.Event, before *Recent) Recent {
 // Event is the event as far as it was kept.
 func (r *Recent) Event() juncture.Event {
 	return juncture.Event{ID: r.ID, Kind: r.Kind, Session: r.Session, At: time.UnixMilli(r.At).UTC(), Lines: r.Lines,
-		Category: r.Category, Order: r.Order, Value: r.Value}
+		Category: r.Category, Order: r.Order, Value: r.Value, Source: r.Source}
 }
 
 // recentBytes is the size of a Recent in memory, lineBytes that of a line, both without their text.
 const (
-	recentBytes = 112
+	recentBytes = 128
 	lineBytes   = 48
 )
 
 func (r *Recent) bytes() int {
-	n := len(r.ID) + len(r.Session) + len(r.Category) + len(r.Order) + cap(r.Lines)*lineBytes
+	n := len(r.ID) + len(r.Session) + len(r.Category) + len(r.Order) + len(r.Source) + cap(r.Lines)*lineBytes
 	for _, l := range r.Lines {
 		n += len(l.Product) + len(l.Category)
 	}

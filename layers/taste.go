@@ -122,13 +122,29 @@ func (p *Profile) looks(index *catalogue.Index) []catalogue.Look {
 	return out
 }
 
-// Shares are the taste clusters that the shopper is nearest to, at most three, with how much of each.
+// Shares are the taste clusters that the shopper is nearest to, at most three, with how much of each: whose likes what the
+// shopper does counts towards.
 func (p *Profile) Shares(k Knowledge, set Settings) []catalogue.Share {
 	if k.Model == nil {
 		return nil
 	}
+	return shares(k, p.TasteOf(k, set).Vector, 3)
+}
+
+// Leanings are the taste clusters that the shopper is recommended from, at most eight, the nearest first, and how near a
+// product is to the shopper's own taste; nothing while no clusters have been learnt.
+func (p *Profile) Leanings(k Knowledge, set Settings) ([]catalogue.Share, func(catalogue.Key) float64) {
+	if k.Model == nil {
+		return nil, nil
+	}
+	v := p.TasteOf(k, set).Vector
+	near := k.Goods.Near(v)
+	return shares(k, v, 8), func(key catalogue.Key) float64 { return near(uint64(key)) }
+}
+
+func shares(k Knowledge, v meaning.Vector, most int) []catalogue.Share {
 	var out []catalogue.Share
-	for _, n := range k.Model.Nearest(p.TasteOf(k, set).Vector, 3) {
+	for _, n := range k.Model.Nearest(v, most) {
 		out = append(out, catalogue.Share{Cluster: n.ID, Weight: n.Weight, Name: n.Name})
 	}
 	return out

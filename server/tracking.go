@@ -73,12 +73,13 @@ func (s *Server) postTracking(call string) gin.HandlerFunc {
 					Consent: juncture.ConsentRecord{Personalization: said(i.Consent.Personalization), Analytics: said(i.Consent.Analytics)}})
 			}
 		}
-		if _, err := s.engine.Ingest(c.Request.Context(), now, in, broken); err != nil {
+		taken, err := s.engine.Ingest(c.Request.Context(), now, in, broken)
+		if err != nil {
 			s.fail(c, err)
 			return
 		}
 		s.metrics.events.Add(float64(len(in)))
-		s.metrics.quarantined.Add(float64(len(broken)))
+		s.metrics.quarantined.Add(float64(len(broken) + taken.Refused))
 		s.json(c, map[string]bool{"success": true})
 	}
 }

@@ -22,8 +22,8 @@ const (
 // actorSchedule is who the audit log names for what runs by the clock.
 const actorSchedule = "schedule"
 
-// learn renews products, taste clusters and recommendations, and sweeps the profiles that time has moved, until ctx
-// ends. Failing once is logged and tried again.
+// learn renews products, taste clusters and recommendations, and sweeps the profiles that time or new clusters have
+// moved, at start too, until ctx ends. Failing once is logged and tried again.
 func (n *node) learn(ctx context.Context, clock func() time.Time) {
 	failed := func(what string, err error) {
 		if err != nil && ctx.Err() == nil {
@@ -34,7 +34,8 @@ func (n *node) learn(ctx context.Context, clock func() time.Time) {
 	restock() // something to show while the past is counted
 	failed("count what is bought together", n.learned.Recount(ctx))
 	restock()
-	swept := clock()
+	var swept time.Time          // never since this start: a server may be started more often than it sweeps
+	var sweptWith int64          // the taste clusters' version then
 	var stocked, tried time.Time // real time
 	wait := firstFit
 	began := time.Now()
@@ -67,9 +68,17 @@ func (n *node) learn(ctx context.Context, clock func() time.Time) {
 				failed("learn taste clusters", err)
 			}
 		}
-		if now := clock(); now.Sub(swept) >= sweepEvery {
-			swept = now
-			_, _, err := n.profiles.Sweep(ctx, n.db, now)
+		_, version := n.learned.Model()
+		now := clock()
+		if now.Sub(swept) >= sweepEvery || now.Before(swept) || version != sweptWith { // before: a test clock's first call
+			swept, sweptWith = now, version
+			_, err := n.writer.CheckpointProfiles(ctx) // the sweep reads what is written
+			if err == nil {
+				_, _, err = n.profiles.Sweep(ctx, n.db, now, n.writer.CheckpointProfiles)
+			}
+			if err == nil {
+				_, err = n.writer.CheckpointProfiles(ctx)
+			}
 			failed("sweep profiles", err)
 			for deleted := int64(1); deleted > 0 && err == nil; {
 				deleted, err = n.db.PurgeMovements(ctx, now.Add(-movementsKept), 2000)

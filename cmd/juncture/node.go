@@ -107,6 +107,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 // leaves it to the next one.
 func (n *node) learns(ctx context.Context, clock func() time.Time) {
 	n.profiles.Observe(n.learned.Observe)
+	n.profiles.Follow(clock)
 	n.jobs.Go(func() { n.learned.Run(ctx) })
 	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })

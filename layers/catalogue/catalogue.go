@@ -26,7 +26,7 @@ type Settings struct {
 	Bag             int           // products put in or taken out of the bag; default 32, at most 64
 	PairHalfLife    time.Duration // of two products seen together; default 180 days
 	TrendHalfLife   time.Duration // of what is trending in the store and in categories; default 14 days
-	ClusterHalfLife time.Duration // of what a cluster likes; default 30 days
+	ClusterHalfLife time.Duration // of what a cluster likes; default 14 days
 	Neighbours      int           // of one product that are counted, of each kind; default 512, at most 1,024, and up to twice as many for a while
 	Support         float64       // orders, decayed, that two products must share to count as bought together; default 4
 	Lift            float64       // by which they must share more than chance has it; default 1.5
@@ -39,7 +39,7 @@ func (s Settings) WithDefaults() Settings {
 	s.FocusHalfLife = cmp.Or(max(s.FocusHalfLife, 0), 14*day)
 	s.PairHalfLife = cmp.Or(max(s.PairHalfLife, 0), 180*day)
 	s.TrendHalfLife = cmp.Or(max(s.TrendHalfLife, 0), 14*day)
-	s.ClusterHalfLife = cmp.Or(max(s.ClusterHalfLife, 0), 30*day)
+	s.ClusterHalfLife = cmp.Or(max(s.ClusterHalfLife, 0), 14*day)
 	s.Viewed = min(cmp.Or(max(s.Viewed, 0), 32), 64)
 	s.Bought = min(cmp.Or(max(s.Bought, 0), 512), 512)
 	s.Bag = min(cmp.Or(max(s.Bag, 0), 32), 64)

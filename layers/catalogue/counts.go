@@ -69,7 +69,8 @@ func sold(k juncture.EventKind) float32 {
 // Counted reports whether events of a kind count towards what is viewed, bought and trending.
 func Counted(k juncture.EventKind) bool { return sold(k) > 0 }
 
-// Observe adds an event. before is the shopper's state without it, clusters where the shopper belongs (none: unknown). An event costs at
+// Observe adds an event. before is the shopper's state without it, clusters where the shopper belongs with it, so that a
+// first order counts towards one too (none: unknown). What the shopper had bought before is no like of a cluster's. An event costs at
 // most the square of its lines and their product with what the state remembers.
 func (c *Counts) Observe(e *juncture.Event, before *State, clusters ...Share) {
 	w := sold(e.Kind)
@@ -87,8 +88,11 @@ func (c *Counts) Observe(e *juncture.Event, before *State, clusters ...Share) {
 			fresh = append(fresh, !before.HasBought(KeyOf(l.Product)))
 		}
 	}
-	for _, i := range lines {
+	for n, i := range lines {
 		c.store.add(i, w, at)
+		if !fresh[n] { // what a cluster's shoppers come to like, not what they keep buying: that is not recommended
+			continue
+		}
 		for _, s := range clusters {
 			c.cluster(s.Cluster).add(i, w*float32(s.Weight), at)
 		}

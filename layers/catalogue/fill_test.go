@@ -91,6 +91,65 @@ func TestFillTakesFromWhatIsKnown(t *testing.T) {
 	}
 }
 
+// What a cluster likes is what its shoppers come to, not what one of them keeps buying: who has it is recommended it no more.
+func TestWhatIsBoughtAgainIsNoLike(t *testing.T) {
+	x := index(t, "s1", "h1")
+	c := catalogue.NewCounts(catalogue.Settings{}, 0)
+	var faithful catalogue.State
+	for i := range 12 {
+		e := event(juncture.EventOrderCompleted, t0.Add(time.Duration(i)*time.Minute), "s1")
+		c.Observe(e, &faithful, catalogue.Share{Cluster: "all", Weight: 1})
+		faithful.Fold(e, catalogue.Settings{})
+	}
+	for i := range 3 { // three shoppers against one, 3 orders against 12
+		c.Observe(event(juncture.EventOrderCompleted, t0.Add(time.Duration(i)*time.Minute), "h1"), &catalogue.State{}, catalogue.Share{Cluster: "all", Weight: 1})
+	}
+	r := catalogue.Request{Now: t0.Add(time.Hour), Clusters: []catalogue.Share{{Cluster: "all", Weight: 1}}, Only: []catalogue.Source{catalogue.FromCluster}}
+	if got := first(c.Shelf(x, t0.Add(time.Hour), nil).Fill(2, r)); got != "h1 cluster" {
+		t.Errorf("first is %q", got)
+	}
+	r.Only = []catalogue.Source{catalogue.FromStore}
+	if got := first(c.Shelf(x, t0.Add(time.Hour), nil).Fill(2, r)); got != "s1 trending" {
+		t.Errorf("the store's trend counts every order, its first is %q", got)
+	}
+}
+
+// Of what a cluster likes the nearest to the shopper's own taste come first, by the square; what is not near at all is left out.
+func TestOwnTastePicksAmongTheClusters(t *testing.T) {
+	_, shelf := store(t)
+	r := catalogue.Request{Now: t0.Add(time.Hour), Clusters: []catalogue.Share{{Cluster: "hatters", Weight: 1}}, Only: []catalogue.Source{catalogue.FromCluster}}
+	all := shelf.Fill(3, r)
+	if len(all) != 3 || all[0].ID != "h1" || all[1].ID != "h2" {
+		t.Fatalf("%+v", all)
+	}
+	r.Near = func(k catalogue.Key) float64 {
+		switch k {
+		case catalogue.KeyOf("h1"):
+			return 0.5
+		case catalogue.KeyOf("h2"):
+			return 1
+		}
+		return 0
+	}
+	got := shelf.Fill(3, r)
+	// h1 and h2 are equals to the cluster but for a minute: 0.5^2 of the one against all of the other.
+	if len(got) != 2 || got[0].ID != "h2" || got[1].ID != "h1" || got[1].Score/got[0].Score < 0.2 || got[1].Score/got[0].Score > 0.3 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// On a page of a category, or with one in focus, its products come before what trends elsewhere, sold yet or not.
+func TestACategoryComesBeforeTheTrend(t *testing.T) {
+	x, shelf := store(t)
+	for _, id := range []string{"d1"} { // the only dress that anybody looked at
+		x.SetStock(id, 0)
+	}
+	got := shelf.Fill(2, catalogue.Request{Now: t0.Add(time.Hour), Category: "dresses"})
+	if len(got) != 2 || got[0].ID != "d2" || got[0].Source != catalogue.FromCategory || got[1].Source != catalogue.FromStore {
+		t.Errorf("%+v", got)
+	}
+}
+
 func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
 	x, shelf := store(t, juncture.Priority{ID: "p", Products: []string{"s2", "gone"}, Weight: 1, Expires: t0.Add(24 * time.Hour)})
 	x.SetStock("h1", 0)
@@ -237,7 +296,7 @@ func BenchmarkFold(b *testing.B) {
 	}
 }
 
-// BenchmarkFill answers for a shopper with everything: a bag, views, 128 products bought, two clusters, a category.
+// BenchmarkFill answers for a shopper with everything: a bag, views, 128 products bought, eight clusters.
 func BenchmarkFill(b *testing.B) {
 	var ids []string
 	for i := range 4000 {
@@ -265,7 +324,10 @@ func BenchmarkFill(b *testing.B) {
 		}
 	}
 	shelf := c.Shelf(x, t0.Add(3000*time.Minute), nil)
-	r := catalogue.Request{Now: t0.Add(3001 * time.Minute), Shopper: &last, Clusters: []catalogue.Share{{Cluster: "1", Weight: 0.6}, {Cluster: "2", Weight: 0.4}}}
+	r := catalogue.Request{Now: t0.Add(3001 * time.Minute), Shopper: &last, Near: func(k catalogue.Key) float64 { return float64(k%1000) / 1000 }}
+	for i := range 8 {
+		r.Clusters = append(r.Clusters, catalogue.Share{Cluster: fmt.Sprint(i), Weight: 0.125})
+	}
 	b.ReportAllocs()
 	for b.Loop() {
 		if len(shelf.Fill(6, r)) != 6 {

@@ -189,6 +189,13 @@ func TestTasteIsTheFormula(t *testing.T) {
 	if math.Abs(value["lamps"]/value["rugs"]-math.Sqrt2) > 1e-5 || math.Abs(value["lamps"]*value["lamps"]+value["rugs"]*value["rugs"]-1) > 1e-5 {
 		t.Errorf("%v", value)
 	}
+	// Of length 1 in the ratio of sqrt 2 to 1: sqrt(2/3) along lamps, sqrt(1/3) along rugs.
+	near := goods(space, products).Near(got.Vector)
+	for id, want := range map[string]float64{"0": math.Sqrt(2.0 / 3), "2": math.Sqrt(2.0 / 3), "1": math.Sqrt(1.0 / 3), "unknown": 0} {
+		if x := near(uint64(catalogue.KeyOf(id))); math.Abs(x-want) > 1e-5 {
+			t.Errorf("product %s is near by %v, want %v", id, x, want)
+		}
+	}
 }
 
 func TestTasteIsTheSameInAnyOrder(t *testing.T) {

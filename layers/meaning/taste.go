@@ -183,6 +183,35 @@ func (g *Goods) Taste(touches []Touch, set Settings) Taste {
 	return t
 }
 
+// Near returns the cosine of a product's attributes to a taste, in [0, 1]: 0 for a product that is not known, or has none
+// of the space's attributes.
+func (g *Goods) Near(v Vector) func(product uint64) float64 {
+	taste := make([]float32, g.space.Dim())
+	for i, d := range v.Dims {
+		taste[d] = v.Values[i]
+	}
+	return func(product uint64) float64 {
+		t := Touch{Product: product}
+		g.mu.RLock()
+		fs, ok := g.kept(&t)
+		g.mu.RUnlock()
+		if !ok {
+			fs = g.work(&t)
+		}
+		dot, total := 0.0, 0.0
+		for _, f := range fs {
+			total += float64(f.weight)
+			if x := taste[f.dim]; x > 0 {
+				dot += float64(x) * math.Sqrt(float64(f.weight))
+			}
+		}
+		if total <= 0 {
+			return 0
+		}
+		return min(1, dot/math.Sqrt(total)) // a taste of one product alone is the square roots of its weights
+	}
+}
+
 // vector returns the most heavy dimensions and clears the sums.
 func (s *sums) vector(most int) Vector {
 	dims := s.touched

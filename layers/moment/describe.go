@@ -154,8 +154,10 @@ func span(ms int64) string {
 		return fmt.Sprintf("%d days", int(d/day))
 	case d >= 2*time.Hour:
 		return fmt.Sprintf("%d hours", int(d/time.Hour))
-	default:
+	case d >= time.Minute:
 		return count(int(d/time.Minute), "minute")
+	default:
+		return "less than a minute"
 	}
 }
 

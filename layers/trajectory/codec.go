@@ -26,6 +26,8 @@ func (s *State) AppendBinary(b []byte) []byte {
 		}
 		b = binary.AppendUvarint(b, v.key)
 		b = binary.AppendUvarint(b, v.seen)
+		b = binary.AppendVarint(b, v.sourced)
+		b = binary.AppendUvarint(b, v.source)
 		for _, x := range []uint16{v.pages, v.articles, v.views, v.details, v.additions} {
 			b = binary.AppendUvarint(b, uint64(x))
 		}
@@ -36,8 +38,9 @@ func (s *State) AppendBinary(b []byte) []byte {
 // lastTop bounds a decoded half-life, so that no arithmetic on it can overflow.
 const lastTop = int64(1) << 50
 
-// ReadBinary reads what AppendBinary wrote and returns the rest of b.
-func (s *State) ReadBinary(b []byte) (rest []byte, err error) {
+// ReadBinary reads what AppendBinary wrote and returns the rest of b. sourced is false for what was written before
+// visits had a source.
+func (s *State) ReadBinary(b []byte, sourced bool) (rest []byte, err error) {
 	bad := false
 	i := func() int64 {
 		v, n := binary.Varint(b)
@@ -78,6 +81,9 @@ func (s *State) ReadBinary(b []byte) (rest []byte, err error) {
 			*x = i()
 		}
 		v.key, v.seen = u(), u()
+		if sourced {
+			v.sourced, v.source = i(), u()
+		}
 		for _, x := range []*uint16{&v.pages, &v.articles, &v.views, &v.details, &v.additions} {
 			*x = uint16(u())
 		}

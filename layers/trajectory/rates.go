@@ -29,27 +29,97 @@ func Shown(k juncture.EventKind) bool {
 // Step is what an event adds to what is known of visits.
 type Step struct {
 	At     time.Time
-	To     Page // the page shown; of kind EventOther for an event that shows none
-	From   Page // the page of the visit before it; of kind EventOther for none
-	Opens  bool // the event is the first of a visit
-	Second bool // From was the visit's first page, and To is its second
-	Orders bool // the first order of the visit
+	To     Page   // the page shown; of kind EventOther for an event that shows none
+	From   Page   // the page of the visit before it; of kind EventOther for none
+	Opens  bool   // the event is the first of a visit
+	Second bool   // From was the visit's first page, and To is its second
+	Orders bool   // the first order of the visit
+	Source uint64 // SourceKey of where the visit came from
 }
 
 // Rates are what a store's own visits come to, counted with every event and halved with RatesHalfLife: how often a page
-// is the last of its visit (exit), how often a visit that begins on it sees no other (bounce), and how many visits order.
+// is the last of its visit (exit), how often a visit that begins on it sees no other (bounce), and how many visits order, of all and, halved with
+// SourceHalfLife, by where they came from.
 // A page counts as the last until the next one comes, so that visits of shoppers who never return count too; those that
 // run now are few against the half-life. Bounded by MaxPages pages of 48 bytes. The zero value is ready; safe for
 // concurrent use.
 type Rates struct {
 	mu     sync.Mutex
 	pages  map[Page]*cell
-	kinds  [64]cell // by kind, all categories
-	visits cell     // begun: visits; going: those that ordered
+	kinds  [64]cell          // by kind, all categories
+	visits cell              // begun: visits; going: those that ordered
+	whence map[uint64]*tally // visits by their source, 0 for those of none
+	whole  tally             // all of them
 }
 
 // RatesHalfLife is how fast what visits came to is forgotten: within a season.
 const RatesHalfLife = 14 * 24 * time.Hour
+
+// SourceHalfLife is how fast what visits from a source came to is forgotten: slower, since there are fewer of each.
+const SourceHalfLife = 90 * 24 * time.Hour
+
+// MaxSources bounds the sources that are told apart; when there are more, those of the fewest visits are forgotten.
+const MaxSources = 1024
+
+// tally counts visits, decayed to at.
+type tally struct {
+	at             int64
+	visits, orders float64
+}
+
+func (t *tally) add(at int64, visits, orders float64) {
+	w := 1.0
+	if at > t.at {
+		f := math.Exp2(-float64(at-t.at) / float64(SourceHalfLife.Milliseconds()))
+		t.visits, t.orders, t.at = t.visits*f, t.orders*f, at
+	} else {
+		w = math.Exp2(-float64(t.at-at) / float64(SourceHalfLife.Milliseconds()))
+	}
+	t.visits += w * visits
+	t.orders += w * orders
+}
+
+// from counts a visit, or its order, by its source.
+func (r *Rates) from(source uint64, at int64, visits, orders float64) {
+	r.whole.add(at, visits, orders)
+	t := r.whence[source]
+	if t == nil {
+		if r.whence == nil {
+			r.whence = map[uint64]*tally{}
+		}
+		if len(r.whence) >= MaxSources {
+			seen := make([]float64, 0, len(r.whence))
+			for _, t := range r.whence {
+				t.add(at, 0, 0)
+				seen = append(seen, t.visits)
+			}
+			slices.Sort(seen)
+			for k, t := range r.whence {
+				if t.visits <= seen[len(seen)/2] {
+					delete(r.whence, k)
+				}
+			}
+		}
+		t = &tally{}
+		r.whence[source] = t
+	}
+	t.add(at, visits, orders)
+}
+
+// source is the log-odds of an order in visits from a source against all, leaning on all as on so many visits.
+func (r *Rates) source(key uint64, now time.Time) float64 {
+	t := r.whence[key]
+	if t == nil {
+		return 0
+	}
+	logit := func(p float64) float64 { return math.Log(p / (1 - p)) }
+	left := func(t *tally) float64 {
+		return math.Exp2(-float64(max(now.UnixMilli()-t.at, 0)) / float64(SourceHalfLife.Milliseconds()))
+	}
+	f, g := left(&r.whole), left(t)
+	all := (min(r.whole.orders, r.whole.visits)*f + lean*orderMean) / (r.whole.visits*f + lean)
+	return logit((min(t.orders, t.visits)*g+lean*all)/(t.visits*g+lean)) - logit(all)
+}
 
 // MaxPages bounds the pages that are told apart; when there are more, those seen least count by their kind alone.
 const MaxPages = 4096
@@ -121,9 +191,11 @@ func (r *Rates) Observe(s Step) {
 	w := r.visits.to(at)
 	if s.Opens {
 		r.visits.begun += w
+		r.from(s.Source, at, 1, 0)
 	}
 	if s.Orders {
 		r.visits.going += w
+		r.from(s.Source, at, 0, 1)
 	}
 	if !Shown(s.To.Kind) {
 		return
@@ -165,8 +237,8 @@ const enough = 1000
 // bounce rates, each leaning on the rate of its kind, as multiples of the store's own mean (an average page has the mean
 // of the data that LiveScore was fitted on, so that short visits everywhere do not count against each); and the log-odds
 // of the share of visits that order lately against those data, 0 before any visit. The data's rates were of single pages;
-// those of kinds and categories differ less, and so say less. It changes nothing.
-func (r *Rates) Context(pages []Page, now time.Time) Context {
+// those of kinds and categories differ less, and so say less. source is the visit's. It changes nothing.
+func (r *Rates) Context(pages []Page, source uint64, now time.Time) Context {
 	if r == nil {
 		return Context{}
 	}
@@ -177,6 +249,7 @@ func (r *Rates) Context(pages []Page, now time.Time) Context {
 	f := fadedSince(&r.visits, now)
 	visits, orders := r.visits.begun*f, min(r.visits.going, r.visits.begun)*f
 	c.Season = logit((orders+lean*orderMean)/(visits+lean)) - logit(orderMean)
+	c.Source = r.source(source, now)
 	var all cell
 	all.at = now.UnixMilli()
 	for i := range r.kinds {

@@ -24,15 +24,41 @@ func visit(r *trajectory.Rates, when time.Time, pages ...trajectory.Page) {
 
 func near(a, b float64) bool { return math.Abs(a-b) < 1e-3*(1e-3+math.Abs(b)) }
 
+// Of 400 visits from a mail half order, of 1,600 from nowhere an eighth.
+func TestRatesTellSourcesApart(t *testing.T) {
+	mail := trajectory.SourceKey("mail")
+	var r trajectory.Rates
+	for i := range 2000 {
+		s := trajectory.Step{At: at(0, 0), Opens: true, Orders: i%10 == 1} // 200 of those from nowhere
+		if i%5 == 0 {
+			s.Source, s.Orders = mail, i%2 == 0
+		}
+		r.Observe(s)
+	}
+	logit := func(p float64) float64 { return math.Log(p / (1 - p)) }
+	all := (400 + 20*0.155) / 2020.0 // 200 of 400 and 200 of 1,600
+	for key, want := range map[uint64]float64{mail: (200 + 20*all) / 420, 0: (200 + 20*all) / 1620, trajectory.SourceKey("never seen"): all} {
+		if got := r.Context(nil, key, at(0, 0)).Source; math.Abs(got-(logit(want)-logit(all))) > 1e-9 {
+			t.Errorf("source %d: %.4f, want %.4f", key, got, logit(want)-logit(all))
+		}
+	}
+	for i := range 5 * trajectory.MaxSources { // names made up by a sender
+		r.Observe(trajectory.Step{At: at(0, 1), Opens: true, Source: uint64(i + 10)})
+	}
+	if got := r.Context(nil, mail, at(0, 1)).Source; got < 1 {
+		t.Errorf("among made-up sources that of 400 visits is worth %.4f", got)
+	}
+}
+
 func TestRatesAreThoseOfTheVisits(t *testing.T) {
 	list, shirt, hat := trajectory.Page{Kind: juncture.EventListViewed}, trajectory.Page{Kind: juncture.EventProductViewed, Category: "shirts"}, trajectory.Page{Kind: juncture.EventProductViewed, Category: "hats"}
 	order := trajectory.Page{Kind: juncture.EventOrderCompleted}
 	var none *trajectory.Rates
-	if c := none.Context([]trajectory.Page{list}, at(0, 0)); c != (trajectory.Context{}) {
+	if c := none.Context([]trajectory.Page{list}, 0, at(0, 0)); c != (trajectory.Context{}) {
 		t.Errorf("nothing known: %+v", c)
 	}
 	var r trajectory.Rates
-	if c := r.Context([]trajectory.Page{list}, at(0, 0)); c != (trajectory.Context{}) {
+	if c := r.Context([]trajectory.Page{list}, 0, at(0, 0)); c != (trajectory.Context{}) {
 		t.Errorf("nothing seen: %+v", c)
 	}
 	when := at(0, 0)
@@ -54,14 +80,14 @@ func TestRatesAreThoseOfTheVisits(t *testing.T) {
 		{list, (0 + 20*mean) / 3020}, {shirt, (2000 + 20*kind) / 2020}, {hat, (1000 + 20*kind) / 2020},
 		{trajectory.Page{Kind: juncture.EventProductViewed, Category: "never seen"}, kind}, {trajectory.Page{Kind: juncture.EventArticleViewed}, mean},
 	} {
-		if got := r.Context([]trajectory.Page{c.page}, when); !got.Exits || !near(got.Exit, 0.043*c.exit/mean) {
+		if got := r.Context([]trajectory.Page{c.page}, 0, when); !got.Exits || !near(got.Exit, 0.043*c.exit/mean) {
 			t.Errorf("%+v: %+v, want an exit rate of %.4f", c.page, got, 0.043*c.exit/mean)
 		}
 	}
-	if a, b := r.Context([]trajectory.Page{list}, when), r.Context([]trajectory.Page{hat}, when); !(a.Bounce < b.Bounce) || b.Bounce > 0.2 {
+	if a, b := r.Context([]trajectory.Page{list}, 0, when), r.Context([]trajectory.Page{hat}, 0, when); !(a.Bounce < b.Bounce) || b.Bounce > 0.2 {
 		t.Errorf("bounces: lists %.4f, hats %.4f", a.Bounce, b.Bounce)
 	}
-	both, one, other := r.Context([]trajectory.Page{shirt, hat}, when), r.Context([]trajectory.Page{shirt}, when), r.Context([]trajectory.Page{hat}, when)
+	both, one, other := r.Context([]trajectory.Page{shirt, hat}, 0, when), r.Context([]trajectory.Page{shirt}, 0, when), r.Context([]trajectory.Page{hat}, 0, when)
 	if !near(both.Exit, (one.Exit+other.Exit)/2) || !near(both.Bounce, (one.Bounce+other.Bounce)/2) {
 		t.Errorf("of two pages %+v, of each %+v and %+v", both, one, other)
 	}
@@ -70,14 +96,14 @@ func TestRatesAreThoseOfTheVisits(t *testing.T) {
 	if want := math.Log(p/(1-p)) - math.Log(0.155/0.845); !near(both.Season, want) {
 		t.Errorf("season %.4f, want %.4f", both.Season, want)
 	}
-	if again := r.Context([]trajectory.Page{shirt, hat}, when); again != both {
+	if again := r.Context([]trajectory.Page{shirt, hat}, 0, when); again != both {
 		t.Error("reading changed the rates")
 	}
 	// Two weeks later half of it is left, and the rates are the same but for what they lean on; two years later nothing is known.
-	if c := r.Context([]trajectory.Page{hat}, when.AddDate(0, 0, 14)); !c.Exits || math.Abs(c.Exit-other.Exit) > 0.01*other.Exit {
+	if c := r.Context([]trajectory.Page{hat}, 0, when.AddDate(0, 0, 14)); !c.Exits || math.Abs(c.Exit-other.Exit) > 0.01*other.Exit {
 		t.Errorf("two weeks later %+v after %+v", c, other)
 	}
-	if c := r.Context([]trajectory.Page{hat}, when.AddDate(2, 0, 0)); c.Exits || math.Abs(c.Season) > 1e-6 {
+	if c := r.Context([]trajectory.Page{hat}, 0, when.AddDate(2, 0, 0)); c.Exits || math.Abs(c.Season) > 1e-6 {
 		t.Errorf("two years later: %+v", c)
 	}
 }
@@ -94,7 +120,7 @@ func TestRatesInAnyOrder(t *testing.T) {
 		b.Observe(steps[len(steps)-1-i])
 	}
 	pages := []trajectory.Page{{Kind: juncture.EventProductViewed, Category: "1"}, {Kind: juncture.EventPageViewed}}
-	x, y := a.Context(pages, at(41, 0)), b.Context(pages, at(41, 0))
+	x, y := a.Context(pages, 0, at(41, 0)), b.Context(pages, 0, at(41, 0))
 	if !near(x.Exit, y.Exit) || !near(x.Bounce, y.Bounce) || !near(x.Season, y.Season) {
 		t.Errorf("%+v, in reverse %+v", x, y)
 	}
@@ -111,7 +137,7 @@ func TestMadeUpPagesDoNotStay(t *testing.T) {
 		visit(&r, when, trajectory.Page{Kind: juncture.EventProductViewed, Category: fmt.Sprint("made up ", i)})
 	}
 	// Half of the hats are the last of their visit, all of the made up ones: seen 16,384 times of 98,304, the rest once.
-	hats, others := r.Context([]trajectory.Page{hat}, when), r.Context([]trajectory.Page{{Kind: juncture.EventProductViewed, Category: "none of them"}}, when)
+	hats, others := r.Context([]trajectory.Page{hat}, 0, when), r.Context([]trajectory.Page{{Kind: juncture.EventProductViewed, Category: "none of them"}}, 0, when)
 	if hats.Exit > 0.6*others.Exit || r.Pages() > trajectory.MaxPages {
 		t.Errorf("hats %+v, others %+v, %d pages", hats, others, r.Pages())
 	}
@@ -128,7 +154,7 @@ func TestRatesAreBounded(t *testing.T) {
 				r.Observe(trajectory.Step{At: time.UnixMilli(int64(i*w) * 1e9), To: trajectory.Page{Kind: k, Category: fmt.Sprint(i, w)}, From: trajectory.Page{Kind: k, Category: fmt.Sprint(i-1, w)},
 					Opens: i%2 == 0, Second: i%3 == 0, Orders: true})
 				if i%1000 == 0 {
-					c := r.Context([]trajectory.Page{{Kind: k, Category: fmt.Sprint(i, w)}, {Kind: 255}}, time.UnixMilli(int64(i)*1e9))
+					c := r.Context([]trajectory.Page{{Kind: k, Category: fmt.Sprint(i, w)}, {Kind: 255}}, uint64(i), time.UnixMilli(int64(i)*1e9))
 					if !(c.Exit >= 0 && c.Exit <= 0.2 && c.Bounce >= 0 && c.Bounce <= 0.2) || math.IsNaN(c.Season) || math.IsInf(c.Season, 0) {
 						t.Errorf("%+v", c)
 					}

@@ -144,11 +144,11 @@ func TestStateEncodes(t *testing.T) {
 		s.Fold(view(at(i, i)))
 	}
 	b := s.AppendBinary(nil)
-	if rest, err := q.ReadBinary(append(b, 7)); err != nil || len(rest) != 1 || !bytes.Equal(q.AppendBinary(nil), b) {
+	if rest, err := q.ReadBinary(append(b, 7), true); err != nil || len(rest) != 1 || !bytes.Equal(q.AppendBinary(nil), b) {
 		t.Errorf("%v, %d bytes left, %+v", err, len(rest), q)
 	}
 	for n := range b {
-		if _, err := q.ReadBinary(b[:n]); err == nil {
+		if _, err := q.ReadBinary(b[:n], true); err == nil {
 			t.Errorf("%d of %d bytes are taken for a state", n, len(b))
 		}
 	}

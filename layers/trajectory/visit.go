@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/juncture/juncture"
 )
@@ -12,7 +13,7 @@ import (
 const maxVisits = 4
 
 // visitBytes is the size of a visit in memory.
-const visitBytes = 96
+const visitBytes = 112
 
 // visit is a session as live intent sees it: the sender's, or else events without a gap of SessionGap. All parts are
 // sums and latest-ofs, so that two stretches can be joined.
@@ -25,6 +26,8 @@ type visit struct {
 	checkout  int64  // ms of the last step of a checkout
 	retreat   int64  // ms of the last thing done that no checkout consists of
 	ordered   int64  // ms of the last order
+	sourced   int64  // ms of the first event that said where the visit came from
+	source    uint64 // hash of what it said; 0 for nothing
 	pages     uint16 // plain pages, lists and searches
 	articles  uint16
 	views     uint16 // product views
@@ -34,6 +37,9 @@ type visit struct {
 
 func visitOf(e juncture.Event, at int64) visit {
 	v := visit{from: at, to: at, key: hash(e.Session)}
+	if v.source = SourceKey(e.Source); v.source != 0 {
+		v.sourced = at
+	}
 	switch e.Kind {
 	case juncture.EventPageViewed, juncture.EventListViewed, juncture.EventProductsSearched:
 		v.pages = 1
@@ -66,6 +72,9 @@ func (v *visit) join(o visit) {
 	plus := func(a, b uint16) uint16 { return uint16(min(uint32(a)+uint32(b), math.MaxUint16)) }
 	v.from, v.to, v.seen = min(v.from, o.from), max(v.to, o.to), v.seen|o.seen
 	v.product, v.added, v.checkout = max(v.product, o.product), max(v.added, o.added), max(v.checkout, o.checkout)
+	if o.source != 0 && (v.source == 0 || o.sourced < v.sourced || o.sourced == v.sourced && o.source < v.source) {
+		v.sourced, v.source = o.sourced, o.source
+	}
 	v.retreat, v.ordered = max(v.retreat, o.retreat), max(v.ordered, o.ordered)
 	v.pages, v.articles, v.views = plus(v.pages, o.pages), plus(v.articles, o.articles), plus(v.views, o.views)
 	v.details, v.additions = plus(v.details, o.details), plus(v.additions, o.additions)
@@ -122,6 +131,17 @@ func (s *State) current(now int64) (visit, bool) {
 		}
 	}
 	return best, best.to > 0 && now-best.to < SessionGap.Milliseconds()
+}
+
+// SourceKey is what a source is told apart by, 0 for none.
+func SourceKey(source string) uint64 { return hash(source) }
+
+// Source is the key of where the visit that runs came from, 0 where nothing said it or none runs.
+func (s *State) Source(now time.Time) uint64 {
+	if v, on := s.current(now.UnixMilli()); on {
+		return v.source
+	}
+	return 0
 }
 
 // hash is FNV-1a, 64 bits; 0 only for the empty string.
