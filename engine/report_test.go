@@ -74,7 +74,7 @@ func TestAnyInterleavingGivesTheSameReport(t *testing.T) {
 				if err != nil || a.Status == juncture.StatusDuplicate || a.Status == juncture.StatusIgnored {
 					continue
 				}
-				people[id].take(r, now)
+				people[id].take(r, a.AttributedTo[0].DecisionID, now)
 			case 6:
 				s.Clock.Advance(time.Duration(rapid.SampledFrom([]int{1, 300, 1441}).Draw(rt, "minutes")) * time.Minute)
 			case 7:
@@ -121,9 +121,13 @@ func TestAnyInterleavingGivesTheSameReport(t *testing.T) {
 	})
 }
 
-// take notes an outcome that was acknowledged, once for each of its ids.
-func (p *seen) take(r *juncture.RewardRequest, now time.Time) {
-	o := told{event: r.Event, id: r.OutcomeID, minor: 1, at: now}
+// take notes an outcome that was acknowledged: an order once for each of its ids, a click once for each on its decision.
+func (p *seen) take(r *juncture.RewardRequest, decision string, now time.Time) {
+	of := ""
+	if r.Event == "click" {
+		of = " of " + decision
+	}
+	o := told{event: r.Event, id: r.OutcomeID + of, minor: 1, at: now}
 	if r.Value != nil {
 		o.minor = int64(*r.Value*100 + 0.5*sign(*r.Value))
 		if r.Event == "click" {
@@ -134,7 +138,7 @@ func (p *seen) take(r *juncture.RewardRequest, now time.Time) {
 		return // another decision's: the shopper did it once
 	}
 	if r.Adjusts != nil {
-		o.adjusts = *r.Adjusts
+		o.adjusts = *r.Adjusts + of
 		base, left := slices.IndexFunc(p.told, func(t told) bool { return t.event == o.event && t.id == o.adjusts }), int64(0)
 		if base < 0 || p.told[base].at.Sub(p.enrolled) > day {
 			return // of nothing that counts

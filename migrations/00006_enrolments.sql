@@ -25,7 +25,8 @@ CREATE TABLE unit_outcomes (
     shopper    TEXT    NOT NULL,
     event      TEXT    NOT NULL,
     outcome_id TEXT    NOT NULL,
-    serial     BIGINT  NOT NULL,           -- of the decision that it came for, where it has no id of its own; else 0
+    serial     BIGINT  NOT NULL,           -- of the decision that it came for, where it is the surface's or has no id; else 0
+    experiment TEXT    NOT NULL,           -- of that decision, where it is the surface's: another experiment does not count it
     adjusts    TEXT,                       -- NULL: not an adjustment
     minor      BIGINT  NOT NULL,
     currency   TEXT    NOT NULL,

@@ -57,8 +57,8 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		{&s.shopperOf, `SELECT coalesce(CASE a.past WHEN '' THEN a.shopper ELSE a.past END, d.shopper), (d.flags & 4) <> 0 FROM decisions d
 			LEFT JOIN aliases a ON a.id = d.shopper WHERE d.serial = ?`},
 		{&s.unitOutcomes, `SELECT ` + unitOutcomeColumns + ` FROM unit_outcomes WHERE shopper = ? AND event = ?
-			AND (outcome_id = ? OR outcome_id = ? OR adjusts = ?) AND serial IN (0, ?)`},
-		{&s.unitOutcome, `INSERT INTO unit_outcomes (shopper, ` + unitOutcomeColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			AND (outcome_id = ? OR outcome_id = ? OR adjusts = ?) AND serial = ?`},
+		{&s.unitOutcome, `INSERT INTO unit_outcomes (shopper, ` + unitOutcomeColumns + `) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
 		{&s.unitSumsOf, unitSumsOf}, {&s.unitSumsSet, unitSumsSet},
 		{&s.unitStale, `UPDATE enrolments SET state = 2 WHERE shopper = ? AND state = 1`},
 		{&s.movement, `INSERT INTO movements (at, shopper, axis, from_value, to_value, reason) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`},

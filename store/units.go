@@ -204,10 +204,11 @@ func (t *turn) renameUnits(from, into string) error {
 	return nil
 }
 
-const unitOutcomeColumns = `event, outcome_id, serial, adjusts, minor, currency, at, received`
+const unitOutcomeColumns = `event, outcome_id, serial, experiment, adjusts, minor, currency, at, received`
 
-// scanUnitOutcomes reads outcomes of a unit. One that had no id of its own bears its decision's.
-func scanUnitOutcomes(rows *sql.Rows, err error) ([]juncture.Outcome, error) {
+// scanUnitOutcomes reads outcomes of a unit that count for an experiment, of all with none. One that is its decision's alone
+// bears its id.
+func scanUnitOutcomes(rows *sql.Rows, err error, experiment string) ([]juncture.Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -217,8 +218,12 @@ func scanUnitOutcomes(rows *sql.Rows, err error) ([]juncture.Outcome, error) {
 		o := juncture.Outcome{Status: juncture.StatusRecorded}
 		var serial, at, received int64
 		var adjusts *string
-		if err := rows.Scan(&o.Event, &o.ID, &serial, &adjusts, &o.Minor, &o.Currency, &at, &received); err != nil {
+		var only string
+		if err := rows.Scan(&o.Event, &o.ID, &serial, &only, &adjusts, &o.Minor, &o.Currency, &at, &received); err != nil {
 			return nil, err
+		}
+		if experiment != "" && only != "" && only != experiment {
+			continue
 		}
 		o.Serial, o.At, o.Received = uint64(serial), fromMS(at), fromMS(received)
 		if adjusts != nil {
@@ -229,13 +234,16 @@ func scanUnitOutcomes(rows *sql.Rows, err error) ([]juncture.Outcome, error) {
 	return out, rows.Err()
 }
 
-// unitNamed gives an outcome without an id, or an adjustment of one, its decision's. No caller's id holds a null byte.
+// unitNamed gives an outcome that is its decision's alone, or an adjustment of one, an id that says so. No caller's id holds
+// a null byte.
 func unitNamed(o juncture.Outcome) juncture.Outcome {
-	if o.Serial != 0 && o.ID == "" {
-		o.ID = fmt.Sprintf("\x00%d", o.Serial)
+	if o.Serial == 0 {
+		return o
 	}
-	if o.Serial != 0 && o.Adjust && o.Adjusts == "" {
-		o.Adjusts = fmt.Sprintf("\x00%d", o.Serial)
+	of := fmt.Sprintf("\x00%d", o.Serial)
+	o.ID += of
+	if o.Adjust {
+		o.Adjusts += of
 	}
 	return o
 }
@@ -257,7 +265,10 @@ func (t *turn) unitOutcome(w *juncture.OutcomeWrite, shopper string) error {
 	}
 	o := w.Outcome
 	o.Serial = 0
-	if o.ID == "" || o.Adjust && o.Adjusts == "" {
+	only := ""
+	if !w.Type.Everywhere() {
+		o.Serial, only = w.Claims.Serial, w.Claims.Experiment
+	} else if o.ID == "" || o.Adjust && o.Adjusts == "" {
 		o.Serial = w.Claims.Serial
 		if len(w.Mine) > 0 {
 			o.Serial = slices.Min(w.Mine) // credited to several, it came once
@@ -267,7 +278,8 @@ func (t *turn) unitOutcome(w *juncture.OutcomeWrite, shopper string) error {
 	if !o.Adjust && !slices.ContainsFunc(held, within) {
 		return nil
 	}
-	earlier, err := scanUnitOutcomes(t.tx.Stmtx(t.w.stmts.unitOutcomes).Query(shopper, o.Event, o.ID, o.Adjusts, o.Adjusts, int64(o.Serial)))
+	found, err := t.tx.Stmtx(t.w.stmts.unitOutcomes).Query(shopper, o.Event, o.ID, o.Adjusts, o.Adjusts, int64(o.Serial))
+	earlier, err := scanUnitOutcomes(found, err, "")
 	if err != nil {
 		return err
 	}
@@ -282,7 +294,7 @@ func (t *turn) unitOutcome(w *juncture.OutcomeWrite, shopper string) error {
 	if o.Adjust {
 		adjusts = &o.Adjusts
 	}
-	if _, err := t.tx.Stmtx(t.w.stmts.unitOutcome).Exec(shopper, o.Event, o.ID, int64(o.Serial), adjusts, named.Minor, o.Currency, ms(o.At), ms(o.Received)); err != nil {
+	if _, err := t.tx.Stmtx(t.w.stmts.unitOutcome).Exec(shopper, o.Event, o.ID, int64(o.Serial), only, adjusts, named.Minor, o.Currency, ms(o.At), ms(o.Received)); err != nil {
 		return err
 	}
 	_, err = t.tx.Stmtx(t.w.stmts.unitStale).Exec(shopper)
@@ -311,7 +323,8 @@ const unitOutcomesOf = `SELECT ` + unitOutcomeColumns + ` FROM unit_outcomes WHE
 
 // unitEvents are what an enrolled shopper did, as known when the horizon closed, and as known now.
 func unitEvents(outcomes *sqlx.Stmt, e juncture.Enrolment) (then, now []juncture.UnitEvent, err error) {
-	rows, err := scanUnitOutcomes(outcomes.Query(e.Shopper))
+	found, err := outcomes.Query(e.Shopper)
+	rows, err := scanUnitOutcomes(found, err, e.Experiment)
 	return e.UnitOf(rows, e.Until), e.UnitOf(rows, endOfTime()), err
 }
 

@@ -39,6 +39,9 @@ func (b builder) learns(g juncture.Group) bool {
 func (b builder) lifts(units map[juncture.Group]sums) ([]Lift, error) {
 	out := []Lift{}
 	for _, o := range b.src.Outcomes {
+		if b.src.Experiment == nil && !o.Everywhere() { // of which experiment's surface?
+			continue
+		}
 		for _, measure := range b.measures(o) {
 			for _, p := range pairs() {
 				if p[1] == juncture.GroupHoldout && (!o.Everywhere() || measure == MeasureRate) || units[p[0]].total().Units == 0 || units[p[1]].total().Units == 0 {
@@ -60,7 +63,7 @@ func (b builder) measures(o juncture.OutcomeType) []string {
 	if o.Type == juncture.OutcomeMoney {
 		out = append(out, MeasureRevenue)
 	}
-	if !o.Everywhere() {
+	if !o.Everywhere() && b.src.Experiment != nil {
 		out = append(out, MeasureRate)
 	}
 	return out
@@ -421,9 +424,10 @@ func (b builder) gate(by map[string]map[juncture.Group]sums, all []Group) (*Gate
 		out.Sentence = "There is no group to compare with: give holdout, bau or random a share."
 		return out, nil
 	}
-	started := b.started()
+	names := slices.Sorted(maps.Keys(by))
+	started := b.started(names)
 	if started.IsZero() {
-		out.Sentence = "Nobody has been enrolled yet."
+		out.Sentence = "No shopper's horizon has closed yet."
 		return out, nil
 	}
 	var v interval.Verdict
@@ -452,7 +456,6 @@ func (b builder) gate(by map[string]map[juncture.Group]sums, all []Group) (*Gate
 	}
 	const week = 7 * 24 * time.Hour
 	next := started.Add(week)
-	names := slices.Sorted(maps.Keys(by))
 	for i := 0; ; {
 		var day time.Time
 		if i < len(names) {
@@ -498,23 +501,20 @@ func (b builder) gate(by map[string]map[juncture.Group]sums, all []Group) (*Gate
 	return out, nil
 }
 
-// started is when the first shopper was enrolled, to the hour: as the bucket of the tallies says.
-func (b builder) started() time.Time {
+// started is when the experiment began, else the day on which the first shopper whose horizon has closed was enrolled; zero:
+// none has.
+func (b builder) started(days []string) time.Time {
 	if s := b.src.Experiment.Starts; s != nil {
 		return *s
 	}
-	var first time.Time
-	for i := range b.src.Cells {
-		for _, row := range b.src.Cells[i].Rows {
-			if n, ok := row.Enrolments(); ok && n.Enrolled > 0 && !row.Bucket.Old() {
-				from, _ := juncture.Calendar{}.Span(row.Bucket)
-				if at := time.Unix(from*60, 0).UTC(); first.IsZero() || at.Before(first) {
-					first = at
-				}
-			}
-		}
+	if len(days) == 0 {
+		return time.Time{}
 	}
-	return first
+	first, err := time.Parse(time.DateOnly, days[0])
+	if err != nil {
+		return time.Time{}
+	}
+	return first.Add(-b.src.Experiment.HorizonOf()).Truncate(24 * time.Hour)
 }
 
 // plan foretells the decision, at the declared lift and the base that the control shows; nil where nothing can be planned

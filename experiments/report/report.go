@@ -245,6 +245,9 @@ func matcher(slice map[string]string) (func(juncture.Intersection) bool, error) 
 }
 
 func (src Source) group(g juncture.Group, share float64, u juncture.UnitSums, match func(juncture.Intersection) bool) Group {
+	if src.Holdout != nil { // what is shown belongs to the experiments
+		u.Exposures = 0
+	}
 	out := Group{Group: g, Share: share, Closed: u.Units, Exposures: u.Exposures, Metrics: []Metric{}}
 	for i := range src.Cells {
 		c := &src.Cells[i]
