@@ -126,7 +126,7 @@ func (l *life) run(verb juncture.Verb) error {
 		return juncture.Errorf(juncture.CodeDecisionConflict, "experiment %q ended at %s", l.x.ID, e.Format(time.RFC3339)).WithHint("apply a later end first")
 	}
 	l.x.Status = juncture.StatusRunning
-	if l.x.Starts == nil {
+	if verb == juncture.VerbStart && l.x.Starts == nil {
 		l.x.Starts = new(l.now)
 	}
 	if problems := l.problems(); len(problems) > 0 {

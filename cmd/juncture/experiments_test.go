@@ -102,34 +102,32 @@ func (h told) Handle(_ context.Context, r slog.Record) error {
 
 func (told) Enabled(context.Context, slog.Level) bool { return true }
 
-// The node's job asks and trips; without a breaker it says that guards are watched by nothing.
+// The node's job asks its breaker, and trips what it names.
 func TestTheNodeWatchesGuards(t *testing.T) {
-	for want, breaker := range map[string]engine.Breaker{"a guard took an experiment back to the default": alarm{}, "watch guards": nil} {
-		a := &app{settings: defaults(), out: io.Discard, err: io.Discard, now: time.Now, breaker: breaker}
-		a.DB = filepath.Join(t.TempDir(), "j.db")
-		h := told{slog.DiscardHandler, make(chan string, 1)}
-		n, err := a.startNode(t.Context(), store.Options{Unsafe: true}, slog.New(h), a.now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		testkit.Apply(t, n.db, testkit.Declaration(testkit.Shares(0.5, 0, 0.5, 0), testkit.Hero(func(e *juncture.Experiment) {
-			e.Guards = []juncture.Guard{{Outcome: "purchase", Direction: juncture.GuardBelow}}
-		})))
-		ctx, stop := context.WithCancel(n.running)
-		n.jobs.Go(func() { n.watch(ctx, time.Millisecond, a.now) })
-		if got := <-h.lines; got != want {
-			t.Errorf("logged %q, want %q", got, want)
-		}
-		stop()
-		p, err := n.engine.Declared(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		if v, err := p.Declaration.View("hero"); err != nil || (v.State == juncture.StateTripped) != (breaker != nil) {
-			t.Errorf("%s: %s, %v", want, v.State, err)
-		}
-		if err := n.close(); err != nil {
-			t.Error(err)
-		}
+	a := &app{settings: defaults(), out: io.Discard, err: io.Discard, now: time.Now, breaker: alarm{}}
+	a.DB = filepath.Join(t.TempDir(), "j.db")
+	h := told{slog.DiscardHandler, make(chan string, 1)}
+	n, err := a.startNode(t.Context(), store.Options{Unsafe: true}, slog.New(h), a.now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	testkit.Apply(t, n.db, testkit.Declaration(testkit.Shares(0.5, 0, 0.5, 0), testkit.Hero(func(e *juncture.Experiment) {
+		e.Guards = []juncture.Guard{{Outcome: "purchase", Direction: juncture.GuardBelow}}
+	})))
+	ctx, stop := context.WithCancel(n.running)
+	n.jobs.Go(func() { n.watch(ctx, time.Millisecond, a.now) })
+	if got, want := <-h.lines, "a guard took an experiment back to the default"; got != want {
+		t.Errorf("logged %q, want %q", got, want)
+	}
+	stop()
+	p, err := n.engine.Declared(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v, err := p.Declaration.View("hero"); err != nil || v.State != juncture.StateTripped {
+		t.Errorf("%s, %v", v.State, err)
+	}
+	if err := n.close(); err != nil {
+		t.Error(err)
 	}
 }
