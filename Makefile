@@ -40,6 +40,10 @@ bench: ## Speed: /choose, /reward and /v1/batch as ratios, a million profiles, a
 	JUNCTURE_EVALUATE=1 go test -run '^$$' -bench '^Benchmark(MillionProfiles|Refit)$$' -benchtime 1x -timeout 20m ./cmd/juncture ./layers/meaning
 	CGO_ENABLED=1 go test -run '^$$' -bench . -benchmem ./policy ./policy/lattice ./engine ./intake ./experiments ./layers/...
 
+.PHONY: bench-report
+bench-report: ## Speed of a report on ten million decisions: it writes some gigabytes and takes a quarter of an hour
+	JUNCTURE_EVALUATE=1 go test -run '^$$' -bench '^BenchmarkReport$$' -benchtime 5x -timeout 60m ./cmd/juncture
+
 FUZZ_TIME ?= 20s
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_TIME (20s each)
