@@ -71,8 +71,9 @@ simulate: build ## Regret on every kind of simulated store, 200,000 decisions ea
 	done
 
 .PHONY: validate
-validate: ## The error rates, coverage and power of experiments' intervals, as docs/statistics.md G shows them; some 20 minutes
+validate: ## The error rates, coverage and power of intervals, and what health checks find, as docs/statistics.md G and H show them; half an hour
 	JUNCTURE_VALIDATE=1 go test -count=1 -timeout 60m -v ./experiments/interval -run 'AnytimeValid|Coverage|Power|CookieCats|ASOS'
+	JUNCTURE_VALIDATE=1 go test -count=1 -timeout 60m -v ./experiments/health -run Validate
 
 # Where the data sets of the replays lie; they are not part of the project.
 DATA ?= ../shared/data

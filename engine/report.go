@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,7 +13,7 @@ import (
 )
 
 // Report says what the groups of an experiment, or of a holdout, earned. Errors: CodeNotFound, CodeInvalidRequest (a slice
-// that cannot be).
+// that cannot be), CodeUnavailable (too many shoppers to add up in time: the next call goes on).
 func (e *Engine) Report(ctx context.Context, id string, now time.Time, q report.Query) (report.Report, error) {
 	st, err := e.state(ctx)
 	if err != nil {
@@ -31,6 +32,9 @@ func ReportOf(ctx context.Context, p *pool.Snapshot, tallies *Tallies, enrolment
 		return report.Report{}, juncture.Errorf(juncture.CodeNotFound, "no experiment or holdout is called %.80q", id)
 	}
 	_, err := enrolments.CloseUnits(ctx, now)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return report.Report{}, &juncture.Error{Code: juncture.CodeUnavailable, Message: "many shoppers have just closed, and are being added up", RetryAfter: 10 * time.Second, Err: err}
+	}
 	if err != nil {
 		return report.Report{}, fmt.Errorf("close units: %w", err)
 	}
