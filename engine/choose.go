@@ -170,7 +170,9 @@ type call struct {
 	alone     bool // no stickiness: others were quicker too often
 	requestID *juncture.Memo
 	sticky    *juncture.Memo
+	held      []juncture.Enrolment // of the shopper
 	enrol     []juncture.Enrolment // what is new
+	merges    uint64               // Engine.merges when held was read
 	write     *juncture.DecisionWrite
 	repeat    *juncture.MemoWrite
 	explain   *juncture.ExplanationView

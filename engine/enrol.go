@@ -35,6 +35,7 @@ func (c *call) place(ctx context.Context, x *juncture.Experiment) (place, error)
 	if err != nil {
 		return place{}, err
 	}
+	c.held, c.merges = held, c.e.merges.Load()
 	of := func(id string, shadow bool) (juncture.Enrolment, bool) {
 		i := slices.IndexFunc(held, func(e juncture.Enrolment) bool { return e.Experiment == id && (shadow || !e.Shadow) })
 		if i < 0 {
@@ -100,6 +101,20 @@ func (c *call) enrolled(ctx context.Context, p place, serial uint64) error {
 	}
 	c.enrol = p.enrol
 	return nil
+}
+
+// noteEnrolled keeps in memory what the commit made so, unless shoppers became one meanwhile.
+func (c *call) noteEnrolled() {
+	if len(c.enrol) == 0 {
+		return
+	}
+	held := slices.DeleteFunc(slices.Clone(c.held), func(h juncture.Enrolment) bool {
+		return slices.ContainsFunc(c.enrol, func(e juncture.Enrolment) bool { return e.Experiment == h.Experiment })
+	})
+	c.e.enrolled.Add(c.shopper, append(held, c.enrol...))
+	if c.e.merges.Load() != c.merges {
+		c.e.enrolled.Remove(c.shopper)
+	}
 }
 
 // ordered is what the shopper ordered for so far, minor units.

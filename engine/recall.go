@@ -426,9 +426,7 @@ func (c *call) committed(ctx context.Context, a *juncture.ChooseAnswer) (_ *junc
 	}
 	if m == nil {
 		if c.write != nil {
-			if len(c.enrol) > 0 {
-				c.e.enrolled.Remove(c.shopper)
-			}
+			c.noteEnrolled()
 			for _, memo := range c.write.Memos {
 				memo.Replaces = nil // an answer is enough to keep
 				c.e.memos.Add(memo.ID, &memo)

@@ -157,8 +157,8 @@ func (t *turn) entry(e *juncture.Entry) error {
 func (t *turn) decision(w *juncture.DecisionWrite) error {
 	d := &w.Decision
 	w.Recalled = nil
-	var err error
-	if w.Stale, err = t.foreignGroup(w); w.Stale || err != nil {
+	n, err := t.newcomer(w)
+	if w.Stale = n.foreign(w); w.Stale || err != nil {
 		return err
 	}
 	for i := range w.Memos {
@@ -193,7 +193,7 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	if !d.Ignored && !d.Deferred {
 		t.add(juncture.Settlement{Claims: d.Claims}.Trial(1))
 	}
-	return t.enrol(w)
+	return t.enrol(n, w)
 }
 
 // memo writes a memo, or returns the one that stands in its place at now. Memos of one decision are written in order:

@@ -91,45 +91,44 @@ func (t *turn) standsFor(id string) (string, error) {
 	return shopper, err
 }
 
-// enrolled is where the shopper of a decision is enrolled, under the id that stands for them now.
-func (t *turn) enrolled(w *juncture.DecisionWrite) (shopper string, held []juncture.Enrolment, err error) {
-	if shopper, err = t.standsFor(w.Decision.Shopper); err != nil {
-		return "", nil, err
+// newcomer is the shopper of a decision that may enrol them, under the id that stands for them now, and where they are
+// enrolled already.
+type newcomer struct {
+	shopper string
+	held    []juncture.Enrolment
+}
+
+func (t *turn) newcomer(w *juncture.DecisionWrite) (n newcomer, err error) {
+	if len(w.Enrol) == 0 {
+		return n, nil
 	}
-	held, err = scanEnrolments(t.tx.Stmtx(t.w.stmts.enrolmentsOf).Query(shopper))
-	return shopper, earliest(held), err
+	if n.shopper, err = t.standsFor(w.Decision.Shopper); err != nil {
+		return n, err
+	}
+	n.held, err = scanEnrolments(t.tx.Stmtx(t.w.stmts.enrolmentsOf).Query(n.shopper))
+	n.held = earliest(n.held)
+	return n, err
 }
 
 func in(held []juncture.Enrolment, experiment string) int {
 	return slices.IndexFunc(held, func(h juncture.Enrolment) bool { return h.Experiment == experiment })
 }
 
-// foreignGroup reports whether the shopper has another group already than the one that was decided for.
-func (t *turn) foreignGroup(w *juncture.DecisionWrite) (bool, error) {
-	if len(w.Enrol) == 0 {
-		return false, nil
-	}
-	_, held, err := t.enrolled(w)
+// foreign reports whether the shopper has another group already than the one that was decided for.
+func (n newcomer) foreign(w *juncture.DecisionWrite) bool {
 	return slices.ContainsFunc(w.Enrol, func(e juncture.Enrolment) bool {
-		i := in(held, e.Experiment)
-		return i >= 0 && held[i].Group != e.Group && !outOfShadow(held[i], e)
-	}), err
+		i := in(n.held, e.Experiment)
+		return i >= 0 && n.held[i].Group != e.Group && !outOfShadow(n.held[i], e)
+	})
 }
 
 // enrol writes the enrolments of a decision's shopper that are new.
-func (t *turn) enrol(w *juncture.DecisionWrite) error {
-	if len(w.Enrol) == 0 {
-		return nil
-	}
-	shopper, held, err := t.enrolled(w)
-	if err != nil {
-		return err
-	}
+func (t *turn) enrol(n newcomer, w *juncture.DecisionWrite) error {
 	for _, e := range w.Enrol {
-		if i := in(held, e.Experiment); i >= 0 && !outOfShadow(held[i], e) {
+		if i := in(n.held, e.Experiment); i >= 0 && !outOfShadow(n.held[i], e) {
 			continue
 		}
-		if _, err := t.tx.Stmtx(t.w.stmts.enrol).Exec(int64(e.Serial), e.Experiment, shopper, e.Group, e.Share, e.Phase, ms(e.At), ms(e.Until),
+		if _, err := t.tx.Stmtx(t.w.stmts.enrol).Exec(int64(e.Serial), e.Experiment, n.shopper, e.Group, e.Share, e.Phase, ms(e.At), ms(e.Until),
 			e.Intersection.Key(), e.Before, e.Shadow); err != nil {
 			return err
 		}
