@@ -85,6 +85,14 @@ func (p pending) Swap(i, j int) { p[i], p[j] = p[j], p[i] }
 func (p *pending) Push(x any)   { *p = append(*p, x.(Success)) }
 func (p *pending) Pop() any     { o := *p; x := o[len(o)-1]; *p = o[:len(o)-1]; return x }
 
+// until takes what has come by a time, the earliest first.
+func (p *pending) until(now time.Time) (due []Success) {
+	for len(*p) > 0 && !(*p)[0].At.After(now) {
+		due = append(due, heap.Pop(p).(Success))
+	}
+	return due
+}
+
 // Play runs calls against a chooser. The same store, options and chooser give the same report.
 func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) {
 	rng := rand.New(rand.NewPCG(o.Seed, 0x706c6179))
@@ -108,12 +116,7 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 		if len(marks) > len(rep.Curve) {
 			n = min(n, marks[len(rep.Curve)]-at)
 		}
-		now := s.when(at)
-		var due []Success
-		for len(waiting) > 0 && !waiting[0].At.After(now) {
-			due = append(due, heap.Pop(&waiting).(Success))
-		}
-		if len(due) > 0 {
+		if due := waiting.until(s.when(at)); len(due) > 0 {
 			if err := c.Reward(ctx, due); err != nil {
 				return rep, fmt.Errorf("reward before call %d: %w", at, err)
 			}
@@ -226,6 +229,11 @@ func (s *Store) Play(ctx context.Context, c Chooser, o Options) (Report, error) 
 		at += n
 		if len(rep.Curve) < len(marks) && at == marks[len(rep.Curve)] {
 			rep.Curve = append(rep.Curve, rep.Mark)
+		}
+	}
+	for len(waiting) > 0 { // what is still on its way comes, so that whoever reads the store afterwards knows all
+		if err := c.Reward(ctx, waiting.until(waiting[0].At.Add(time.Hour))); err != nil {
+			return rep, fmt.Errorf("reward after the last call: %w", err)
 		}
 	}
 	n := float64(rep.Calls)
