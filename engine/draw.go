@@ -148,7 +148,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 	arms := c.stock(c.narrow(c.surface.Eligible(nil, facts, c.x, refused), refused), refused)
 	if len(arms) == 0 {
 		// Randomised only with something to randomise over: not in the experiment this time.
-		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, juncture.DetailEmptyPool
+		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, cmp.Or(d.Detail, juncture.DetailEmptyPool)
 		return certain(d, c.surface.Default), nil, nil
 	}
 	d.Serial = c.e.nextSerial(c.now)
