@@ -84,6 +84,13 @@ type OutcomeWrite struct {
 	Err    error   // result: why it was refused; nothing changed
 }
 
+// Logged is a decision as the ledger has it now.
+type Logged struct {
+	Decision
+	Activation *Activation // nil: none
+	Removed    bool        // it was taken out with its shopper
+}
+
 // Touch is an earlier decision of a shopper: one that an outcome may be credited to.
 type Touch struct {
 	Claims     Claims
