@@ -13,6 +13,7 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/layers"
 	"github.com/juncture/juncture/policy"
 	"github.com/juncture/juncture/policy/lattice"
@@ -83,6 +84,8 @@ type Deps struct {
 	Tallies    *Tallies
 	Profiles   *Profiles                                  // nil: derived layers are unknown
 	Learned    *Learned                                   // nil: no products, no taste clusters
+	Watched    WatchStore                                 // needed by Watch and Health
+	Watching   watch.Settings                             // of both
 	Notes      Notes                                      // needed by what changes what is learnt, and by Erase
 	Secrets    func(ctx context.Context) (Secrets, error) // read again when the configuration changes
 	Node       uint16                                     // 0 means 1

@@ -80,7 +80,7 @@ func (n *Node) open() {
 	n.Learned, err = engine.NewLearned(ctx, n.DB, engine.LearnedLimits{})
 	check()
 	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: n.DB, Shoppers: shoppers, Enrolments: n.DB, Tallies: n.Tallies, Profiles: n.Profiles,
-		Learned: n.Learned, Notes: n.DB,
+		Learned: n.Learned, Notes: n.DB, Watched: n.DB,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())
 			if err != nil {
