@@ -21,6 +21,7 @@ import (
 	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/experiments/report"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/intake"
 	"github.com/juncture/juncture/pool"
 )
@@ -52,6 +53,7 @@ type Reports interface {
 	Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error)
 	Profile(ctx context.Context, id string, now time.Time) (*juncture.ProfileView, error)
 	Report(ctx context.Context, id string, now time.Time, q report.Query) (report.Report, error)
+	Health(ctx context.Context, id string, now time.Time) (watch.Health, error)
 }
 
 // Keys finds API keys.
@@ -216,6 +218,7 @@ func (s *Server) routes() {
 	api.GET("/experiments/:id/winners", s.getWinners)
 	api.GET("/experiments/:id/intersection", s.getIntersection)
 	api.GET("/experiments/:id/report", s.getReport)
+	api.GET("/experiments/:id/health", s.getHealth)
 }
 
 func (s *Server) ready(c *gin.Context) {

@@ -26,6 +26,7 @@ type node struct {
 	learned  *engine.Learned
 	writer   *store.Writer
 	engine   *engine.Engine
+	verdicts *verdicts
 	log      *slog.Logger
 	running  context.Context // ends with the jobs
 	stop     context.CancelFunc
@@ -80,7 +81,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 		return nil, errors.Join(err, writer.Close())
 	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: a.fitClock(), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies, Profiles: profiles, Learned: learned, Watched: db, Watching: a.watching(), Notes: db, Clock: a.fitClock(), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -93,7 +94,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	n := &node{db: db, tallies: tallies, profiles: profiles, learned: learned, writer: writer, engine: e, log: log}
+	n := &node{db: db, tallies: tallies, profiles: profiles, learned: learned, writer: writer, engine: e, verdicts: newVerdicts(), log: log}
 	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.running, n.stop = jobs, stop
 	n.jobs.Go(func() { n.keep(jobs, a.Checkpoint, clock) })
@@ -109,6 +110,7 @@ func (n *node) learns(ctx context.Context, clock func() time.Time) {
 	n.jobs.Go(func() { n.learned.Run(ctx) })
 	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })
+	n.jobs.Go(func() { n.watch(ctx, clock) })
 }
 
 // keep writes checkpoints, until ctx ends. A busy store is checkpointed before memory fills.
@@ -242,7 +244,7 @@ func (n *node) collect(r *prometheus.Registry) {
 		}
 		return float64(info.Size())
 	})
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(n.verdicts, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
 // applyTo plans a declaration on the catalog and applies it, planning again when somebody else was quicker.

@@ -251,6 +251,9 @@ func (b *builder) draws() error {
 	if err != nil {
 		return err
 	}
+	if r.Rows == nil {
+		r.Rows = []health.RatioRow{}
+	}
 	c := Check{Name: "draws", Title: "Arms against their logged probabilities", Verdict: r.Verdict, Sentence: r.Sentence, Ratio: &r}
 	if n := b.src.State.Unreadable; n > 0 {
 		c.Verdict, c.Sentence = health.VerdictMismatch, experiments.Count(n)+" decisions have probabilities that are none. "+c.Sentence
