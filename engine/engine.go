@@ -18,6 +18,7 @@ import (
 	"github.com/juncture/juncture/policy"
 	"github.com/juncture/juncture/policy/lattice"
 	"github.com/juncture/juncture/pool"
+	"github.com/juncture/juncture/traffic"
 )
 
 // Ledger makes entries durable: a group commit.
@@ -108,6 +109,7 @@ type Engine struct {
 	merges   atomic.Uint64                            // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
+	detector *detector
 
 	clock      func() time.Time
 	learnersMu sync.Mutex
@@ -120,6 +122,9 @@ type Engine struct {
 type Stats struct {
 	Vectors, VectorHits, PolicyFailures, RuleFailures, ConfigFailures, Fits atomic.Uint64
 	LastFit                                                                 atomic.Int64 // its duration, ns
+
+	Ignored          map[string]*atomic.Uint64 // calls that are no shopper's, by IgnoredWhys
+	Detected, Missed atomic.Uint64             // shoppers taken out because of how they call; times that too many waited for it
 }
 
 // state is everything that changes with the configuration, swapped as one.
@@ -129,6 +134,8 @@ type state struct {
 	group    []byte
 	derives  bool // some layer is derived from events
 	layers   layers.Settings
+	staff    traffic.Addresses
+	traffic  juncture.Traffic
 	told     []toldKind               // outcomes that events tell
 	policies map[string]policy.Policy // by experiment, of those that read no snapshot
 	fits     map[string]string        // by experiment, a hash of what its fit depends on beside evidence
@@ -160,6 +167,13 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	}
 	if e.enrolled, err = lru.New[string, []juncture.Enrolment](d.Limits.Shoppers); err != nil {
 		return nil, err
+	}
+	if e.detector, err = newDetector(); err != nil {
+		return nil, err
+	}
+	e.stats.Ignored = map[string]*atomic.Uint64{}
+	for _, why := range IgnoredWhys() {
+		e.stats.Ignored[why] = new(atomic.Uint64)
 	}
 	last, err := d.Config.LastSerial(ctx, d.Node)
 	if err != nil {
@@ -220,6 +234,12 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 		return nil, fmt.Errorf("read secrets: %w", err)
 	}
 	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, told: toldKinds(snapshot.Declaration.Outcomes), policies: map[string]policy.Policy{}, fits: map[string]string{}}
+	if t := snapshot.Declaration.Traffic; t != nil {
+		s.traffic = *t
+		if s.staff, err = traffic.ParseAddresses(t.Staff); err != nil {
+			return nil, fmt.Errorf("read configuration: %w", err)
+		}
+	}
 	s.layers = layers.SettingsOf(snapshot.Declaration.Layers, s.currency())
 	for _, l := range juncture.Layers() {
 		s.derives = s.derives || snapshot.Declaration.Layers[l.String()].Source != juncture.SourceRequest

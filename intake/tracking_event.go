@@ -110,6 +110,7 @@ func (p *parser) incoming(i int, call string, c *calls, in *Incoming) Reason {
 	}
 	e.Session = p.session(c, &pr)
 	in.Consent = p.consent(c)
+	in.UserAgent = p.userAgent(c)
 	in.Raw = p.rawOf(i)
 	e.ID = messageID(p.text(c.messageID), call, in.Raw, received)
 	if e.Kind == juncture.EventOrderCompleted && e.Order == "" {
@@ -180,6 +181,18 @@ func (p *parser) page(c *calls, pr *props) juncture.EventKind {
 		}
 	}
 	return pageKind(labels[:], path)
+}
+
+// userAgent is the context's.
+func (p *parser) userAgent(c *calls) string {
+	for _, in := range []int{c.context, p.context} {
+		if in > 0 {
+			if found := p.member(in, "useragent"); found > 0 {
+				return cut(p.text(found), 1024)
+			}
+		}
+	}
+	return ""
 }
 
 // session is the first that says one: context, the call, the batch, the properties.

@@ -111,6 +111,7 @@ func (n *node) learns(ctx context.Context, clock func() time.Time) {
 	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })
 	n.jobs.Go(func() { n.watch(ctx, clock) })
+	n.jobs.Go(func() { n.detect(ctx, clock) })
 }
 
 // keep writes checkpoints, until ctx ends. A busy store is checkpointed before memory fills.
@@ -234,6 +235,12 @@ func (n *node) collect(r *prometheus.Registry) {
 	gauge("fit_seconds", "Duration of the last fit.", func() float64 { return time.Duration(n.engine.Stats().LastFit.Load()).Seconds() })
 	counter("rule_failures_total", "Arms left out because their rule could not be evaluated.", func() float64 { return float64(n.engine.Stats().RuleFailures.Load()) })
 	counter("config_failures_total", "Calls served by the last good configuration because the newest cannot be read.", func() float64 { return float64(n.engine.Stats().ConfigFailures.Load()) })
+	for _, why := range engine.IgnoredWhys() {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "juncture_traffic_ignored_total", ConstLabels: prometheus.Labels{"why": why},
+			Help: "Decisions and events that are no shopper's: served, and never learnt from."}, func() float64 { return float64(n.engine.Stats().Ignored[why].Load()) }))
+	}
+	counter("traffic_detected_total", "Shoppers taken out because of how they call.", func() float64 { return float64(n.engine.Stats().Detected.Load()) })
+	counter("traffic_missed_total", "Calls of such shoppers while too many others waited to be taken out.", func() float64 { return float64(n.engine.Stats().Missed.Load()) })
 	counter("recommendations_missed_total", "Events left to the next count of what is bought together.", func() float64 { return float64(n.learned.Missed()) })
 	gauge("products", "Products known.", func() float64 { return float64(n.learned.Index().Len()) })
 	gauge("taste_clusters", "Taste clusters in use.", func() float64 { return float64(len(n.engine.Clusters().Items)) })

@@ -44,6 +44,22 @@ func (n *node) watch(ctx context.Context, clock func() time.Time) {
 	}
 }
 
+// detect takes out the shoppers who proved to be programs by how they call, until ctx ends.
+func (n *node) detect(ctx context.Context, clock func() time.Time) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if _, err := n.engine.ExcludeDetected(ctx, clock()); err != nil && ctx.Err() == nil {
+			n.log.Error("take a program out", "error", err)
+		}
+	}
+}
+
 // judge notes the health of all that runs.
 func (n *node) judge(ctx context.Context, now time.Time) {
 	states := map[string]float64{}
