@@ -63,7 +63,7 @@ func BenchmarkChoose(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, err := engine.New(ctx, engine.Deps{Ledger: noLedger{}, Config: db, Shoppers: db, Tallies: tallies,
+	e, err := engine.New(ctx, engine.Deps{Ledger: noLedger{}, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies,
 		Secrets: func(context.Context) (engine.Secrets, error) {
 			return engine.Secrets{PickSalt: make([]byte, 32), GroupSalt: make([]byte, 32), Keyring: ring}, nil
 		}})

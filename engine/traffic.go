@@ -26,7 +26,7 @@ func (s *state) nobodys(agent string, from netip.Addr) string {
 	if from.IsValid() && s.staff.Contains(from) {
 		return ignoredStaff
 	}
-	if s.traffic.On(s.traffic.Agents) {
+	if agent != "" && s.traffic.On(s.traffic.Agents) {
 		if _, program := traffic.Agent(agent); program {
 			return ignoredAgent
 		}

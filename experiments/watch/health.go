@@ -294,12 +294,12 @@ func (b *builder) late() error {
 	return nil
 }
 
-// joinTolerance is by how much the join rate of a group or arm may differ from the pooled one, either way: a better arm has
+// joinTolerance is by how much the join rate of a group or arm may differ from the pooled one: from half to double. A better arm has
 // more outcomes, a broken page a fraction.
-const joinTolerance = 0.5
+const joinTolerance = 1
 
 // joins compares the share of trials with an outcome with the pooled share, by group and by arm. Arms differ in what they
-// earn, so this is rough: it finds what is off by more than half, and is to be watched at most.
+// earn, so this is rough: it finds what is under half or over double, and is to be watched at most.
 func (b *builder) joins() error {
 	if b.src.Experiment == nil {
 		return nil
@@ -326,7 +326,7 @@ func (b *builder) joins() error {
 	if outcome := b.sums.commonest(b.src.Outcomes, juncture.OutcomeType.Everywhere); outcome != "" { // what a holdout has too
 		var rows []health.Rate
 		for _, g := range groups() {
-			if t := b.sums.groups[g]; t.trials > 0 {
+			if t := b.sums.groups[g]; t != nil && t.trials > 0 {
 				rows = append(rows, health.Rate{Label: g.String(), Trials: t.trials, Hits: min(t.trials, t.by[outcome])})
 			}
 		}
