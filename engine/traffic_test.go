@@ -180,3 +180,23 @@ func TestAnHonestWeekTakesNobodyOut(t *testing.T) {
 	}
 	s.Verify()
 }
+
+// What a store file may list, the engine can read, and nothing else.
+func TestListedAddressesAreOnesThatCanBeRead(t *testing.T) {
+	for _, s := range []string{"203.0.113.7", "203.0.113.0/24", "10.0.0.0/8", "10.0.0.0/7", "0.0.0.0/0", "2001:db8::/32", "2001::/15", "2001::/16", "::1", "fe80::1%eth0", "fe80::/64%eth0",
+		"::ffff:203.0.113.7", "::ffff:203.0.113.0/120", "", "office", "203.0.113.0/33", "203.0.113", "203.0.113.7/24"} {
+		d := testkit.Declaration(func(d *juncture.Declaration) { d.Traffic = &juncture.Traffic{Staff: []string{s}} })
+		_, err := traffic.ParseAddresses(d.Traffic.Staff)
+		if problems := d.Problems(); (len(problems) == 0) != (err == nil) {
+			t.Errorf("%q: the file has %+v, the list %v", s, problems, err)
+		}
+	}
+	many := make([]string, juncture.MaxStaff+1)
+	for i := range many {
+		many[i] = "203.0.113.7"
+	}
+	d := testkit.Declaration(func(d *juncture.Declaration) { d.Traffic = &juncture.Traffic{Staff: many} })
+	if len(d.Problems()) != 1 || juncture.MaxStaff != traffic.MaxAddresses {
+		t.Errorf("%d addresses: %+v", len(many), d.Problems())
+	}
+}

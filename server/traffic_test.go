@@ -2,9 +2,12 @@ package server_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/internal/testkit"
 )
 
@@ -63,4 +66,36 @@ func TestWhoIsNoShopper(t *testing.T) {
 	if a := ask(off, "ann", "", append(page, crawler)...); !a.Active {
 		t.Errorf("not asked for: %+v", a)
 	}
+}
+
+// A burst of one shopper over HTTP is taken out with what it did; the rest of a crowd behind the same address is not.
+func TestABurstOverHTTP(t *testing.T) {
+	t.Parallel()
+	s := open(t, testkit.Declaration(testkit.Shares(0.5, 0.2, 0.2, 0.1)))
+	items := func(shopper func(i int) string, n int) {
+		t.Helper()
+		var b strings.Builder
+		for i := range n {
+			fmt.Fprintf(&b, `,{"surface":"home_hero","shopperId":%q}`, shopper(i))
+		}
+		if r := s.call("POST", "/choose/batch", `{"items":[`+b.String()[1:]+`]}`, nil); r.status != 200 {
+			t.Fatalf("%d %s", r.status, r.body)
+		}
+	}
+	items(func(i int) string { return fmt.Sprint("student", i%64) }, 448)
+	items(func(int) string { return "robot" }, 301)
+	n, err := s.Engine.ExcludeDetected(t.Context(), s.Clock.Now())
+	if err != nil || n != 1 {
+		t.Fatalf("%d taken out, %v", n, err)
+	}
+	found, err := s.DB.Exclusions(t.Context(), 10)
+	if err != nil || len(found) != 1 || found[0].Shopper != "robot" || found[0].Trials != 301 {
+		t.Errorf("%+v, %v", found, err)
+	}
+	r := s.call("GET", "/api/v1/experiments/hero/health", "", headers("Authorization", "Bearer "+s.keys["read"]))
+	var h watch.Health
+	if err := json.Unmarshal(r.body, &h); err != nil || r.status != 200 || h.Excluded != 1 || h.Removed != 301 {
+		t.Errorf("%d %s %v", r.status, r.body, err)
+	}
+	s.Verify()
 }

@@ -234,7 +234,7 @@ func TestOutcomesThatDoNotJoin(t *testing.T) {
 	if h := m.build(t); h.State != health.VerdictOK {
 		t.Errorf("%q", h.Sentences)
 	}
-	m.trials("loyal._._", 3, juncture.GroupPolicy, at, 5000, 20) // its page does not send clicks
+	m.trials("loyal._._", 3, juncture.GroupPolicy, at, 5000, 20)   // its page does not send clicks
 	m.trials("loyal._._", 0, juncture.GroupHoldout, at, 20_000, 0) // nor do the holdout's orders come
 	m.add("loyal._._", 1, juncture.GroupPolicy, "~late/click", at, juncture.Tally{Successes: 200})
 	for _, name := range []string{"late", "joins-by-arm", "joins-by-group"} {
