@@ -24,6 +24,7 @@ type Declaration struct {
 	Holdouts    []Holdout               `json:"holdouts,omitempty"`
 	Priorities  []Priority              `json:"priorities,omitempty"`
 	Editorial   []Editorial             `json:"editorial,omitempty"`
+	Traffic     *Traffic                `json:"traffic,omitempty"` // who is no shopper; nil means the defaults
 	Context     []string                `json:"context,omitempty"` // context keys that are kept; empty keeps all
 
 	// CopyOrder is the order of each action's copy as last declared; it is derived, never written in a store file.
@@ -647,6 +648,7 @@ func (d *Declaration) Problems() []Problem {
 	}
 	c.holdouts(d.Holdouts, experiments)
 	c.merchandise(d)
+	c.traffic(d.Traffic)
 	for i, k := range d.Context {
 		if k == "" || len(k) > 64 {
 			c.add(fmt.Sprintf("context[%d]", i), "a context key is 1 to 64 characters", "")

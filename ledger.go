@@ -80,9 +80,18 @@ type OutcomeWrite struct {
 	Type      OutcomeType
 	Currency  string
 
-	Result Outcome // result: with its status
-	Delta  Delta   // result: what it added
-	Err    error   // result: why it was refused; nothing changed
+	Result    Outcome   // result: with its status
+	Delta     Delta     // result: what it added
+	Whose     string    // result: the first-seen id of its decision's shopper, "" for none
+	Delivered time.Time // result: when a deferred decision was activated; zero otherwise
+	Err       error     // result: why it was refused; nothing changed
+}
+
+// Logged is a decision as the ledger has it now.
+type Logged struct {
+	Decision
+	Activation *Activation // nil: none
+	Removed    bool        // it was taken out with its shopper
 }
 
 // Settled is a decision with all that came for it so far.

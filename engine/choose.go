@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,9 @@ type Caller struct {
 	Admin bool // may preview
 	// Public: the key stands in web pages, where everybody can read it.
 	Public bool
+	// Agent and Address are of a public call, which the shopper's own browser makes: its User-Agent, and where it comes from.
+	Agent   string
+	Address netip.Addr
 }
 
 // Result is one item's answer, or what is wrong with it.
@@ -66,7 +70,7 @@ func (e *Engine) ChooseBatch(ctx context.Context, now time.Time, who Caller, rs 
 	}
 	for round := 1; len(pending) > 0; round++ {
 		pending = e.chooseRound(ctx, out, pending, func(i int) *call {
-			return &call{e: e, st: st, now: now, who: who, r: rs[i], alone: round > maxRounds}
+			return &call{e: e, st: st, now: now, who: who, r: rs[i], again: round > 1, alone: round > maxRounds}
 		})
 	}
 	return out
@@ -167,7 +171,9 @@ type call struct {
 	x         juncture.Intersection
 	context   map[string]any
 	warnings  []string
-	alone     bool // no stickiness: others were quicker too often
+	nobody    string // why the call is no shopper's: one of the reasons that are counted; "" where it is
+	again     bool   // decided before
+	alone     bool   // no stickiness: others were quicker too often
 	requestID *juncture.Memo
 	sticky    *juncture.Memo
 	held      []juncture.Enrolment // of the shopper

@@ -18,6 +18,8 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	if err := c.identify(ctx); err != nil {
 		return nil, err
 	}
+	c.nobody = c.st.nobody(c)
+	c.e.saw(c)
 	if c.personal {
 		derived, err := c.derive(ctx)
 		if err != nil {
@@ -42,7 +44,7 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		Claims:  juncture.Claims{At: c.now, Intersection: c.x, Probability: 1, Deferred: r.DeferActivation, Ignored: !c.logged},
 		Surface: r.Surface, Shopper: c.shopper, Session: r.SessionID,
 	}
-	if c.whose.excluded() != "" {
+	if c.nobody != "" {
 		d.Ignored, d.Detail = true, juncture.DetailBot
 	}
 	if !c.logged {
@@ -87,7 +89,7 @@ func (c *call) low() bool {
 // trust is how far the call may add values to the request layers.
 func (c *call) trust() layers.Trust {
 	switch {
-	case !c.logged || c.r.Preview != nil:
+	case !c.logged || c.r.Preview != nil || c.nobody != "":
 		return layers.TrustNone
 	case c.who.Public:
 		return layers.TrustHalf

@@ -13,10 +13,12 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/layers"
 	"github.com/juncture/juncture/policy"
 	"github.com/juncture/juncture/policy/lattice"
 	"github.com/juncture/juncture/pool"
+	"github.com/juncture/juncture/traffic"
 )
 
 // Ledger makes entries durable: a group commit.
@@ -83,9 +85,11 @@ type Deps struct {
 	Tallies    *Tallies
 	Profiles   *Profiles                                  // nil: derived layers are unknown
 	Learned    *Learned                                   // nil: no products, no taste clusters
+	Watched    WatchStore                                 // needed by Watch and Health
+	Watching   watch.Settings                             // of both
 	Notes      Notes                                      // needed by what changes what is learnt, and by Erase
 	Secrets    func(ctx context.Context) (Secrets, error) // read again when the configuration changes
-	Breaker    Breaker                                    // nil: guards are declared in vain, which Watch says
+	Breaker    Breaker                                    // nil: guards are declared in vain, which Guard says
 	Node       uint16                                     // 0 means 1
 	Limits     Limits
 	Clock      func() time.Time // real time, by which fits are spaced; nil: by evidence alone, so that the same calls give the same answers
@@ -107,6 +111,7 @@ type Engine struct {
 	merges   atomic.Uint64                            // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
+	detector *detector
 
 	clock      func() time.Time
 	learnersMu sync.Mutex
@@ -119,6 +124,9 @@ type Engine struct {
 type Stats struct {
 	Vectors, VectorHits, PolicyFailures, RuleFailures, ConfigFailures, Fits atomic.Uint64
 	LastFit                                                                 atomic.Int64 // its duration, ns
+
+	Ignored          map[string]*atomic.Uint64 // calls that are no shopper's, by IgnoredWhys
+	Detected, Missed atomic.Uint64             // shoppers taken out because of how they call; times that too many waited for it
 }
 
 // state is everything that changes with the configuration, swapped as one.
@@ -128,6 +136,8 @@ type state struct {
 	group    []byte
 	derives  bool // some layer is derived from events
 	layers   layers.Settings
+	staff    traffic.Addresses
+	traffic  juncture.Traffic
 	told     []toldKind               // outcomes that events tell
 	policies map[string]policy.Policy // by experiment, of those that read no snapshot
 	fits     map[string]string        // by experiment, a hash of what its fit depends on beside evidence
@@ -159,6 +169,13 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	}
 	if e.enrolled, err = lru.New[string, []juncture.Enrolment](d.Limits.Shoppers); err != nil {
 		return nil, err
+	}
+	if e.detector, err = newDetector(); err != nil {
+		return nil, err
+	}
+	e.stats.Ignored = map[string]*atomic.Uint64{}
+	for _, why := range IgnoredWhys() {
+		e.stats.Ignored[why] = new(atomic.Uint64)
 	}
 	last, err := d.Config.LastSerial(ctx, d.Node)
 	if err != nil {
@@ -220,6 +237,12 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 		return nil, fmt.Errorf("read secrets: %w", err)
 	}
 	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, told: toldKinds(snapshot.Declaration.Outcomes), policies: map[string]policy.Policy{}, fits: map[string]string{}}
+	if t := snapshot.Declaration.Traffic; t != nil {
+		s.traffic = *t
+		if s.staff, err = traffic.ParseAddresses(t.Staff); err != nil {
+			return nil, fmt.Errorf("read configuration: %w", err)
+		}
+	}
 	s.layers = layers.SettingsOf(snapshot.Declaration.Layers, s.currency())
 	for _, l := range juncture.Layers() {
 		s.derives = s.derives || snapshot.Declaration.Layers[l.String()].Source != juncture.SourceRequest

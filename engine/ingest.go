@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -23,6 +24,10 @@ type Incoming struct {
 	Trusted bool
 	// Past is history: it is credited to no decision.
 	Past bool
+
+	// Agent is the shopper's User-Agent, as the message or its browser says it; Address is where a public call comes from.
+	Agent   string
+	Address netip.Addr
 }
 
 // Taken says what became of a batch of events.
@@ -30,15 +35,26 @@ type Taken struct {
 	Accepted, Duplicates int
 	Denied               int // of shoppers who denied the use of their data
 	Refused              int // aliases of two known people that are not trusted; they are quarantined
+	Nobody               int // of programs and staff; they are quarantined as bot and staff
 }
 
 // Ingest appends events, and counts what could not be taken, in one commit; it returns once all is durable and folded
 // into the profiles, and the outcomes that events tell are credited. A message that is in the log already changes nothing. The error is CodeUnavailable.
 func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broken []juncture.Quarantined) (Taken, error) {
-	entry := &juncture.Entry{Quarantined: broken}
 	var t Taken
+	st, err := e.state(ctx)
+	if err != nil {
+		return t, err
+	}
+	entry := &juncture.Entry{Quarantined: broken}
 	past := map[*juncture.EventWrite]bool{}
 	for _, i := range in {
+		if why := st.nobodys(i.Agent, i.Address); why != "" {
+			e.stats.Ignored[why].Add(1)
+			entry.Quarantined = append(entry.Quarantined, quarantined(why, i, now))
+			t.Nobody++
+			continue
+		}
 		i.Consent.At = i.Event.At
 		entry.Events = append(entry.Events, &juncture.EventWrite{Event: i.Event, UserID: i.UserID, AnonymousID: i.AnonymousID,
 			PreviousID: i.PreviousID, Raw: i.Raw, Received: now, Consent: i.Consent, Scope: i.Scope, Trusted: i.Trusted})
@@ -46,7 +62,7 @@ func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broke
 			past[entry.Events[len(entry.Events)-1]] = true
 		}
 	}
-	if len(entry.Events)+len(broken) == 0 {
+	if len(entry.Events)+len(entry.Quarantined) == 0 {
 		return t, nil
 	}
 	entry.Committed = func() {
@@ -60,6 +76,7 @@ func (e *Engine) Ingest(ctx context.Context, now time.Time, in []Incoming, broke
 	if err := e.told(ctx, now, entry.Events, past); err != nil {
 		return t, err
 	}
+	e.sawEvents(st, now, entry.Events, past)
 	for _, w := range entry.Events {
 		switch {
 		case w.Denied:

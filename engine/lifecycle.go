@@ -66,10 +66,10 @@ func (e *Engine) ChangeExperiment(ctx context.Context, now time.Time, who Who, i
 // maxWhy bounds what is kept of the sentences of a trip, in bytes.
 const maxWhy = 2000
 
-// Watch asks the breaker about every live experiment with guards, takes those back to their surface's default whose guards
+// Guard asks the breaker about every live experiment with guards, takes those back to their surface's default whose guards
 // tripped, and returns these. One that cannot be judged does not keep the others from it. Guards that nothing watches are
 // an error, CodeUnavailable.
-func (e *Engine) Watch(ctx context.Context, now time.Time) (tripped []juncture.ExperimentView, err error) {
+func (e *Engine) Guard(ctx context.Context, now time.Time) (tripped []juncture.ExperimentView, err error) {
 	st, err := e.state(ctx)
 	if err != nil {
 		return nil, err

@@ -62,7 +62,7 @@ func fused(t *testing.T, changes ...func(*juncture.Declaration)) (*shop, *fuse) 
 
 func (s *shop) watch() []juncture.ExperimentView {
 	s.t.Helper()
-	tripped, err := s.Engine.Watch(context.Background(), s.Clock.Now())
+	tripped, err := s.Engine.Guard(context.Background(), s.Clock.Now())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestWatch(t *testing.T) {
 	d := testkit.Declaration(testkit.Shares(0.5, 0, 0.5, 0), guarded, mail)
 	s := &shop{testkit.Start(t, d, testkit.NodeOptions{Breaker: f}), t}
 	f.err, f.blown = errors.New("no evidence"), nil
-	if tripped, err := s.Engine.Watch(t.Context(), s.Clock.Now()); len(tripped) != 0 || err == nil || strings.Count(err.Error(), "no evidence") != 2 {
+	if tripped, err := s.Engine.Guard(t.Context(), s.Clock.Now()); len(tripped) != 0 || err == nil || strings.Count(err.Error(), "no evidence") != 2 {
 		t.Errorf("%+v, %v", tripped, err)
 	}
 	f.err = nil
@@ -300,11 +300,11 @@ func TestWatch(t *testing.T) {
 	}
 	// Without a breaker guards are declared in vain.
 	s = open(t, testkit.Shares(0.5, 0, 0.5, 0), guarded)
-	if _, err := s.Engine.Watch(t.Context(), s.Clock.Now()); juncture.ErrorCode(err) != juncture.CodeUnavailable {
+	if _, err := s.Engine.Guard(t.Context(), s.Clock.Now()); juncture.ErrorCode(err) != juncture.CodeUnavailable {
 		t.Errorf("%v", err)
 	}
 	s.change(juncture.VerbPause, juncture.ExperimentChange{})
-	if _, err := s.Engine.Watch(t.Context(), s.Clock.Now()); err != nil {
+	if _, err := s.Engine.Guard(t.Context(), s.Clock.Now()); err != nil {
 		t.Error(err)
 	}
 }
@@ -430,7 +430,7 @@ func TestATripIsPlannedAgain(t *testing.T) {
 	}
 	s.change(juncture.VerbReset, juncture.ExperimentChange{})
 	times = 100
-	if _, err := s.Engine.Watch(t.Context(), s.Clock.Now()); juncture.ErrorCode(err) != juncture.CodeDecisionConflict {
+	if _, err := s.Engine.Guard(t.Context(), s.Clock.Now()); juncture.ErrorCode(err) != juncture.CodeDecisionConflict {
 		t.Errorf("%v", err)
 	}
 	times = 0

@@ -330,7 +330,7 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 	}
 	scope := c.r.SessionID
 	switch {
-	case !c.logged || c.alone || c.r.Preview != nil:
+	case !c.logged || c.alone || c.r.Preview != nil || c.nobody != "":
 		return nil, nil
 	case mode == juncture.StickySession && scope != "":
 	case mode == juncture.StickyWindow:

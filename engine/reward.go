@@ -149,6 +149,7 @@ func (e *Engine) rewardRound(ctx context.Context, st *state, now time.Time, rs [
 		case slices.ContainsFunc(w, func(w write) bool { return w.holds && w.Elsewhere }):
 			again = append(again, i)
 		default:
+			e.sawOutcomes(st, now, w)
 			out[i].Answer, out[i].Err = rewarded(st, w)
 		}
 	}

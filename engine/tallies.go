@@ -198,38 +198,60 @@ func (t *Tallies) Size() (dirty, clean int) {
 
 // Experiment returns every intersection of an experiment with its tallies over all time, in key order, as they are now.
 func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture.Cell, error) {
+	var out []juncture.Cell
+	err := t.Each(ctx, experiment, func(c *juncture.Cell) error {
+		out = append(out, c.Flat())
+		return nil
+	})
+	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) })
+	return out, err
+}
+
+// Each calls f for every intersection of an experiment as it is now, in any order, with its time buckets; the cell is f's to
+// keep, and to change. Beside those that wait for the checkpoint one cell is in memory at a time. It stops at f's error.
+func (t *Tallies) Each(ctx context.Context, experiment string, f func(*juncture.Cell) error) error {
 	// A cell that is checkpointed while the store is read is in one of the two looks at memory; of two views of a cell
 	// the one that holds more of the ledger is the newer.
-	byKey := map[juncture.Intersection]juncture.Cell{}
-	take := func(c juncture.Cell) error {
-		if c.Delays {
-			return nil
-		}
-		if old, ok := byKey[c.Intersection]; !ok || newer(c, old) {
-			byKey[c.Intersection] = c
-		}
-		return nil
-	}
-	fromMemory := func() {
+	waiting := map[juncture.Intersection]juncture.Cell{}
+	fromMemory := func(take func(juncture.Cell)) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		for id, c := range t.dirty {
 			if id.Experiment == experiment && !id.Delays {
-				_ = take(c.Clone())
+				take(c.Clone())
 			}
 		}
 	}
-	fromMemory()
-	if err := t.store.Cells(ctx, experiment, take); err != nil {
-		return nil, err
+	fromMemory(func(c juncture.Cell) { waiting[c.Intersection] = c })
+	told := map[juncture.Intersection]struct{}{}
+	err := t.store.Cells(ctx, experiment, func(c juncture.Cell) error {
+		if c.Delays {
+			return nil
+		}
+		if mine, ok := waiting[c.Intersection]; ok {
+			delete(waiting, c.Intersection)
+			if !newer(c, mine) {
+				c = mine
+			}
+		}
+		told[c.Intersection] = struct{}{}
+		return f(&c)
+	})
+	if err != nil {
+		return err
 	}
-	fromMemory()
-	out := make([]juncture.Cell, 0, len(byKey))
-	for _, c := range byKey {
-		out = append(out, c.Flat())
+	fromMemory(func(c juncture.Cell) {
+		old, ok := waiting[c.Intersection]
+		if _, done := told[c.Intersection]; !done && (!ok || newer(c, old)) {
+			waiting[c.Intersection] = c
+		}
+	})
+	for _, c := range waiting {
+		if err := f(&c); err != nil {
+			return err
+		}
 	}
-	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) })
-	return out, nil
+	return nil
 }
 
 // newer reports whether a holds more of some node's stream than b.

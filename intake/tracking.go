@@ -52,6 +52,7 @@ type Incoming struct {
 	AnonymousID string
 	PreviousID  string           // of an alias: the id that becomes UserID
 	Consent     juncture.Consent // "granted", "denied", or empty when not said
+	UserAgent   string           // the shopper's, where the message's context says it; at most 1,024 bytes
 	Raw         json.RawMessage  // as sent, compact, less personal data and keys; what the log keeps
 }
 

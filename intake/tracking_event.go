@@ -112,6 +112,7 @@ func (p *parser) incoming(i int, call string, c *calls, in *Incoming) Reason {
 	e.Session = p.session(c, &pr)
 	e.Source = p.source(c)
 	in.Consent = p.consent(c)
+	in.UserAgent = p.userAgent(c)
 	in.Raw = p.rawOf(i)
 	e.ID = messageID(p.text(c.messageID), call, in.Raw, received)
 	if e.Kind == juncture.EventOrderCompleted && e.Order == "" {
@@ -218,6 +219,18 @@ func host(address string) string {
 		return ""
 	}
 	return strings.TrimPrefix(strings.ToLower(u.Hostname()), "www.")
+}
+
+// userAgent is the context's.
+func (p *parser) userAgent(c *calls) string {
+	for _, in := range []int{c.context, p.context} {
+		if in > 0 {
+			if found := p.member(in, "useragent"); found > 0 {
+				return cut(p.text(found), 1024)
+			}
+		}
+	}
+	return ""
 }
 
 // session is the first that says one: context, the call, the batch, the properties.

@@ -47,6 +47,9 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	for k, v := range d.Layers {
 		next.Layers[k] = v
 	}
+	if d.Traffic == nil {
+		next.Traffic = old.Traffic
+	}
 	if len(d.Context) == 0 {
 		next.Context = old.Context
 	}
@@ -226,6 +229,7 @@ func (p *planner) settings(old, next juncture.Declaration) {
 	diff(p, "experiment", byID(old.Experiments, func(e juncture.Experiment) string { return e.ID }), byID(next.Experiments, func(e juncture.Experiment) string { return e.ID }))
 	diff(p, "priority", byID(old.Priorities, func(p juncture.Priority) string { return p.ID }), byID(next.Priorities, func(p juncture.Priority) string { return p.ID }))
 	diff(p, "editorial", byID(old.Editorial, func(e juncture.Editorial) string { return e.ID }), byID(next.Editorial, func(e juncture.Editorial) string { return e.ID }))
+	diff(p, "traffic", map[string]*juncture.Traffic{"": old.Traffic}, map[string]*juncture.Traffic{"": next.Traffic})
 	diff(p, "context", map[string][]string{"": old.Context}, map[string][]string{"": next.Context})
 	diff(p, "holdout", byID(old.Holdouts, func(h juncture.Holdout) string { return h.ID }), byID(next.Holdouts, func(h juncture.Holdout) string { return h.ID }))
 	p.changed = p.changed || canonical(old.Phases) != canonical(next.Phases) || canonical(old.Shipped) != canonical(next.Shipped)

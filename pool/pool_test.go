@@ -107,6 +107,7 @@ func TestApplyingTwiceChangesNothing(t *testing.T) {
 func TestWhatIsLeftOutStays(t *testing.T) {
 	s := newShelf(t)
 	s.apply(testkit.Declaration(), true, "ada")
+	s.apply(testkit.Declaration(func(d *juncture.Declaration) { d.Traffic = &juncture.Traffic{Staff: []string{"203.0.113.7"}} }), true, "ada")
 	before := s.live("home_hero")
 	less := testkit.Declaration(func(d *juncture.Declaration) {
 		d.Actions, d.Experiments, d.Outcomes = d.Actions[:1], nil, d.Outcomes[:1]
@@ -114,7 +115,7 @@ func TestWhatIsLeftOutStays(t *testing.T) {
 	if change := s.apply(less, true, "ada"); !change.Empty() {
 		t.Errorf("%q", change.Lines)
 	}
-	if after := s.live("home_hero"); after != before || len(s.c.Declaration.Experiments) != 1 || len(s.c.Declaration.Outcomes) != 2 {
+	if after := s.live("home_hero"); after != before || len(s.c.Declaration.Experiments) != 1 || len(s.c.Declaration.Outcomes) != 2 || len(s.c.Declaration.Traffic.Staff) != 1 {
 		t.Errorf("%s, then %s; %+v", before, after, s.c.Declaration)
 	}
 }

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync"
 	"time"
@@ -108,7 +109,12 @@ func (s *Server) authorise(c *gin.Context, secret string, scope access.Scope) er
 			return err
 		}
 	}
-	c.Set(callerKey, engine.Caller{KeyID: key.ID, Public: key.Publishable, Admin: !key.Publishable && key.Allows(access.ScopeAdmin, "") == nil})
+	who := engine.Caller{KeyID: key.ID, Public: key.Publishable, Admin: !key.Publishable && key.Allows(access.ScopeAdmin, "") == nil}
+	if who.Public { // the shopper's own browser; of a server its own agent says nothing of the shopper
+		who.Agent = c.Request.UserAgent()
+		who.Address, _ = netip.ParseAddr(c.ClientIP()) // none: on no list
+	}
+	c.Set(callerKey, who)
 	return nil
 }
 

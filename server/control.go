@@ -221,3 +221,17 @@ func (s *Server) getReport(c *gin.Context) {
 	}
 	s.json(c, r)
 }
+
+func (s *Server) getHealth(c *gin.Context) {
+	now, err := s.now(c)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	h, err := s.reports.Health(c.Request.Context(), c.Param("id"), now)
+	if err != nil {
+		s.fail(c, err)
+		return
+	}
+	s.json(c, h)
+}

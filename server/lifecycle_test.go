@@ -71,7 +71,7 @@ func TestBreakerOverHTTP(t *testing.T) {
 		t.Errorf("%+v", first)
 	}
 	a.set.Store(true)
-	if tripped, err := s.Engine.Watch(t.Context(), s.Clock.Now()); err != nil || len(tripped) != 1 {
+	if tripped, err := s.Engine.Guard(t.Context(), s.Clock.Now()); err != nil || len(tripped) != 1 {
 		t.Fatalf("%+v, %v", tripped, err)
 	}
 	v := s.hero()

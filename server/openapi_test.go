@@ -18,8 +18,10 @@ import (
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/evaluate"
 	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/health"
 	"github.com/juncture/juncture/experiments/offpolicy"
 	"github.com/juncture/juncture/experiments/report"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/internal/testkit"
 )
 
@@ -118,6 +120,8 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"Intersection": {experiments.IntersectionReport{}, true}, "LayerName": {experiments.LayerValue{}, true}, "Rung": {experiments.RungReport{}, true}, "ActionReport": {experiments.ActionReport{}, true},
 		"Report": {report.Report{}, true}, "ReportGroup": {report.Group{}, true}, "ReportMetric": {report.Metric{}, true}, "Bounds": {report.Bounds{}, true}, "Lift": {report.Lift{}, true},
 		"ReportArm": {report.Arm{}, true}, "ReportRate": {report.Rate{}, true}, "ReportDay": {report.Day{}, true}, "GateReport": {report.GateReport{}, true}, "PlanReport": {report.PlanReport{}, true}, "ReportLayer": {report.Layer{}, true}, "Gate": {juncture.Gate{}, true},
+		"Health": {watch.Health{}, true}, "HealthCheck": {watch.Check{}, true}, "HealthRatio": {health.Ratio{}, true}, "HealthRatioRow": {health.RatioRow{}, true}, "HealthRates": {health.RateCheck{}, true},
+		"HealthRate": {health.Rate{}, true}, "HealthJump": {health.Jump{}, true}, "HealthEntropy": {watch.EntropyRead{}, true}, "HealthChange": {health.Alarm{}, true},
 		"ArmReport": {experiments.ArmReport{}, true}, "PastArm": {experiments.PastArm{}, true}, "GroupReport": {experiments.GroupReport{}, true},
 		"Evaluation": {evaluate.Report{}, true}, "Worth": {evaluate.Worth{}, true}, "Observed": {evaluate.Observed{}, true}, "ValuedPolicy": {evaluate.Valued{}, true}, "PolicyDifference": {evaluate.DifferenceOf{}, true},
 		"NotScored": {evaluate.Left{}, true}, "Finding": {evaluate.Finding{}, true}, "TierWorth": {evaluate.Step{}, true}, "OffPolicyEstimate": {offpolicy.Estimate{}, true}, "Figure": {offpolicy.Figure{}, true}, "Range": {offpolicy.Interval{}, true},
@@ -316,10 +320,12 @@ func TestAnswersFitTheDescription(t *testing.T) {
 	answer("POST", "/reward", strings.Replace(order, ":20,", ":5001,", 1), nil, 422)
 	for _, path := range []string{"/api/v1/store", "/api/v1/experiments", "/api/v1/experiments/hero", "/api/v1/experiments/hero/grid", "/api/v1/experiments/hero/grid?rows=mode&cols=meaning&filter.lifecycle=loyal",
 		"/api/v1/experiments/hero/winners", "/api/v1/experiments/hero/winners?axes=lifecycle,meaning&limit=3", "/api/v1/experiments/hero/intersection?key=v1/loyal._._/_/_/_", "/api/v1/experiments/hero/intersection?key=v1/nobody/_/_/_",
-		"/api/v1/experiments/hero/report", "/api/v1/experiments/hero/report?filter.lifecycle=loyal&cuped=true"} {
+		"/api/v1/experiments/hero/report", "/api/v1/experiments/hero/report?filter.lifecycle=loyal&cuped=true",
+		"/api/v1/experiments/hero/health"} {
 		answer("GET", path, "", read, 200)
 	}
 	answer("GET", "/api/v1/experiments/none/winners", "", read, 404)
+	answer("GET", "/api/v1/experiments/none/health", "", read, 404)
 	answer("GET", "/api/v1/experiments/hero/winners?limit=x", "", read, 400)
 	answer("GET", "/api/v1/experiments/hero/report?cuped=x", "", read, 400)
 	answer("GET", "/api/v1/store", "", nil, 403)

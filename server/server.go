@@ -21,6 +21,7 @@ import (
 	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/experiments/report"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/intake"
 	"github.com/juncture/juncture/pool"
 )
@@ -53,6 +54,7 @@ type Reports interface {
 	Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error)
 	Profile(ctx context.Context, id string, now time.Time) (*juncture.ProfileView, error)
 	Report(ctx context.Context, id string, now time.Time, q report.Query) (report.Report, error)
+	Health(ctx context.Context, id string, now time.Time) (watch.Health, error)
 }
 
 // Keys finds API keys.
@@ -226,6 +228,7 @@ func (s *Server) routes() {
 	api.GET("/experiments/:id/report", s.getReport)
 	api.GET("/experiments/:id/evaluate", s.getEvaluation)
 	api.GET("/experiments/:id/worth", s.getWorth)
+	api.GET("/experiments/:id/health", s.getHealth)
 }
 
 func (s *Server) ready(c *gin.Context) {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -69,7 +70,7 @@ func (s *Server) postTracking(call string) gin.HandlerFunc {
 				if who.Public { // a stranger's message must not stand in the way of the shop's
 					scope = who.KeyID
 				}
-				in = append(in, engine.Incoming{Event: i.Event, Trusted: !who.Public, Scope: scope, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw,
+				in = append(in, engine.Incoming{Event: i.Event, Trusted: !who.Public, Scope: scope, Agent: cmp.Or(i.UserAgent, who.Agent), Address: who.Address, UserID: i.UserID, AnonymousID: i.AnonymousID, PreviousID: i.PreviousID, Raw: i.Raw,
 					Consent: juncture.ConsentRecord{Personalization: said(i.Consent.Personalization), Analytics: said(i.Consent.Analytics)}})
 			}
 		}

@@ -29,6 +29,9 @@ func zipped(t *testing.T, s string) string {
 
 func basic(user string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(user+":")) }
 
+// browser is what a shopper's sends.
+const browser = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36"
+
 func TestTrackingTakesWhatTrackersSend(t *testing.T) {
 	t.Parallel()
 	s := open(t, testkit.Declaration())
@@ -48,7 +51,9 @@ func TestTrackingTakesWhatTrackersSend(t *testing.T) {
 		{"Basic, as plain text", "/v1/track", one("m3", ""), []string{"Authorization", basic(key), "Content-Type", "text/plain"}, 200, 3},
 		{"the key in the body, as a form", "/v1/t", one("m4", `,"writeKey":"`+key+`"`), []string{"Authorization", "", "Content-Type", "application/x-www-form-urlencoded"}, 200, 4},
 		{"gzip", "/v1/t", zipped(t, one("m5", "")), []string{"Authorization", basic(key), "Content-Encoding", "gzip"}, 200, 5},
-		{"a browser", "/v1/t", one("m6", ""), []string{"Authorization", basic(s.keys["events page"]), "Origin", shop}, 200, 6},
+		{"a browser", "/v1/t", one("m6", ""), []string{"Authorization", basic(s.keys["events page"]), "Origin", shop, "User-Agent", browser}, 200, 6},
+		{"a program in the page", "/v1/t", one("b1", ""), []string{"Authorization", basic(s.keys["events page"]), "Origin", shop, "User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1)"}, 200, 6},
+		{"a program, the server says", "/v1/t", one("b2", `,"context":{"userAgent":"curl/8.1"}`), []string{"Authorization", basic(key)}, 200, 6},
 		{"one bad among good", "/v1/batch", `{"batch":[{"type":"dance"},` + one("m7", "") + `,5]}`, []string{"Authorization", basic(key)}, 200, 7},
 		{"consent denied", "/v1/t", one("m8", `,"context":{"consent":{"categoryPreferences":{"advertising":false,"analytics":false,"functional":false}}}`), []string{"Authorization", basic(key)}, 200, 7},
 		{"no key", "/v1/t", one("m9", ""), []string{"Authorization", ""}, 401, 7},
@@ -80,7 +85,7 @@ func TestTrackingTakesWhatTrackersSend(t *testing.T) {
 	for _, q := range broken {
 		count[q.Reason] = q.Count
 	}
-	if len(count) != 2 || count["unknown_type"] != 1 || count["not_an_object"] != 1 {
+	if len(count) != 3 || count["bot"] != 2 || count["unknown_type"] != 1 || count["not_an_object"] != 1 {
 		t.Errorf("quarantined: %v", count)
 	}
 }

@@ -273,7 +273,7 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 	if err != nil {
 		return err
 	}
-	w.Claims.Ignored = w.Claims.Ignored || removed
+	w.Claims.Ignored, w.Whose, w.Delivered = w.Claims.Ignored || removed, shopper, time.Time{}
 	if w.Shopper != "" {
 		held, err := t.heldElsewhere(w)
 		if err != nil || held {
@@ -284,6 +284,9 @@ func (t *turn) outcome(w *juncture.OutcomeWrite) error {
 	s := juncture.Settlement{Claims: w.Claims, Type: w.Type, Currency: w.Currency}
 	if s.Activation, err = t.activationOf(w.Claims.Serial); err != nil {
 		return err
+	}
+	if s.Activation != nil && w.Claims.Deferred {
+		w.Delivered = s.Activation.At
 	}
 	if s.Earlier, err = scanOutcomes(t.tx.Stmtx(t.w.stmts.outcomesOf).Query(int64(w.Claims.Serial), w.Outcome.Event)); err != nil {
 		return err

@@ -115,7 +115,7 @@ func TestTheNodeWatchesGuards(t *testing.T) {
 		e.Guards = []juncture.Guard{{Outcome: "purchase", Direction: juncture.GuardBelow}}
 	})))
 	ctx, stop := context.WithCancel(n.running)
-	n.jobs.Go(func() { n.watch(ctx, time.Millisecond, a.now) })
+	n.jobs.Go(func() { n.guard(ctx, time.Millisecond, a.now) })
 	if got, want := <-h.lines, "a guard took an experiment back to the default"; got != want {
 		t.Errorf("logged %q, want %q", got, want)
 	}

@@ -27,6 +27,7 @@ type node struct {
 	learned  *engine.Learned
 	writer   *store.Writer
 	engine   *engine.Engine
+	verdicts *verdicts
 	log      *slog.Logger
 	running  context.Context // ends with the jobs
 	stop     context.CancelFunc
@@ -81,7 +82,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 		return nil, errors.Join(err, writer.Close())
 	}
 	e, err := engine.New(ctx, engine.Deps{
-		Ledger: writer, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies, Profiles: profiles, Learned: learned, Notes: db, Clock: a.fitClock(), Breaker: cmp.Or[engine.Breaker](a.breaker, engine.Guards{Units: db, Config: db}), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
+		Ledger: writer, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies, Profiles: profiles, Learned: learned, Watched: db, Watching: a.watching(), Notes: db, Clock: a.fitClock(), Breaker: cmp.Or[engine.Breaker](a.breaker, engine.Guards{Units: db, Config: db}), Node: a.Node, Limits: engine.Limits{Cells: a.Cells, Vectors: a.Vectors},
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := db.Secrets(ctx, random, a.now())
 			if err != nil {
@@ -94,7 +95,7 @@ func (a *app) assemble(ctx context.Context, db *store.DB, log *slog.Logger, cloc
 	if err != nil {
 		return nil, errors.Join(err, writer.Close())
 	}
-	n := &node{db: db, tallies: tallies, profiles: profiles, learned: learned, writer: writer, engine: e, log: log}
+	n := &node{db: db, tallies: tallies, profiles: profiles, learned: learned, writer: writer, engine: e, verdicts: newVerdicts(), log: log}
 	jobs, stop := context.WithCancel(context.WithoutCancel(ctx))
 	n.running, n.stop = jobs, stop
 	n.jobs.Go(func() { n.keep(jobs, a.Checkpoint, clock) })
@@ -111,6 +112,8 @@ func (n *node) learns(ctx context.Context, clock func() time.Time) {
 	n.jobs.Go(func() { n.learned.Run(ctx) })
 	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })
+	n.jobs.Go(func() { n.watch(ctx, clock) })
+	n.jobs.Go(func() { n.detect(ctx, clock) })
 }
 
 // keep writes checkpoints, until ctx ends. A busy store is checkpointed before memory fills.
@@ -142,53 +145,46 @@ func (n *node) keep(ctx context.Context, every time.Duration, clock func() time.
 	}
 }
 
-// closeUnits adds shoppers whose horizon has ended to the rollup of lifts, until ctx ends.
-func (n *node) closeUnits(ctx context.Context, clock func() time.Time) {
-	t := time.NewTicker(5 * time.Second)
+// every runs f at each interval, until ctx ends.
+func every(ctx context.Context, interval time.Duration, f func()) {
+	t := time.NewTicker(interval)
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-		}
-		if _, err := n.db.CloseUnits(ctx, clock()); err != nil && ctx.Err() == nil {
-			n.log.Error("close units", "error", err)
+			f()
 		}
 	}
 }
 
-// watch has the guards of experiments judged, until ctx ends.
-func (n *node) watch(ctx context.Context, every time.Duration, clock func() time.Time) {
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
+// closeUnits adds shoppers whose horizon has ended to the rollup of lifts, until ctx ends.
+func (n *node) closeUnits(ctx context.Context, clock func() time.Time) {
+	every(ctx, 5*time.Second, func() {
+		if _, err := n.db.CloseUnits(ctx, clock()); err != nil && ctx.Err() == nil {
+			n.log.Error("close units", "error", err)
 		}
-		tripped, err := n.engine.Watch(ctx, clock())
+	})
+}
+
+// guard has the guards of experiments judged, until ctx ends.
+func (n *node) guard(ctx context.Context, interval time.Duration, clock func() time.Time) {
+	every(ctx, interval, func() {
+		tripped, err := n.engine.Guard(ctx, clock())
 		for _, x := range tripped {
 			n.log.Warn("a guard took an experiment back to the default", "experiment", x.ID, "outcome", x.Tripped.Guard.Outcome, "why", x.Tripped.Why)
 		}
 		if err != nil && ctx.Err() == nil {
-			n.log.Error("watch guards", "error", err)
+			n.log.Error("judge guards", "error", err)
 		}
-	}
+	})
 }
 
 // purge deletes what has expired, until ctx ends.
 func (n *node) purge(ctx context.Context, clock func() time.Time) {
-	const every, chunk = 30 * time.Second, 2000
-	t := time.NewTicker(every)
-	defer t.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-t.C:
-		}
+	const chunk = 2000
+	every(ctx, 30*time.Second, func() {
 		for deleted := int64(chunk); deleted == chunk; {
 			var err error
 			if deleted, err = n.db.PurgeMemos(ctx, clock().UnixMilli(), chunk); err != nil && ctx.Err() == nil {
@@ -198,7 +194,7 @@ func (n *node) purge(ctx context.Context, clock func() time.Time) {
 		if err := n.db.PruneSessions(ctx, "", time.Now()); err != nil && ctx.Err() == nil {
 			n.log.Error("prune sessions", "error", err)
 		}
-	}
+	})
 }
 
 // mostFailed commits in a row make the node not ready, until one succeeds.
@@ -254,6 +250,12 @@ func (n *node) collect(r *prometheus.Registry) {
 	gauge("fit_seconds", "Duration of the last fit.", func() float64 { return time.Duration(n.engine.Stats().LastFit.Load()).Seconds() })
 	counter("rule_failures_total", "Arms left out because their rule could not be evaluated.", func() float64 { return float64(n.engine.Stats().RuleFailures.Load()) })
 	counter("config_failures_total", "Calls served by the last good configuration because the newest cannot be read.", func() float64 { return float64(n.engine.Stats().ConfigFailures.Load()) })
+	for _, why := range engine.IgnoredWhys() {
+		r.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "juncture_traffic_ignored_total", ConstLabels: prometheus.Labels{"why": why},
+			Help: "Decisions and events that are no shopper's: served, and never learnt from."}, func() float64 { return float64(n.engine.Stats().Ignored[why].Load()) }))
+	}
+	counter("traffic_detected_total", "Shoppers taken out because of how they call.", func() float64 { return float64(n.engine.Stats().Detected.Load()) })
+	counter("traffic_missed_total", "Calls of such shoppers while too many others waited to be taken out.", func() float64 { return float64(n.engine.Stats().Missed.Load()) })
 	counter("recommendations_missed_total", "Events left to the next count of what is bought together.", func() float64 { return float64(n.learned.Missed()) })
 	gauge("products", "Products known.", func() float64 { return float64(n.learned.Index().Len()) })
 	gauge("taste_clusters", "Taste clusters in use.", func() float64 { return float64(len(n.engine.Clusters().Items)) })
@@ -264,7 +266,7 @@ func (n *node) collect(r *prometheus.Registry) {
 		}
 		return float64(info.Size())
 	})
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(n.verdicts, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
 // applyTo plans a declaration on the catalog and applies it, planning again when somebody else was quicker.

@@ -11,13 +11,14 @@ import (
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/experiments/report"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/pool"
 	"github.com/juncture/juncture/store"
 )
 
 func (a *app) reportCommand() *cobra.Command {
 	var at, format string
-	var cuped bool
+	var cuped, healthy bool
 	var where []string
 	c := &cobra.Command{Use: "report [ID...]", Short: "What the groups of experiments and holdouts earned, with their lifts",
 		Long: `Report prints each running experiment and each holdout, or those named: shoppers and outcomes of all groups, lifts with
@@ -62,14 +63,25 @@ intervals that may be looked at any time, and the gate. It may run beside the se
 					if err != nil {
 						return err
 					}
+					var h watch.Health
+					if healthy {
+						if h, err = engine.HealthOf(cmd.Context(), p, tallies, db, id, now, a.watching()); err != nil {
+							return err
+						}
+					}
 					switch format {
 					case "json":
-						err = json.NewEncoder(a.out).Encode(r)
+						if err = json.NewEncoder(a.out).Encode(r); healthy && err == nil {
+							err = json.NewEncoder(a.out).Encode(h)
+						}
 					case "text":
 						if i > 0 {
 							fmt.Fprintln(a.out)
 						}
-						err = report.Write(a.out, r)
+						if err = report.Write(a.out, r); healthy && err == nil {
+							fmt.Fprintln(a.out)
+							err = watch.Write(a.out, h)
+						}
 					default:
 						return fmt.Errorf("--format %q is text or json", format)
 					}
@@ -86,6 +98,7 @@ intervals that may be looked at any time, and the gate. It may run beside the se
 	f := c.Flags()
 	f.StringVar(&at, "at", "", "as of this time, RFC 3339; left out: now")
 	f.StringVar(&format, "format", "text", "text or json")
+	f.BoolVar(&healthy, "health", false, "and whether the numbers may be believed")
 	f.BoolVar(&cuped, "cuped", false, "adjust for what shoppers had ordered for before they were enrolled")
 	f.StringArrayVar(&where, "where", nil, "axis=value: only shoppers who were there at enrolment")
 	return c

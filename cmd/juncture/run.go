@@ -20,6 +20,7 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/engine"
+	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/intake"
 	"github.com/juncture/juncture/store"
 )
@@ -44,6 +45,8 @@ type settings struct {
 	Profiles   int           `env:"PROFILES" yaml:"profiles"`
 	Products   int           `env:"PRODUCTS" yaml:"products"`
 	Rate       int           `env:"RATE" yaml:"rate"`
+	Lag        time.Duration `env:"HEALTH_LAG" yaml:"healthLag"`
+	Places     int           `env:"HEALTH_PLACES" yaml:"healthPlaces"`
 	TLS        bool          `env:"TLS" yaml:"tls"`
 	Dev        bool          `env:"DEV" yaml:"dev"`
 	TestClock  bool          `env:"TEST_CLOCK" yaml:"testClock"`
@@ -52,7 +55,7 @@ type settings struct {
 
 func defaults() settings {
 	return settings{Addr: "127.0.0.1:8080", DB: "juncture-data/juncture.db", Node: 1, Log: "info", Deadline: 10 * time.Second,
-		Checkpoint: 30 * time.Second, Drain: time.Second, GuardEvery: time.Minute, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, Rate: 20}
+		Checkpoint: 30 * time.Second, Drain: time.Second, GuardEvery: time.Minute, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, Rate: 20, Lag: watch.DefaultLag, Places: 12}
 }
 
 // app is one run of the program.
@@ -113,6 +116,8 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"profiles":        func() { s.Profiles = flagged.Profiles },
 		"products":        func() { s.Products = flagged.Products },
 		"trusted-proxies": func() { s.Proxies = flagged.Proxies },
+		"health-lag":      func() { s.Lag = flagged.Lag },
+		"health-places":   func() { s.Places = flagged.Places },
 		"rate":            func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
 		"test-clock": func() { s.TestClock = flagged.TestClock }, "seed": func() { s.Seed = flagged.Seed },
 	} {
@@ -126,11 +131,23 @@ func (a *app) configure(cmd *cobra.Command) error {
 	if s.GuardEvery <= 0 {
 		return fmt.Errorf("guard-every %v is no time between two looks", s.GuardEvery)
 	}
+	if s.Lag <= 0 {
+		return fmt.Errorf("health lag %v is not a time to wait", s.Lag)
+	}
 	if (s.TestClock || s.Seed != 0) && !s.Dev {
 		return errors.New("--test-clock and --seed are for tests: they need --dev, and no real store may run with them")
 	}
 	a.settings = s
 	return nil
+}
+
+// watching is how health is read. No place at all is asked for by less than 0 there.
+func (a *app) watching() watch.Settings {
+	set := watch.Settings{Places: a.Places, Lag: a.Lag}
+	if set.Places == 0 {
+		set.Places = -1
+	}
+	return set
 }
 
 func (a *app) logger() (*slog.Logger, error) {

@@ -33,6 +33,8 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.IntVar(&a.Profiles, "profiles", a.Profiles, "profiles kept in memory, and as many more that wait to be written (JUNCTURE_PROFILES)")
 	f.IntVar(&a.Products, "products", a.Products, "products kept in memory (JUNCTURE_PRODUCTS)")
 	f.IntVar(&a.Rate, "rate", a.Rate, "requests a second that one address may make with a publishable key; 0: no limit (JUNCTURE_RATE)")
+	f.DurationVar(&a.Lag, "health-lag", a.Lag, "how old a decision is when it is read for health; deferred ones count if they are activated by then (JUNCTURE_HEALTH_LAG)")
+	f.IntVar(&a.Places, "health-places", a.Places, "places at which change-points are looked for; 0: none (JUNCTURE_HEALTH_PLACES)")
 	f.StringSliceVar(&a.Proxies, "trusted-proxies", a.Proxies, "addresses or CIDR ranges whose X-Forwarded-For is believed (JUNCTURE_TRUSTED_PROXIES)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
 	f.BoolVar(&a.Dev, "dev", a.Dev, "allow what only tests may do (JUNCTURE_DEV)")
@@ -119,7 +121,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	}
 	r.node = n
 	n.learns(n.running, clock)
-	n.jobs.Go(func() { n.watch(n.running, a.GuardEvery, clock) })
+	n.jobs.Go(func() { n.guard(n.running, a.GuardEvery, clock) })
 	r.people = access.NewService(n.db, n.db, a.random(), access.Options{})
 	registry := prometheus.NewRegistry()
 	n.collect(registry)

@@ -42,11 +42,12 @@ func rooms() map[string]room {
 		"traffic":               {[]string{"."}, nil, "who is a person is decided before anything is decided for them"},
 		"evaluate":              {[]string{".", "policy", "policy/lattice", "experiments", "experiments/offpolicy"}, nil, "what other policies would have earned follows from a log alone: no store, no engine"},
 		"experiments/offpolicy": {[]string{"."}, gonum(), "an estimator knows weights and rewards, and nothing of who drew them"},
+		"experiments/watch":     {[]string{".", "experiments", "experiments/health"}, nil, "whether numbers may be believed is read from tallies and decisions, and never from lifts"},
 		"pool":                  {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
 		"access":                {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
 		"audit":                 {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
 		"intake":                {[]string{"."}, []string{"gopkg.in/yaml.v3"}, "what comes from outside is checked before anything else sees it"},
-		"engine":                {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "experiments/...", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
+		"engine":                {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "experiments/...", "pool", "traffic"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},
 		"store":                 {[]string{".", "migrations", "access", "audit"}, []string{"github.com/jmoiron/sqlx", "github.com/mattn/go-sqlite3", "github.com/pressly/goose/v3"}, "SQL stays in one room; access and audit lend it the rows it keeps for them"},
 		"store/storetest":       {[]string{".", "store", "access", "audit", "internal/testkit"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, "one contract for every database"},
 		"migrations":            {nil, nil, "only files"},
@@ -167,7 +168,7 @@ func TestImports(t *testing.T) {
 func TestNoClockNoGlobalRandomness(t *testing.T) {
 	pure := []string{".", "layers", "layers/moment", "layers/meaning", "layers/trajectory", "layers/catalogue", "policy",
 		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay", "policy/lattice", "simulate",
-		"experiments/interval", "experiments/report", "experiments/health", "traffic"}
+		"experiments/interval", "experiments/report", "experiments/health", "traffic", "experiments/watch"}
 	for _, dir := range pure {
 		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))
 		if err != nil {

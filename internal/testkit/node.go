@@ -89,7 +89,7 @@ func (n *Node) open() {
 		config = n.config(n.DB)
 	}
 	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: config, Breaker: n.breaker, Shoppers: shoppers, Enrolments: n.DB, Tallies: n.Tallies, Profiles: n.Profiles,
-		Learned: n.Learned, Notes: n.DB,
+		Learned: n.Learned, Notes: n.DB, Watched: n.DB,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())
 			if err != nil {
