@@ -10,7 +10,7 @@ import (
 type Traffic struct {
 	Staff    []string `json:"staff,omitempty"`    // addresses and networks (CIDR) of the store's own people, at most MaxStaff
 	Agents   *bool    `json:"agents,omitempty"`   // programs whose User-Agent says so; nil means true
-	Rates    *bool    `json:"rates,omitempty"`    // shoppers who call more often than a person can; nil means true
+	Rates    *bool    `json:"rates,omitempty"`    // shoppers who call more often than a person can; nil: of calls with a publishable key alone, true: of all
 	Scanners *bool    `json:"scanners,omitempty"` // mail scanners that follow every link; nil means true
 }
 
@@ -19,6 +19,15 @@ const MaxStaff = 1000
 
 // On is a switch of Traffic, its default filled in.
 func (Traffic) On(v *bool) bool { return v == nil || *v }
+
+// Counts reports whether a call counts towards a shopper's rate. A server that holds a secret key may call as often as it
+// likes, a shop's own tests and mailings among them, unless the store asks for more.
+func (t Traffic) Counts(public bool) bool {
+	if t.Rates == nil {
+		return public
+	}
+	return *t.Rates
+}
 
 func (c *check) traffic(t *Traffic) {
 	if t == nil {

@@ -117,7 +117,7 @@ func (e *Engine) saw(c *call) {
 	case c.again:
 	case c.nobody != "":
 		e.stats.Ignored[c.nobody].Add(1)
-	case c.st.traffic.On(c.st.traffic.Rates) && c.logged && c.r.Preview == nil && c.hasWord(c.whose):
+	case c.st.traffic.Counts(c.who.Public) && c.logged && c.r.Preview == nil && c.hasWord(c.whose):
 		e.count(c.shopper, traffic.CallChoose, c.now)
 	}
 }
@@ -130,7 +130,7 @@ func (e *Engine) sawOutcomes(st *state, now time.Time, writes []write) {
 		if w.OutcomeWrite == nil || w.Err != nil || w.Claims.Ignored || w.Whose == "" || w.Result.Status == juncture.StatusDuplicate {
 			continue
 		}
-		if !counted && st.traffic.On(st.traffic.Rates) {
+		if !counted && st.traffic.Counts(false) {
 			counted = true
 			e.count(w.Whose, traffic.CallReward, now)
 		}
@@ -158,11 +158,8 @@ func (s *state) mailed(c juncture.Claims) bool {
 
 // sawEvents counts events that happened just now; history says nothing of how fast it was made.
 func (e *Engine) sawEvents(st *state, now time.Time, events []*juncture.EventWrite, past map[*juncture.EventWrite]bool) {
-	if !st.traffic.On(st.traffic.Rates) {
-		return
-	}
 	for _, w := range events {
-		if past[w] || w.Denied || w.Refused || w.Duplicate || w.Event.Shopper == "" || now.Sub(w.Event.At) > live {
+		if !st.traffic.Counts(!w.Trusted) || past[w] || w.Denied || w.Refused || w.Duplicate || w.Event.Shopper == "" || now.Sub(w.Event.At) > live {
 			continue
 		}
 		e.count(w.Event.Shopper, traffic.CallEvent, w.Event.At)

@@ -53,7 +53,7 @@ func TestTrackingTakesWhatTrackersSend(t *testing.T) {
 		{"gzip", "/v1/t", zipped(t, one("m5", "")), []string{"Authorization", basic(key), "Content-Encoding", "gzip"}, 200, 5},
 		{"a browser", "/v1/t", one("m6", ""), []string{"Authorization", basic(s.keys["events page"]), "Origin", shop, "User-Agent", browser}, 200, 6},
 		{"a program in the page", "/v1/t", one("b1", ""), []string{"Authorization", basic(s.keys["events page"]), "Origin", shop, "User-Agent", "Mozilla/5.0 (compatible; Googlebot/2.1)"}, 200, 6},
-		{"a program, the server says", "/v1/t", one("b2", `,"context":{"userAgent":"curl/8.1"}`), []string{"Authorization", basic(key)}, 200, 6},
+		{"a program, the server says", "/v1/t", one("b2", `,"context":{"userAgent":"AcmeBot/1.0"}`), []string{"Authorization", basic(key)}, 200, 6},
 		{"one bad among good", "/v1/batch", `{"batch":[{"type":"dance"},` + one("m7", "") + `,5]}`, []string{"Authorization", basic(key)}, 200, 7},
 		{"consent denied", "/v1/t", one("m8", `,"context":{"consent":{"categoryPreferences":{"advertising":false,"analytics":false,"functional":false}}}`), []string{"Authorization", basic(key)}, 200, 7},
 		{"no key", "/v1/t", one("m9", ""), []string{"Authorization", ""}, 401, 7},

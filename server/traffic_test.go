@@ -71,7 +71,7 @@ func TestWhoIsNoShopper(t *testing.T) {
 // A burst of one shopper over HTTP is taken out with what it did; the rest of a crowd behind the same address is not.
 func TestABurstOverHTTP(t *testing.T) {
 	t.Parallel()
-	s := open(t, testkit.Declaration(testkit.Shares(0.5, 0.2, 0.2, 0.1)))
+	s := open(t, testkit.Declaration(testkit.Shares(0.5, 0.2, 0.2, 0.1), func(d *juncture.Declaration) { d.Traffic = &juncture.Traffic{Rates: new(true)} }))
 	items := func(shopper func(i int) string, n int) {
 		t.Helper()
 		var b strings.Builder

@@ -15,16 +15,14 @@ func agents() []string {
 		"pingdom", "uptimerobot", "statuscake", "site24x7", "newrelicpinger", "datadogsynthetics", "gtmetrix", "chrome-lighthouse", "pagespeed",
 		// browsers that a program drives
 		"headlesschrome", "phantomjs", "puppeteer", "playwright", "selenium", "cypress", "prerender",
-		// libraries
-		"curl/", "wget/", "python-requests", "python-urllib", "aiohttp", "httpx/", "scrapy", "go-http-client", "libwww-perl", "apache-httpclient", "java/",
-		"node-fetch", "undici", "axios/", "guzzlehttp", "httpie", "postmanruntime", "insomnia/", "k6/", "apachebench", "jmeter",
 		// what says it of itself
 		"spider", "crawl", "scraper", "preview", "headless", "monitor", "validator", "fetcher",
 	}
 }
 
 // Agent reports whether a User-Agent says that it is a program, and by which part of it. An empty one says nothing: apps
-// and servers that call for a shopper often send none, so it is no program. "bot" counts at the end of a word alone, so
+// and servers that call for a shopper often send none, so it is no program; nor is the name of an HTTP library, which apps and
+// servers send too. "bot" counts at the end of a word alone, so
 // that Cubot telephones, whose name ends so too, are told apart by name.
 func Agent(userAgent string) (part string, program bool) {
 	if len(userAgent) > 1024 {

@@ -32,7 +32,7 @@ func TestAgent(t *testing.T) {
 		{"Mozilla/5.0 (compatible; AcmeBot/1.0)", "bot"},
 		{"acme-bot", "bot"},
 		{"SomeCrawler 2", "crawl"},
-		{"curl/8.5.0", "curl/"},
+		{"curl/8.5.0", ""}, // whoever tries the API out
 		{"Better Uptime Monitor", "monitor"},
 		{"", ""},
 		{"Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.0 Mobile/15E148 Safari/604.1", ""},
