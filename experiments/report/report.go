@@ -209,6 +209,8 @@ func Build(src Source, q Query) (Report, error) {
 		if r.Gate, err = b.gate(days, r.Groups); err != nil {
 			return r, err
 		}
+	} else if r.Gate, err = b.gateHere(q.Slice, units, days, r.Groups, src.Units); err != nil {
+		return r, err
 	}
 	r.Arms = src.arms(match)
 	r.Warnings = append(r.Warnings, src.warnings(r)...)

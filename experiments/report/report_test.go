@@ -252,6 +252,28 @@ func TestGate(t *testing.T) {
 	}
 }
 
+// A slice is judged by all who have closed there. 140 a day of 900 at one intersection cannot come to what the plan takes, and
+// everybody can.
+func TestGateOfASlice(t *testing.T) {
+	s := hero(func(x *juncture.Experiment) {
+		x.Gate = &juncture.Gate{Threshold: 0.3}
+		x.Starts = new(began())
+	})
+	for day := range 35 {
+		s.add(day, juncture.GroupPolicy, "loyal", 120, 8, 1000)
+		s.add(day, juncture.GroupHoldout, "loyal", 20, 1, 1000)
+		s.add(day, juncture.GroupPolicy, "prospect", 680, 50, 1000)
+		s.add(day, juncture.GroupHoldout, "prospect", 80, 3, 1000)
+	}
+	here := s.build(t, 36, report.Query{Slice: map[string]string{"lifecycle": "loyal"}}).Gate
+	if here.State != interval.Waiting || here.Plan == nil || !strings.HasSuffix(here.Sentence, "The traffic here will not decide it by week 8; that of everybody will.") {
+		t.Errorf("%+v", here)
+	}
+	if all := s.build(t, 36, report.Query{Slice: map[string]string{"lifecycle": "prospect"}}).Gate; all.State != interval.Expand {
+		t.Errorf("%+v", all)
+	}
+}
+
 func TestText(t *testing.T) {
 	for name, s := range map[string]*shop{"empty": hero(), "lift": hero(func(x *juncture.Experiment) { x.Gate = &juncture.Gate{Threshold: 0.1, Measure: juncture.MeasureValue} })} {
 		if name == "lift" {
