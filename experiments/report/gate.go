@@ -132,7 +132,7 @@ func (b builder) gate(by map[string]map[juncture.Group]sums, all []Group) (*Gate
 // started is when the experiment began, else the day on which the first shopper whose horizon has closed was enrolled; zero:
 // none has.
 func (b builder) started(days []string) time.Time {
-	if s := b.src.Experiment.Starts; s != nil {
+	if s := b.src.Experiment.Starts; s != nil && !s.After(b.src.AsOf) {
 		return *s
 	}
 	if len(days) == 0 {
@@ -142,7 +142,10 @@ func (b builder) started(days []string) time.Time {
 	if err != nil {
 		return time.Time{}
 	}
-	return first.Add(-b.src.Experiment.HorizonOf()).Truncate(24 * time.Hour)
+	if first = first.Add(-b.src.Experiment.HorizonOf()).Truncate(24 * time.Hour); first.After(b.src.AsOf) {
+		return time.Time{}
+	}
+	return first
 }
 
 // plan foretells the decision, at the declared lift and the base that the control shows; nil where nothing can be planned

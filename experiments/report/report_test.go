@@ -247,6 +247,9 @@ func TestGate(t *testing.T) {
 	if g := hero(gate).build(t, 1, report.Query{}).Gate; g.State != interval.Waiting || g.Sentence == "" {
 		t.Errorf("nobody: %+v", g)
 	}
+	if g := hero(gate).build(t, -1, report.Query{}).Gate; g.State != interval.Waiting { // before it starts
+		t.Errorf("%+v", g)
+	}
 	if g := hero(gate, func(x *juncture.Experiment) { x.Groups = juncture.GroupShares{Policy: 1} }).build(t, 1, report.Query{}).Gate; !strings.Contains(g.Sentence, "no group to compare") {
 		t.Errorf("%+v", g)
 	}
