@@ -141,6 +141,8 @@ type Deps struct {
 	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
 	Records  Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
 	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
+	SSO      SingleSignOn     // nil: people sign in with a password alone
+	URL      string           // of the console's host as browsers see it, such as https://juncture.shop.example; empty: as each request says
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // nil: time.Now
 	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
@@ -180,6 +182,7 @@ func (c *Console) Mount(r *gin.Engine) {
 	get(open, signInPath, c.signInForm)
 	open.POST(signInPath, c.signIn)
 	open.POST("/console/sign-out", c.signOut)
+	c.mountSSO(open)
 
 	people := r.Group("/", c.guard, c.signedIn)
 	get(people, homePath, c.grid)

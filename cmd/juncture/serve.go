@@ -34,6 +34,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.IntVar(&a.Products, "products", a.Products, "products kept in memory (JUNCTURE_PRODUCTS)")
 	f.IntVar(&a.Rate, "rate", a.Rate, "requests a second that one address may make with a publishable key; 0: no limit (JUNCTURE_RATE)")
 	f.StringSliceVar(&a.Proxies, "trusted-proxies", a.Proxies, "addresses or CIDR ranges whose X-Forwarded-For is believed (JUNCTURE_TRUSTED_PROXIES)")
+	f.StringVar(&a.URL, "url", a.URL, "address of this server as browsers see it, such as https://juncture.shop.example; empty: as each request says (JUNCTURE_URL)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
 	f.BoolVar(&a.Dev, "dev", a.Dev, "allow what only tests may do (JUNCTURE_DEV)")
 	f.BoolVar(&a.TestClock, "test-clock", a.TestClock, "with --dev: take the time of a call from its Juncture-Now header (JUNCTURE_TEST_CLOCK)")
@@ -75,16 +76,21 @@ func (a *app) firstUser(ctx context.Context, s *running) error {
 			return err
 		}
 	}
-	if _, err = s.people.AddUser(ctx, "admin", access.RoleAdmin, password, a.now()); err == nil {
-		err = s.db.Note(ctx, a.note("create", "user admin", []byte(`{"role":"admin","firstStart":true}`)))
-	}
-	if err != nil {
+	if _, err = s.people.AddUser(ctx, access.Who{Actor: actor(), From: "first start"}, "admin", access.RoleAdmin, password, a.now()); err != nil {
 		return fmt.Errorf("make the first user: %w", err)
 	}
 	if made {
 		fmt.Fprintf(a.out, "first start: sign in to the console as admin with the password %s (shown once)\n", password)
 	}
 	return nil
+}
+
+// singleSignOn is where people sign in beside passwords, nil for nowhere.
+func (a *app) singleSignOn(r *running) (console.SingleSignOn, error) {
+	if a.OIDC.Issuer == "" {
+		return nil, nil
+	}
+	return access.NewOIDC(access.Provider(a.OIDC), r.people, r.db, nil)
 }
 
 // running is a started server.
@@ -132,7 +138,11 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	}
 	latest.Store(r.server)
 	s := &source{n, clock}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
+	sso, err := a.singleSignOn(r)
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, SSO: sso, URL: a.URL, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}

@@ -43,7 +43,7 @@ func rooms() map[string]room {
 		"evaluate":              {[]string{".", "policy", "policy/lattice", "experiments", "experiments/offpolicy"}, nil, "what other policies would have earned follows from a log alone: no store, no engine"},
 		"experiments/offpolicy": {[]string{"."}, gonum(), "an estimator knows weights and rewards, and nothing of who drew them"},
 		"pool":                  {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
-		"access":                {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
+		"access":                {[]string{"."}, []string{"golang.org/x/crypto", "github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}, "who may do what is decided apart from what is done"},
 		"audit":                 {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
 		"intake":                {[]string{"."}, []string{"gopkg.in/yaml.v3"}, "what comes from outside is checked before anything else sees it"},
 		"engine":                {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "experiments/...", "pool"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},

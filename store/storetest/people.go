@@ -124,11 +124,11 @@ func people(t *testing.T, open func(t *testing.T) *store.DB) {
 	})
 	t.Run("PeopleSignInAndOut", func(t *testing.T) {
 		db := open(t)
-		s := access.NewService(db, db, testkit.Random(1), access.Options{})
-		if _, err := s.AddUser(ctx, "Ada", access.RoleEditor, "a long password", now); err != nil {
+		s, who := access.NewService(db, db, testkit.Random(1), access.Options{}), access.Who{Actor: "cli:root", From: "cli"}
+		if _, err := s.AddUser(ctx, who, "Ada", access.RoleEditor, "a long password", now); err != nil {
 			t.Fatal(err)
 		}
-		_, err := s.AddUser(ctx, "ada", access.RoleViewer, "another password", now)
+		_, err := s.AddUser(ctx, who, "ada", access.RoleViewer, "another password", now)
 		code(t, "the name again", err, juncture.CodeUnprocessable)
 		token, u, err := s.SignIn(ctx, "ADA", "a long password", now)
 		if err != nil || u.Name != "ada" || u.Role != access.RoleEditor {
@@ -146,12 +146,12 @@ func people(t *testing.T, open func(t *testing.T) *store.DB) {
 		code(t, "signed out", err, juncture.CodeUnauthorized)
 		token, _, err = s.SignIn(ctx, "ada", "a long password", now)
 		check(t, err)
-		check(t, s.SetPassword(ctx, "ada", "a new password"))
+		check(t, s.SetPassword(ctx, who, "ada", "a new password", now))
 		_, err = s.Session(ctx, token, now)
 		code(t, "a session from before the new password", err, juncture.CodeUnauthorized)
 		token, _, err = s.SignIn(ctx, "ada", "a new password", now)
 		check(t, err)
-		check(t, s.DisableUser(ctx, "ada", now))
+		check(t, s.DisableUser(ctx, who, "ada", now))
 		_, err = s.Session(ctx, token, now)
 		code(t, "a disabled user's session", err, juncture.CodeUnauthorized)
 		_, _, err = s.SignIn(ctx, "ada", "a new password", now)
