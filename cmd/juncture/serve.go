@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/juncture/juncture/access"
+	"github.com/juncture/juncture/audit"
 	"github.com/juncture/juncture/console"
 	"github.com/juncture/juncture/server"
 	"github.com/juncture/juncture/store"
@@ -132,8 +133,11 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if a.Rate == 0 {
 		a.Rate = -1
 	}
+	admins := access.NewDesk(r.people, n.db, n.db, n.db, a.random(), a.now)
+	trail, facts := audit.NewLog(n.db, a.now), runs{a, n}
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
+		Desk: server.Desk{People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts}}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	latest.Store(r.server)
@@ -142,7 +146,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, SSO: sso, URL: a.URL, Log: log, Now: a.now, TLS: a.TLS})
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
