@@ -392,7 +392,7 @@ func TestTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}}
+	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}, Share: &sharing{Path: "/p", Days: []option{{"7", "7 days", true}}}, Until: now}
 	action := experiments.ActionEstimate{Name: "A", Estimate: experiments.Estimate{Mean: 0.1}}
 	verdict := experiments.Verdict{State: experiments.StateWinner, Winner: &action, RunnerUp: &action}
 	metric := metric{Name: "Rate", Money: true, Currency: "GBP"}
@@ -417,6 +417,12 @@ func TestTemplates(t *testing.T) {
 		"erase": {&erasePage{}, &erasePage{layout: full, ID: "i", Typed: "t", Problem: "p"}, &erasePage{Done: &juncture.ErasureView{}}},
 		"cluster": {&clusterPage{}, &clusterPage{layout: full, clusterLine: clusterLine{Renamed: true, Top: []string{"a"}, Tone: "t"}},
 			&clusterPage{MayEdit: true, Problems: map[string]string{"name": "n", "tone": "t", "use": "u", "avoid": "a"}}},
+		"share": {&sharePage{}, &sharePage{layout: full, Link: "l"}},
+		"audit": {&auditPage{}, &auditPage{layout: full, Proof: juncture.AuditProof{Holds: true, Hash: "h"}, Actors: selects[0].Options, Actions: selects[0].Options, Older: "/", Newest: "/",
+			Lines: []auditLine{{}, {Who: "w", Diff: []diffLine{{Had: "a"}, {Key: "k", Has: "b"}}, More: 3, Before: "b", After: "a"}}}},
+		"settings": {&settingsPage{}, &settingsPage{layout: full, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
+			Keys: []keyLine{{}, {KeyView: juncture.KeyView{RevokedAt: &now, Publishable: true}}}, Shares: []shareLine{{}, {Live: true}, {ShareView: juncture.ShareView{RevokedAt: &now}}},
+			Groups: []juncture.SettingGroup{{Lines: []juncture.SettingLine{{Key: "k"}}}}, Problems: map[string]string{"user-name": "n", "user-role": "r", "key-name": "k", "key-scopes": "s", "key-origins": "o"}}},
 		"refit": {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
 		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,
 			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}, {Figures: []template.HTML{"<svg/>"}, Decisions: true}}, ID: "moment"}, {ID: "meaning", Hint: "h"}}, Broken: []brokenLine{{}},
