@@ -1,7 +1,9 @@
 package access
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,5 +77,41 @@ user:root disable user root {"role":"editor"} {"role":"editor","disabled":true}
 user:root enable user root {"role":"editor","disabled":true} {"role":"editor"}`
 	if strings.Join(got, "\n") != want {
 		t.Errorf("the audit log says\n%s", strings.Join(got, "\n"))
+	}
+}
+
+// Whoever signs in waits for a password to be hashed, known or not: the time of the answer does not tell them apart.
+func TestEverySignInHashes(t *testing.T) {
+	s, m := newTestService(t)
+	ada, err := m.UserByName(t.Context(), "ada")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*User){"disabled": func(u *User) { u.DisabledAt = noon }, "sso-abc": func(u *User) { u.PasswordHash, u.Subject = "", "s" }} {
+		u := ada
+		u.ID, u.Name = "u_"+name, name
+		change(&u)
+		m.users[u.ID] = u
+	}
+	for range cap(s.hashing) {
+		s.hashing <- struct{}{} // no place is free
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for _, name := range []string{"ada", "nobody", "disabled", "sso-abc"} {
+		if _, _, err := s.SignIn(ctx, name, bad, noon); juncture.ErrorCode(err) != juncture.CodeUnavailable {
+			t.Errorf("%s is answered without a hash: %v", name, err)
+		}
+	}
+	for range cap(s.hashing) {
+		<-s.hashing
+	}
+	var answers []string
+	for _, name := range []string{"ada", "nobody", "disabled", "sso-abc"} {
+		_, _, err := s.SignIn(t.Context(), name, bad, noon)
+		answers = append(answers, fmt.Sprint(err))
+	}
+	if len(slices.Compact(answers)) != 1 {
+		t.Errorf("the answers tell them apart: %q", answers)
 	}
 }

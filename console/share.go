@@ -59,9 +59,9 @@ func (c *Console) offerShare(g *gin.Context) *sharing {
 
 type sharePage struct {
 	layout
-	Link  string
-	Made  juncture.ShareView
-	Back  string
+	Link string
+	Made juncture.ShareView
+	Back string
 }
 
 func (c *Console) createShare(g *gin.Context) {
