@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"crypto/tls"
@@ -24,6 +25,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/audit"
 	"github.com/juncture/juncture/console/chart"
 	"github.com/juncture/juncture/experiments"
 )
@@ -321,8 +323,13 @@ func TestHostileText(t *testing.T) {
 	f.counts = append(f.counts, LayerCount{"meaning", evil, math.MaxInt64 / 4}, LayerCount{evil, evil, 3}, LayerCount{"moment", "a.b.c.d.e", 4}, LayerCount{"posture", evil, -9}, LayerCount{"window", "", 2})
 	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
 	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
+	f.desk.users.Items[0] = juncture.UserView{Name: evil, Display: evil, Role: evil, SignIn: evil}
+	f.desk.keys.Items[1] = juncture.KeyView{ID: evil, Name: evil, Scopes: []string{evil}, Origins: []string{evil}, Publishable: true}
+	f.desk.shares.Items[0] = juncture.ShareView{ID: evil, Path: "javascript:alert(1)//" + evil, MadeBy: evil, ExpiresAt: now.Add(time.Hour)}
+	f.desk.set.Groups[0].Lines[0] = juncture.SettingLine{Key: evil, Title: evil, Value: evil}
+	f.desk.log[129] = audit.Entry{Seq: 130, Actor: evil, Action: evil, Subject: evil, From: evil, Before: []byte(`{"` + "a" + `":"<script>"}`), After: []byte(evil)}
 	h := serve(t, f)
-	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
+	for _, path := range []string{settingsPath, auditPath, auditPath + "?actor=" + url.QueryEscape(evil) + "&subject=" + url.QueryEscape(evil), auditPath + ".csv", auditPath + ".ndjson", link(cellPath), shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
 		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath,
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
@@ -333,7 +340,7 @@ func TestHostileText(t *testing.T) {
 		if w.Code >= 500 || !utf8.ValidString(body) {
 			t.Errorf("%s: %d", path, w.Code)
 		}
-		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
+		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || strings.HasPrefix(w.Header().Get("Content-Type"), "application/x-ndjson") || strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
 			continue
 		}
 		for _, bad := range []string{"<script", "<img", "\x00"} {
