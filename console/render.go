@@ -191,7 +191,7 @@ func (c *Console) fail(g *gin.Context, err error) {
 	if e, ok := errors.AsType[*juncture.Error](err); ok && status < 500 {
 		p.Message, p.Hint = e.Message, e.Hint
 	} else {
-		c.deps.Log.Error("console", "path", g.Request.URL.Path, "error", err)
+		c.deps.Log.Error("console", "route", g.FullPath(), "error", err) // not the path: it may name a shopper, or hold a link's token
 	}
 	if code == juncture.CodeTooManyRequests || code == juncture.CodeUnavailable {
 		g.Header("Retry-After", strconv.Itoa(max(1, int(retryAfter(err).Seconds()))))

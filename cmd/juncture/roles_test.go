@@ -9,6 +9,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/juncture/juncture/access"
 	"github.com/juncture/juncture/internal/testkit"
@@ -447,4 +450,87 @@ func newJar(t testing.TB) http.CookieJar {
 		t.Fatal(err)
 	}
 	return jar
+}
+
+// TestSharedLink makes a link as an editor does and follows it as somebody without an account, until it is over.
+func TestSharedLink(t *testing.T) {
+	h := openHouse(t)
+	if _, err := applyTo(t.Context(), h.db, testkit.Declaration(), true, "test", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	share := func(days string) (path string) {
+		t.Helper()
+		w := h.call("POST", "/console/shares", url.Values{"path": {"/console/intersections?experiment=hero"}, "days": {days}}.Encode(), withToken(h.sessions["editor"]))
+		m := regexp.MustCompile(`value="http://juncture\.shop\.example(/console/share/[\w-]{43})"`).FindStringSubmatch(w.Body.String())
+		if w.Code != 200 || m == nil {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return m[1]
+	}
+	sees := func(path string) bool {
+		t.Helper()
+		w := h.call("GET", path, "", nil)
+		shown := w.Code == 200 && strings.Contains(w.Body.String(), "What wins where") && strings.Contains(w.Body.String(), "A shared page")
+		if !shown && w.Code != 404 {
+			t.Errorf("%d %s", w.Code, w.Body)
+		}
+		return shown
+	}
+	week, day := share("7"), share("1")
+	if !sees(week) || !sees(day) || sees(week[:len(week)-1]+"_") {
+		t.Error("a link does not show its page, or a forged one does")
+	}
+	var ids []string
+	shares, err := h.db.Shares(t.Context())
+	for _, s := range shares {
+		ids = append(ids, s.ID)
+		if strings.Contains(fmt.Sprintf("%s %s %q", s.ID, s.Path, s.Hash), strings.TrimPrefix(week, "/console/share/")) || s.MadeBy != "user:editor" {
+			t.Errorf("kept: %+v", s)
+		}
+	}
+	if err != nil || len(ids) != 2 {
+		t.Fatal(ids, err)
+	}
+	h.clock.Add((24*time.Hour - time.Millisecond).Milliseconds())
+	if !sees(day) {
+		t.Error("over before its end")
+	}
+	h.clock.Add(1)
+	if sees(day) || !sees(week) {
+		t.Error("a link of a day goes on, or one of seven days ends")
+	}
+	for _, id := range ids {
+		if w := h.call("POST", "/console/settings/shares/"+id+"/revoke", "", withToken(h.signIn("admin"))); w.Code != 303 {
+			t.Errorf("revoke: %d %s", w.Code, w.Body)
+		}
+	}
+	if sees(week) {
+		t.Error("a revoked link goes on")
+	}
+}
+
+func TestOIDCSettings(t *testing.T) {
+	for k, v := range map[string]string{"ISSUER": "https://id.example", "CLIENT_ID": "juncture", "CLIENT_SECRET": "s", "ROLE_CLAIM": "groups", "ROLES": "growth=editor,leads=approver", "DOMAINS": "shop.example,shop.test", "DEFAULT_ROLE": "viewer"} {
+		t.Setenv("JUNCTURE_OIDC_"+k, v)
+	}
+	a := &app{settings: defaults()}
+	c := a.serveCommand()
+	if err := a.configure(c); err != nil {
+		t.Fatal(err)
+	}
+	want := oidcSettings{Issuer: "https://id.example", ClientID: "juncture", Secret: "s", RoleClaim: "groups", Roles: map[string]access.Role{"growth": access.RoleEditor, "leads": access.RoleApprover},
+		Domains: []string{"shop.example", "shop.test"}, DefaultRole: access.RoleViewer}
+	if diff := cmp.Diff(want, a.OIDC); diff != "" {
+		t.Errorf("from the environment:\n%s", diff)
+	}
+	file := filepath.Join(t.TempDir(), "settings.yaml")
+	for text, ok := range map[string]bool{"oidc: {issuer: https://id.example, clientId: c, roles: {growth: editor}}": true, "oidc: {clientSecret: s}": false, "oidc: {secret: s}": false} {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		a := &app{settings: defaults(), config: file}
+		if err := a.configure(a.serveCommand()); (err == nil) != ok {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
 }
