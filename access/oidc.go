@@ -320,7 +320,11 @@ func (o *OIDC) admit(ctx context.Context, claims map[string]any, now time.Time) 
 		u = User{ID: "u_" + idEncoding.EncodeToString(sum[:10]), Name: "sso-" + idEncoding.EncodeToString(sum[:10])[:10], Role: role, Subject: subject, Display: display,
 			CreatedAt: now.UTC().Truncate(time.Millisecond)}
 		made := roleSaid{Role: role, SignIn: "single sign-on"}
-		return u, o.people.users.CreateUser(ctx, u, Who{Actor: "user:" + u.Name, From: "single sign-on"}.note("create", "user "+u.Name, nil, made, now))
+		err = o.people.users.CreateUser(ctx, u, Who{Actor: "user:" + u.Name, From: "single sign-on"}.note("create", "user "+u.Name, nil, made, now))
+		if juncture.ErrorCode(err) != juncture.CodeUnprocessable {
+			return u, err
+		}
+		u, err = o.subjects.UserBySubject(ctx, subject) // two first sign-ins at once: the other made them
 	}
 	if err != nil {
 		return User{}, err
