@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -31,6 +32,7 @@ type Service struct {
 	rand     io.Reader
 	life     time.Duration
 	lockout  lockout
+	changing sync.Mutex // of who is an admin: two cannot end each other
 	hashing  chan struct{}
 	waiting  atomic.Int32
 }
@@ -44,74 +46,6 @@ func NewService(users UserStore, sessions SessionStore, rand io.Reader, o Option
 			names: map[string][]time.Time{}},
 		hashing: make(chan struct{}, cmp.Or(o.Hashing, 2)),
 	}
-}
-
-// AddUser makes and keeps a user. Errors: those of NewUser and UserStore.CreateUser.
-func (s *Service) AddUser(ctx context.Context, name string, role Role, password string, now time.Time) (User, error) {
-	release, err := s.turn(ctx)
-	if err != nil {
-		return User{}, err
-	}
-	u, err := NewUser(name, role, password, now, s.rand)
-	release()
-	if err != nil {
-		return User{}, err
-	}
-	if err := s.users.CreateUser(ctx, u); err != nil {
-		return User{}, err
-	}
-	return u.public(), nil
-}
-
-// Users returns all users by name, without their password hashes.
-func (s *Service) Users(ctx context.Context) ([]User, error) {
-	users, err := s.users.Users(ctx)
-	if err != nil {
-		return nil, err
-	}
-	out := make([]User, len(users))
-	for i, u := range users {
-		out[i] = u.public()
-	}
-	return out, nil
-}
-
-// SetPassword changes a user's password, ends all of the user's sessions and forgets failed attempts.
-func (s *Service) SetPassword(ctx context.Context, name, password string) error {
-	release, err := s.turn(ctx)
-	if err != nil {
-		return err
-	}
-	hash, err := HashPassword(password, s.rand)
-	release()
-	if err != nil {
-		return err
-	}
-	u, err := s.users.UserByName(ctx, foldName(name)) // after the slow part: the row is replaced as a whole
-	if err != nil {
-		return err
-	}
-	u.PasswordHash = hash
-	if err := s.users.UpdateUser(ctx, u); err != nil {
-		return err
-	}
-	s.lockout.clear(u.Name)
-	return s.sessions.PruneSessions(ctx, u.ID, endOfTime())
-}
-
-// DisableUser ends all of a user's sessions and lets nobody sign in as that user.
-func (s *Service) DisableUser(ctx context.Context, name string, now time.Time) error {
-	u, err := s.users.UserByName(ctx, foldName(name))
-	if err != nil {
-		return err
-	}
-	if u.DisabledAt.IsZero() {
-		u.DisabledAt = now.UTC().Truncate(time.Millisecond)
-		if err := s.users.UpdateUser(ctx, u); err != nil {
-			return err
-		}
-	}
-	return s.sessions.PruneSessions(ctx, u.ID, endOfTime())
 }
 
 // endOfTime is past every session's end, and fits the milliseconds of any column.
@@ -143,25 +77,29 @@ func (s *Service) SignIn(ctx context.Context, name, password string, now time.Ti
 		return "", User{}, wrong
 	}
 	s.lockout.clear(name)
-	now = now.UTC().Truncate(time.Millisecond)
-	if err := s.sessions.PruneSessions(ctx, "", now); err != nil {
-		return "", User{}, err
-	}
-	token, hash, err := newToken(s.rand)
-	if err != nil {
-		return "", User{}, err
-	}
-	err = s.sessions.CreateSession(ctx, Session{Hash: hash, UserID: u.ID, CreatedAt: now, ExpiresAt: now.Add(s.life), LastSeen: now})
-	if err != nil {
+	if token, err = s.begin(ctx, u, now); err != nil {
 		return "", User{}, err
 	}
 	return token, u.public(), nil
 }
 
+// begin begins a session of a user, always with a token of its own.
+func (s *Service) begin(ctx context.Context, u User, now time.Time) (token string, _ error) {
+	now = now.UTC().Truncate(time.Millisecond)
+	if err := s.sessions.PruneSessions(ctx, "", now); err != nil {
+		return "", err
+	}
+	token, hash, err := newToken(s.rand)
+	if err != nil {
+		return "", err
+	}
+	return token, s.sessions.CreateSession(ctx, Session{Hash: hash, UserID: u.ID, CreatedAt: now, ExpiresAt: now.Add(s.life), LastSeen: now})
+}
+
 // check finds the user and hashes the password, once whatever it finds.
 func (s *Service) check(ctx context.Context, name, password string) (User, bool, error) {
 	u, err := s.users.UserByName(ctx, name)
-	known := err == nil && u.DisabledAt.IsZero()
+	known := err == nil && u.DisabledAt.IsZero() && u.PasswordHash != ""
 	if err != nil && juncture.ErrorCode(err) != juncture.CodeNotFound {
 		return User{}, false, err
 	}

@@ -22,6 +22,7 @@ type memory struct {
 	users    map[string]User
 	sessions map[string]Session
 	touched  int
+	notes    []juncture.AuditNote
 	fail     error
 }
 
@@ -31,7 +32,7 @@ func (m *memory) lock() func() { m.mu.Lock(); return m.mu.Unlock }
 
 func notFound() error { return juncture.Errorf(juncture.CodeNotFound, "no such row") }
 
-func (m *memory) CreateUser(_ context.Context, u User) error {
+func (m *memory) CreateUser(_ context.Context, u User, notes ...juncture.AuditNote) error {
 	defer m.lock()()
 	for _, have := range m.users {
 		if have.Name == u.Name {
@@ -39,6 +40,7 @@ func (m *memory) CreateUser(_ context.Context, u User) error {
 		}
 	}
 	m.users[u.ID] = u
+	m.notes = append(m.notes, notes...)
 	return m.fail
 }
 
@@ -71,9 +73,10 @@ func (m *memory) Users(context.Context) ([]User, error) {
 	return out, m.fail
 }
 
-func (m *memory) UpdateUser(_ context.Context, u User) error {
+func (m *memory) UpdateUser(_ context.Context, u User, notes ...juncture.AuditNote) error {
 	defer m.lock()()
 	m.users[u.ID] = u
+	m.notes = append(m.notes, notes...)
 	return m.fail
 }
 
@@ -123,7 +126,7 @@ const good, bad = "correct horse", "battery staple"
 func newTestService(t *testing.T) (*Service, *memory) {
 	m := newMemory()
 	s := NewService(m, m, rand.Reader, Options{})
-	if _, err := s.AddUser(t.Context(), "ada", RoleApprover, good, noon); err != nil {
+	if _, err := s.AddUser(t.Context(), root, "ada", RoleApprover, good, noon); err != nil {
 		t.Fatal(err)
 	}
 	return s, m
@@ -184,7 +187,7 @@ func TestSignOutAndDisable(t *testing.T) {
 	if _, err := s.Session(ctx, other, noon); err != nil {
 		t.Errorf("the other session: %v", err)
 	}
-	if err := s.SetPassword(ctx, "ADA", bad); err != nil {
+	if err := s.SetPassword(ctx, root, "ADA", bad, noon); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Session(ctx, other, noon); juncture.ErrorCode(err) != juncture.CodeUnauthorized {
@@ -200,16 +203,16 @@ func TestSignOutAndDisable(t *testing.T) {
 	if _, err := s.Session(ctx, last, noon); juncture.ErrorCode(err) != juncture.CodeUnauthorized {
 		t.Errorf("disabled: %v", err)
 	}
-	if err := s.DisableUser(ctx, "ada", noon); err != nil || len(m.sessions) != 0 {
+	if err := s.DisableUser(ctx, root, "ada", noon); err != nil || len(m.sessions) != 0 {
 		t.Errorf("%d sessions: %v", len(m.sessions), err)
 	}
 	if _, _, err := s.SignIn(ctx, "ada", bad, noon); juncture.ErrorCode(err) != juncture.CodeUnauthorized {
 		t.Errorf("signs in disabled: %v", err)
 	}
-	if err := s.DisableUser(ctx, "eve", noon); juncture.ErrorCode(err) != juncture.CodeNotFound {
+	if err := s.DisableUser(ctx, root, "eve", noon); juncture.ErrorCode(err) != juncture.CodeNotFound {
 		t.Error(err)
 	}
-	if _, err := s.AddUser(ctx, "Ada", RoleViewer, good, noon); juncture.ErrorCode(err) != juncture.CodeUnprocessable {
+	if _, err := s.AddUser(ctx, root, "Ada", RoleViewer, good, noon); juncture.ErrorCode(err) != juncture.CodeUnprocessable {
 		t.Errorf("taken: %v", err)
 	}
 	if users, err := s.Users(ctx); err != nil || len(users) != 1 || users[0].PasswordHash != "" {

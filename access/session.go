@@ -6,6 +6,8 @@ import (
 	"encoding/base64"
 	"io"
 	"time"
+
+	"github.com/juncture/juncture"
 )
 
 // Session is a signed-in browser. The browser holds the token, the store only its hash.
@@ -30,10 +32,10 @@ type SessionStore interface {
 	PruneSessions(ctx context.Context, userID string, until time.Time) error
 }
 
-// UserStore keeps users.
+// UserStore keeps users. The notes of a change are kept with it or not at all.
 type UserStore interface {
 	// CreateUser returns CodeUnprocessable where the name is taken.
-	CreateUser(ctx context.Context, u User) error
+	CreateUser(ctx context.Context, u User, notes ...juncture.AuditNote) error
 	// UserByName returns CodeNotFound where there is none. The name is in lower case.
 	UserByName(ctx context.Context, name string) (User, error)
 	// UserByID returns CodeNotFound where there is none.
@@ -41,7 +43,7 @@ type UserStore interface {
 	// Users returns all, by name.
 	Users(ctx context.Context) ([]User, error)
 	// UpdateUser replaces the row with the user's id; CodeNotFound where there is none.
-	UpdateUser(ctx context.Context, u User) error
+	UpdateUser(ctx context.Context, u User, notes ...juncture.AuditNote) error
 }
 
 const tokenSize = 32 // bytes

@@ -33,7 +33,9 @@ type User struct {
 	ID           string // u_ and 16 of [a-z2-7]
 	Name         string // in lower case, unique
 	Role         Role
-	PasswordHash string    // PHC form
+	PasswordHash string    // PHC form; empty: signs in at the identity provider alone
+	Subject      string    // of who signs in there: SHA-256 of issuer and subject in hex, else empty
+	Display      string    // what the identity provider calls them, for people; else empty
 	CreatedAt    time.Time // UTC, millisecond resolution
 	DisabledAt   time.Time // zero: may sign in
 }

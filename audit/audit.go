@@ -1,6 +1,6 @@
 // Package audit is the append-only log of who changed what, in which each row holds the hash of the row before it, so
 // that a row that is altered, taken out, put in or moved is found. Rows cut from the end leave a shorter but whole
-// chain: whoever must see that keeps the last Seq and Hash elsewhere.
+// chain: the Head kept beside it finds those, and whoever must find somebody who rewrites that too keeps a Head elsewhere.
 package audit
 
 import (
@@ -85,6 +85,46 @@ func (e *BrokenError) Error() string {
 func (e *BrokenError) Unwrap() error {
 	return juncture.Errorf(juncture.CodeUnprocessable, "%s", e.Error()).
 		WithHint("the log was changed outside Juncture: compare with a backup").WithField(fmt.Sprintf("audit[%d]", e.Row-1))
+}
+
+// Head is the last row of the log, as it was when it was appended; zero: there was none.
+type Head struct {
+	Seq  int64
+	Hash []byte
+}
+
+// Query says which entries are asked for. Zero fields ask for all.
+type Query struct {
+	Actor, Action string    // exactly
+	Subject       string    // a part of it, in any case
+	From, To      time.Time // From inclusive, To exclusive
+	Before        int64     // seq: those before it
+	Limit         int       // at most so many, the newest; 0: all
+}
+
+// VerifyTo is Verify, and finds too that the log ends before head, or that another row stands in its place. head is read
+// before entries: what was appended meanwhile stands after it.
+func VerifyTo(head Head, entries iter.Seq2[Entry, error]) (n int, last Head, err error) {
+	var at []byte
+	n, err = Verify(func(yield func(Entry, error) bool) {
+		for e, err := range entries {
+			if e.Seq == head.Seq {
+				at = e.Hash
+			}
+			last = Head{e.Seq, e.Hash}
+			if !yield(e, err) {
+				return
+			}
+		}
+	})
+	switch {
+	case err != nil:
+	case int64(n) < head.Seq:
+		err = &BrokenError{Row: n + 1, Seq: int64(n) + 1, What: fmt.Sprintf("the log ends here, and had %d rows: the last were cut off", head.Seq)}
+	case head.Seq > 0 && !bytes.Equal(at, head.Hash):
+		err = &BrokenError{Row: int(head.Seq), Seq: head.Seq, What: "it is not the row that was appended: the end of the log was written anew"}
+	}
+	return n, last, err
 }
 
 // Verify goes over the whole log in order of Seq and returns how many rows are good. It stops at the first that is

@@ -44,6 +44,8 @@ type fake struct {
 	counts    []LayerCount
 	passed    []MoveCount
 	since     time.Time // that movements were asked for
+	desk      *cannedDesk
+	sso       cannedSSO
 }
 
 func (f *fake) Movements(_ context.Context, _ string, limit int) ([]juncture.Movement, error) {
@@ -201,6 +203,7 @@ func newFake() *fake {
 	}
 	f.cannedShopper()
 	f.cannedTastes()
+	f.desk = newCannedDesk()
 	return f
 }
 
@@ -369,7 +372,7 @@ func (f *fake) cannedTastes() {
 func serve(t *testing.T, f *fake) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, People: f.desk, Keys: f.desk, Shares: f.desk, Settings: f.desk, Audit: f.desk, SSO: f.sso, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -377,6 +380,15 @@ func serve(t *testing.T, f *fake) http.Handler {
 	c.Mount(r)
 	r.NoRoute(c.NotFound)
 	return r
+}
+
+// do asks as the change of the request says.
+func do(h http.Handler, path string, change func(*http.Request)) *http.Response {
+	req := httptest.NewRequest(http.MethodGet, "http://shop.example"+path, nil)
+	change(req)
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, req)
+	return w.Result()
 }
 
 // get asks as a person with a session; an empty cookie is nobody.

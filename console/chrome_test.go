@@ -148,6 +148,8 @@ func TestInChromium(t *testing.T) {
 		"shopper-none": shopperPath + "?id=" + strings.Repeat("long-id-", 20),
 		"layers":       layersPath + "?experiment=hero",
 		"cluster":      clusterPath + "wedding-guests",
+		"shared":       link(gridPath + "?experiment=hero"),
+		"shared-one":   link(cellPath),
 		"movements":    shopperPath + "?id=ada&show=movements",
 		"forbidden":    recordsPath + "ada/erase",
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
@@ -205,7 +207,7 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 			look(scheme, width)
 			at := fmt.Sprintf("-%s-%d", scheme, width)
 			for name, path := range map[string]string{"layers": layersPath + "?clusters=all&days=90", "layers-saved": layersPath + "?saved=wedding-guests", "cluster-form": clusterPath + "wedding-guests",
-				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase"} {
+				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase", "settings": settingsPath + "?done=role", "audit": auditPath, "audit-none": auditPath + "?actor=nobody", "grid": gridPath} {
 				run(name, chromedp.Navigate(base+path), chromedp.WaitReady(chromedp.CSS(`main`)))
 				say(tables)
 				steady("admin-" + name + at)
@@ -220,6 +222,14 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 			steady("cluster-wrong" + at)
 			audit("cluster-wrong" + at)
 			shoot("admin-cluster-wrong" + at)
+			run("make a user", chromedp.Navigate(base+settingsPath), chromedp.SendKeys(chromedp.CSS(`#f-name`), "bob"), chromedp.Click(chromedp.CSS(`#people .adds button`)), chromedp.WaitVisible(chromedp.CSS(`#f-made`)))
+			steady("made" + at)
+			audit("made" + at)
+			shoot("admin-made" + at)
+			run("share", chromedp.Navigate(base+gridPath), chromedp.Click(chromedp.CSS(`form.share button`)), chromedp.WaitVisible(chromedp.CSS(`#f-link`)))
+			steady("share" + at)
+			audit("share" + at)
+			shoot("admin-share" + at)
 			run("learn again", chromedp.Navigate(base+layersPath), chromedp.Click(chromedp.CSS(`.learn button`)), chromedp.WaitVisible(chromedp.CSS(`#h-new`)))
 			steady("refit" + at)
 			audit("refit" + at)

@@ -138,9 +138,16 @@ type OutcomeView struct {
 type Deps struct {
 	Source   Source
 	Sessions Sessions
-	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
-	Records  Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
-	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
+	Shoppers Shoppers // nil: the pages Shoppers and Layers are not offered
+	Records  Records  // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
+	Tastes   Tastes   // nil: Layers says how decisions spread, and nothing of shoppers
+	People   People   // nil, or any of the next four: the page Settings is not offered
+	Keys     Keys
+	Shares   Shares // nil: no page can be shared either
+	Settings Settings
+	Audit    AuditLog         // nil: the page Audit is not offered
+	SSO      SingleSignOn     // nil: people sign in with a password alone
+	URL      string           // of the console's host as browsers see it, such as https://juncture.shop.example; empty: as each request says
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // nil: time.Now
 	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
@@ -151,6 +158,8 @@ type Console struct {
 	deps  Deps
 	pages *pages
 	cross *http.CrossOriginProtection
+
+	router *gin.Engine // that it is mounted on
 }
 
 // New makes a Console. The error says that the built-in templates do not parse.
@@ -170,6 +179,7 @@ func New(deps Deps) (*Console, error) {
 
 // Mount adds the console's routes: / and everything under /console.
 func (c *Console) Mount(r *gin.Engine) {
+	c.router = r
 	get := func(g gin.IRoutes, path string, h ...gin.HandlerFunc) {
 		g.GET(path, h...)
 		g.HEAD(path, h...)
@@ -180,8 +190,12 @@ func (c *Console) Mount(r *gin.Engine) {
 	get(open, signInPath, c.signInForm)
 	open.POST(signInPath, c.signIn)
 	open.POST("/console/sign-out", c.signOut)
+	c.mountSSO(open)
 
 	people := r.Group("/", c.guard, c.signedIn)
+	c.mountSettings(people)
+	c.mountAudit(people)
+	c.mountShares(open, people)
 	get(people, homePath, c.grid)
 	get(people, gridPath, c.grid)
 	get(people, gridPath+".csv", c.gridCSV)
@@ -245,6 +259,7 @@ func (c *Console) headers(g *gin.Context) {
 	h := g.Writer.Header()
 	h.Set("Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY") // as frame-ancestors, for browsers that do not know it
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
 }

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"crypto/tls"
@@ -24,6 +25,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/audit"
 	"github.com/juncture/juncture/console/chart"
 	"github.com/juncture/juncture/experiments"
 )
@@ -321,8 +323,13 @@ func TestHostileText(t *testing.T) {
 	f.counts = append(f.counts, LayerCount{"meaning", evil, math.MaxInt64 / 4}, LayerCount{evil, evil, 3}, LayerCount{"moment", "a.b.c.d.e", 4}, LayerCount{"posture", evil, -9}, LayerCount{"window", "", 2})
 	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
 	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
+	f.desk.users.Items[0] = juncture.UserView{Name: evil, Display: evil, Role: evil, SignIn: evil}
+	f.desk.keys.Items[1] = juncture.KeyView{ID: evil, Name: evil, Scopes: []string{evil}, Origins: []string{evil}, Publishable: true}
+	f.desk.shares.Items[0] = juncture.ShareView{ID: evil, Path: "javascript:alert(1)//" + evil, MadeBy: evil, ExpiresAt: now.Add(time.Hour)}
+	f.desk.set.Groups[0].Lines[0] = juncture.SettingLine{Key: evil, Title: evil, Value: evil}
+	f.desk.log[129] = audit.Entry{Seq: 130, Actor: evil, Action: evil, Subject: evil, From: evil, Before: []byte(`{"` + "a" + `":"<script>"}`), After: []byte(evil)}
 	h := serve(t, f)
-	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
+	for _, path := range []string{settingsPath, auditPath, auditPath + "?actor=" + url.QueryEscape(evil) + "&subject=" + url.QueryEscape(evil), auditPath + ".csv", auditPath + ".ndjson", link(cellPath), shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
 		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath,
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
@@ -333,7 +340,7 @@ func TestHostileText(t *testing.T) {
 		if w.Code >= 500 || !utf8.ValidString(body) {
 			t.Errorf("%s: %d", path, w.Code)
 		}
-		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
+		if strings.HasPrefix(w.Header().Get("Content-Type"), "text/csv") || strings.HasPrefix(w.Header().Get("Content-Type"), "application/x-ndjson") || strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
 			continue
 		}
 		for _, bad := range []string{"<script", "<img", "\x00"} {
@@ -392,7 +399,7 @@ func TestTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}}
+	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}, Share: &sharing{Path: "/p", Days: []option{{"7", "7 days", true}}}, Until: now}
 	action := experiments.ActionEstimate{Name: "A", Estimate: experiments.Estimate{Mean: 0.1}}
 	verdict := experiments.Verdict{State: experiments.StateWinner, Winner: &action, RunnerUp: &action}
 	metric := metric{Name: "Rate", Money: true, Currency: "GBP"}
@@ -417,6 +424,12 @@ func TestTemplates(t *testing.T) {
 		"erase": {&erasePage{}, &erasePage{layout: full, ID: "i", Typed: "t", Problem: "p"}, &erasePage{Done: &juncture.ErasureView{}}},
 		"cluster": {&clusterPage{}, &clusterPage{layout: full, clusterLine: clusterLine{Renamed: true, Top: []string{"a"}, Tone: "t"}},
 			&clusterPage{MayEdit: true, Problems: map[string]string{"name": "n", "tone": "t", "use": "u", "avoid": "a"}}},
+		"share": {&sharePage{}, &sharePage{layout: full, Link: "l"}},
+		"audit": {&auditPage{}, &auditPage{layout: full, Proof: juncture.AuditProof{Holds: true, Hash: "h"}, Actors: selects[0].Options, Actions: selects[0].Options, Older: "/", Newest: "/",
+			Lines: []auditLine{{}, {Who: "w", Diff: []diffLine{{Had: "a"}, {Key: "k", Has: "b"}}, More: 3, Before: "b", After: "a"}}}},
+		"settings": {&settingsPage{}, &settingsPage{layout: full, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
+			Keys: []keyLine{{}, {KeyView: juncture.KeyView{RevokedAt: &now, Publishable: true}}}, Shares: []shareLine{{}, {Live: true}, {ShareView: juncture.ShareView{RevokedAt: &now}}},
+			Groups: []juncture.SettingGroup{{Lines: []juncture.SettingLine{{Key: "k"}}}}, Problems: map[string]string{"user-name": "n", "user-role": "r", "key-name": "k", "key-scopes": "s", "key-origins": "o"}}},
 		"refit": {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
 		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,
 			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}, {Figures: []template.HTML{"<svg/>"}, Decisions: true}}, ID: "moment"}, {ID: "meaning", Hint: "h"}}, Broken: []brokenLine{{}},

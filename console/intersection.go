@@ -87,7 +87,10 @@ func (c *Console) intersection(g *gin.Context) {
 		return
 	}
 	e := a.experiment
-	decisions, err := c.deps.Source.Decisions(g.Request.Context(), e.ID, r.At, decisionsLimit)
+	var decisions []DecisionView // of single shoppers: not on a shared page
+	if sharedUntil(g).IsZero() {
+		decisions, err = c.deps.Source.Decisions(g.Request.Context(), e.ID, r.At, decisionsLimit)
+	}
 	if err != nil {
 		c.fail(g, err)
 		return

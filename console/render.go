@@ -19,6 +19,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/access"
 	"github.com/juncture/juncture/experiments"
 )
 
@@ -33,7 +34,7 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error"}
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -95,6 +96,7 @@ var functions = template.FuncMap{
 	"whole":   func(v float64) string { return experiments.Count(int64(v + 0.5)) },
 	"title":   experiments.Title,
 	"when":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"day":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"colour":  colourClass,
 	"state":   stateTitle,
@@ -123,6 +125,8 @@ type layout struct {
 	User      string // empty: nobody is signed in
 	Role      string
 	Nav       []navItem
+	Share     *sharing  // nil: this page cannot be shared, or not by who asks
+	Until     time.Time // when the link ends that the page is seen through; zero: none
 }
 
 type navItem struct {
@@ -140,14 +144,20 @@ func (c *Console) layout(g *gin.Context, title string) (layout, error) {
 
 func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 	l := layout{Title: title, CSS: staticPath + c.pages.sum + "/console.css", Icon: staticPath + c.pages.sum + "/icon.svg",
-		Store: s.Name, Simulated: s.Simulated}
+		Store: s.Name, Simulated: s.Simulated, Share: c.offerShare(g), Until: sharedUntil(g)}
 	if u, ok := currentUser(g); ok {
-		l.User, l.Role = u.Name, fmt.Sprint(u.Role)
+		l.User, l.Role = or(u.Display, u.Name), fmt.Sprint(u.Role)
 		here := g.Request.URL.Path
 		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
 				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})
+		}
+		if c.deps.Audit != nil && u.Role.AtLeast(access.RoleApprover) {
+			l.Nav = append(l.Nav, navItem{"Audit", auditPath, here == auditPath})
+		}
+		if c.deps.People != nil && u.Role.AtLeast(access.RoleAdmin) {
+			l.Nav = append(l.Nav, navItem{"Settings", settingsPath, strings.HasPrefix(here, settingsPath)})
 		}
 	}
 	return l
@@ -176,11 +186,12 @@ type errorPage struct {
 func (c *Console) fail(g *gin.Context, err error) {
 	code := juncture.ErrorCode(err)
 	status := code.Status()
+	g.Set(sharedKey, nil)
 	p := &errorPage{Status: status, Message: "Something went wrong on our side.", Hint: "Try again. If it stays, the log of the server says why."}
 	if e, ok := errors.AsType[*juncture.Error](err); ok && status < 500 {
 		p.Message, p.Hint = e.Message, e.Hint
 	} else {
-		c.deps.Log.Error("console", "path", g.Request.URL.Path, "error", err)
+		c.deps.Log.Error("console", "route", g.FullPath(), "error", err) // not the path: it may name a shopper, or hold a link's token
 	}
 	if code == juncture.CodeTooManyRequests || code == juncture.CodeUnavailable {
 		g.Header("Retry-After", strconv.Itoa(max(1, int(retryAfter(err).Seconds()))))

@@ -138,6 +138,8 @@ type signInPage struct {
 	Next    string
 	Name    string
 	Problem string
+	SSO     string // what the identity provider is called; empty: there is none
+	SSOHref string
 }
 
 func (c *Console) signInForm(g *gin.Context) {
@@ -146,7 +148,7 @@ func (c *Console) signInForm(g *gin.Context) {
 		c.fail(g, err)
 		return
 	}
-	c.render(g, http.StatusOK, "sign-in", &signInPage{layout: l, Next: nextPath(g.Query("next"))})
+	c.render(g, http.StatusOK, "sign-in", c.signInPage(l, nextPath(g.Query("next")), "", ""))
 }
 
 func (c *Console) signIn(g *gin.Context) {
@@ -185,7 +187,7 @@ func (c *Console) signIn(g *gin.Context) {
 	if status == http.StatusBadRequest {
 		status = http.StatusUnauthorized
 	}
-	c.render(g, status, "sign-in", &signInPage{layout: l, Next: next, Name: name, Problem: problem})
+	c.render(g, status, "sign-in", c.signInPage(l, next, name, problem))
 }
 
 func (c *Console) signOut(g *gin.Context) {

@@ -79,6 +79,8 @@ type Options struct {
 	Rate, Burst int
 	// Evaluations answers what other policies would have earned; nil: not found.
 	Evaluations Evaluations
+	// Desk is what administrators manage; its ports are all there or none is.
+	Desk Desk
 }
 
 // Server is Juncture's HTTP handler.
@@ -219,6 +221,9 @@ func (s *Server) routes() {
 	admin.POST("/profiles/:id/exclude", s.postExclude)
 	for _, verb := range juncture.Verbs() {
 		admin.POST("/experiments/:id/"+string(verb), s.postExperiment(verb))
+	}
+	if s.o.Desk.People != nil {
+		s.administers(admin)
 	}
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)

@@ -2,6 +2,8 @@ package server_test
 
 import (
 	"bytes"
+	"context"
+	"crypto/rand"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/access"
+	"github.com/juncture/juncture/audit"
 	"github.com/juncture/juncture/client"
 	"github.com/juncture/juncture/internal/testkit"
 	"github.com/juncture/juncture/server"
@@ -43,6 +46,9 @@ func openOn(t testing.TB, n *testkit.Node, change ...func(*server.Options)) *sit
 	t.Helper()
 	s := &site{Node: n, t: t, keys: map[string]string{}, ids: map[string]string{}}
 	o := server.Options{Version: "1.2.3", Ready: s.DB.Ping, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}
+	people := access.NewService(s.DB, s.DB, rand.Reader, access.Options{})
+	admins := access.NewDesk(people, s.DB, s.DB, s.DB, rand.Reader, s.Clock.Now)
+	o.Desk = server.Desk{People: admins, Keys: admins, Shares: admins, Audit: audit.NewLog(s.DB, s.Clock.Now), Settings: noSettings{}}
 	for _, f := range change {
 		f(&o)
 	}
@@ -58,6 +64,13 @@ func openOn(t testing.TB, n *testkit.Node, change ...func(*server.Options)) *sit
 	}
 	s.newKey("page", "choose,reward", shop)
 	return s
+}
+
+// noSettings is a store that says nothing of how it runs.
+type noSettings struct{}
+
+func (noSettings) Settings(context.Context) (juncture.SettingsView, error) {
+	return juncture.SettingsView{Groups: []juncture.SettingGroup{{Title: "This server", Where: "flags", Lines: []juncture.SettingLine{{Title: "Version", Value: "1.2.3"}}}}}, nil
 }
 
 func (s *site) newKey(as, scopes string, origins ...string) {

@@ -159,7 +159,7 @@ func appendAudit(ctx context.Context, tx *sqlx.Tx, notes []juncture.AuditNote) e
 		return nil
 	}
 	var last audit.Entry
-	err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1`).Scan(&last.Seq, &last.Hash)
+	err := tx.QueryRowContext(ctx, `SELECT seq, hash FROM audit_head WHERE id = 1`).Scan(&last.Seq, &last.Hash)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}
@@ -173,43 +173,13 @@ func appendAudit(ctx context.Context, tx *sqlx.Tx, notes []juncture.AuditNote) e
 		}
 		last = e
 	}
-	return nil
+	_, err = tx.ExecContext(ctx, `INSERT INTO audit_head (id, seq, hash) VALUES (1, ?, ?) ON CONFLICT (id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash`, last.Seq, last.Hash)
+	return err
 }
 
 // Note appends to the audit log.
 func (db *DB) Note(ctx context.Context, notes ...juncture.AuditNote) error {
 	return db.inTx(ctx, func(tx *sqlx.Tx) error { return appendAudit(ctx, tx, notes) })
-}
-
-// Audit calls f for every audit entry in order.
-func (db *DB) Audit(ctx context.Context) func(yield func(audit.Entry, error) bool) {
-	return func(yield func(audit.Entry, error) bool) {
-		rows, err := db.read.QueryContext(ctx, `SELECT seq, at, actor, action, subject, origin, before, after, prev, hash FROM audit ORDER BY seq`)
-		if err != nil {
-			yield(audit.Entry{}, err)
-			return
-		}
-		defer rows.Close()
-		for rows.Next() {
-			var e audit.Entry
-			var at int64
-			var before, after string
-			err := rows.Scan(&e.Seq, &at, &e.Actor, &e.Action, &e.Subject, &e.From, &before, &after, &e.Prev, &e.Hash)
-			e.At = fromMS(at)
-			if before != "" {
-				e.Before = json.RawMessage(before)
-			}
-			if after != "" {
-				e.After = json.RawMessage(after)
-			}
-			if !yield(e, err) || err != nil {
-				return
-			}
-		}
-		if err := rows.Err(); err != nil {
-			yield(audit.Entry{}, err)
-		}
-	}
 }
 
 // Secrets are the store's salts and signing keys.

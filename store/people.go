@@ -86,31 +86,34 @@ func (db *DB) RevokeKey(ctx context.Context, id string, now time.Time, note junc
 	})
 }
 
-const userColumns = `id, name, role, password_hash, created_at, disabled_at`
+const userColumns = `id, name, role, password_hash, created_at, disabled_at, subject, display`
 
 type userRow struct {
-	ID, Name, Role string
-	PasswordHash   string `db:"password_hash"`
-	CreatedAt      int64  `db:"created_at"`
-	DisabledAt     int64  `db:"disabled_at"`
+	ID, Name, Role   string
+	Subject, Display string
+	PasswordHash     string `db:"password_hash"`
+	CreatedAt        int64  `db:"created_at"`
+	DisabledAt       int64  `db:"disabled_at"`
 }
 
 func (r userRow) user() access.User {
-	return access.User{ID: r.ID, Name: r.Name, Role: access.Role(r.Role), PasswordHash: r.PasswordHash, CreatedAt: fromMS(r.CreatedAt), DisabledAt: fromMS(r.DisabledAt)}
+	return access.User{ID: r.ID, Name: r.Name, Role: access.Role(r.Role), PasswordHash: r.PasswordHash, CreatedAt: fromMS(r.CreatedAt), DisabledAt: fromMS(r.DisabledAt),
+		Subject: r.Subject, Display: r.Display}
 }
 
-// CreateUser keeps a new user; CodeUnprocessable where the name is taken.
-func (db *DB) CreateUser(ctx context.Context, u access.User) error {
+// CreateUser keeps a new user and notes it in the audit log; CodeUnprocessable where the name, or the person at the
+// identity provider, is taken.
+func (db *DB) CreateUser(ctx context.Context, u access.User, notes ...juncture.AuditNote) error {
 	return db.inTx(ctx, func(tx *sqlx.Tx) error {
-		res, err := tx.ExecContext(ctx, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO NOTHING`,
-			u.ID, u.Name, string(u.Role), u.PasswordHash, ms(u.CreatedAt), ms(u.DisabledAt))
+		res, err := tx.ExecContext(ctx, `INSERT INTO users (`+userColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			u.ID, u.Name, string(u.Role), u.PasswordHash, ms(u.CreatedAt), ms(u.DisabledAt), u.Subject, u.Display)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, juncture.Errorf(juncture.CodeUnprocessable, "a user is called %q already", u.Name).WithField("name"))
 		}
-		return nil
+		return appendAudit(ctx, tx, notes)
 	})
 }
 
@@ -133,6 +136,14 @@ func (db *DB) UserByID(ctx context.Context, id string) (access.User, error) {
 	return db.user(ctx, "id", id)
 }
 
+// UserBySubject finds who signs in at an identity provider; CodeNotFound where there is none.
+func (db *DB) UserBySubject(ctx context.Context, subject string) (access.User, error) {
+	if subject == "" {
+		return access.User{}, juncture.Errorf(juncture.CodeNotFound, "no such user")
+	}
+	return db.user(ctx, "subject", subject)
+}
+
 // Users returns all users, by name.
 func (db *DB) Users(ctx context.Context) ([]access.User, error) {
 	var rows []userRow
@@ -146,19 +157,35 @@ func (db *DB) Users(ctx context.Context) ([]access.User, error) {
 	return out, nil
 }
 
-// UpdateUser replaces the row with the user's id; CodeNotFound where there is none.
-func (db *DB) UpdateUser(ctx context.Context, u access.User) error {
+// UpdateUser replaces the row with the user's id and notes it in the audit log; CodeNotFound where there is none.
+func (db *DB) UpdateUser(ctx context.Context, u access.User, notes ...juncture.AuditNote) error {
 	return db.inTx(ctx, func(tx *sqlx.Tx) error {
-		res, err := tx.ExecContext(ctx, `UPDATE users SET name = ?, role = ?, password_hash = ?, disabled_at = ? WHERE id = ?`,
-			u.Name, string(u.Role), u.PasswordHash, ms(u.DisabledAt), u.ID)
+		res, err := tx.ExecContext(ctx, `UPDATE users SET name = ?, role = ?, password_hash = ?, disabled_at = ?, display = ? WHERE id = ?`,
+			u.Name, string(u.Role), u.PasswordHash, ms(u.DisabledAt), u.Display, u.ID)
 		if err != nil {
 			return err
 		}
 		if n, err := res.RowsAffected(); err != nil || n == 0 {
 			return errors.Join(err, juncture.Errorf(juncture.CodeNotFound, "no such user"))
 		}
-		return nil
+		return appendAudit(ctx, tx, notes)
 	})
+}
+
+// SessionCounts counts the sessions that have not expired by now, by user id.
+func (db *DB) SessionCounts(ctx context.Context, now time.Time) (map[string]int, error) {
+	var rows []struct {
+		UserID string `db:"user_id"`
+		N      int
+	}
+	if err := db.read.SelectContext(ctx, &rows, `SELECT user_id, COUNT(*) AS n FROM sessions WHERE expires_at > ? GROUP BY user_id`, ms(now)); err != nil {
+		return nil, err
+	}
+	out := map[string]int{}
+	for _, r := range rows {
+		out[r.UserID] = r.N
+	}
+	return out, nil
 }
 
 // CreateSession keeps a session.

@@ -92,12 +92,8 @@ func (a *app) keysCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			after, err := json.Marshal(map[string]any{"name": k.Name, "scopes": k.Scopes, "publishable": k.Publishable, "origins": k.Origins})
-			if err != nil {
-				return err
-			}
 			return a.withDB(cmd.Context(), func(db *store.DB) error {
-				if err := db.CreateKey(cmd.Context(), k, a.note("create", "key "+k.ID, after)); err != nil {
+				if err := db.CreateKey(cmd.Context(), k, access.KeyNote(cliWho(), k, a.now())); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.out, "key %s (%s), scopes %s; keep the secret, it is not shown again:\n%s\n", k.ID, k.Name, scopes, secret)
@@ -136,7 +132,7 @@ func (a *app) keysCommand() *cobra.Command {
 	revoke := &cobra.Command{Use: "revoke ID", Args: cobra.ExactArgs(1), Short: "End an API key, within a second on every node",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDB(cmd.Context(), func(db *store.DB) error {
-				if err := db.RevokeKey(cmd.Context(), args[0], a.now(), a.note("revoke", "key "+args[0], nil)); err != nil {
+				if err := db.RevokeKey(cmd.Context(), args[0], a.now(), access.RevokeNote(cliWho(), args[0], a.now())); err != nil {
 					return err
 				}
 				fmt.Fprintln(a.out, "revoked", args[0])
@@ -179,10 +175,7 @@ func (a *app) usersCommand() *cobra.Command {
 				}
 			}
 			return a.withDB(cmd.Context(), func(db *store.DB) error {
-				u, err := service(db).AddUser(cmd.Context(), name, access.Role(role), password, a.now())
-				if err == nil {
-					err = db.Note(cmd.Context(), a.note("create", "user "+u.Name, fmt.Appendf(nil, `{"role":%q}`, u.Role)))
-				}
+				u, err := service(db).AddUser(cmd.Context(), cliWho(), name, access.Role(role), password, a.now())
 				if err != nil {
 					return err
 				}
@@ -222,10 +215,7 @@ func (a *app) usersCommand() *cobra.Command {
 				return err
 			}
 			return a.withDB(cmd.Context(), func(db *store.DB) error {
-				if err := service(db).SetPassword(cmd.Context(), args[0], p); err != nil {
-					return err
-				}
-				if err := db.Note(cmd.Context(), a.note("set password", "user "+strings.ToLower(args[0]), nil)); err != nil {
+				if err := service(db).SetPassword(cmd.Context(), cliWho(), args[0], p, a.now()); err != nil {
 					return err
 				}
 				fmt.Fprintf(a.out, "password, not shown again:\n%s\n", p)
@@ -235,10 +225,7 @@ func (a *app) usersCommand() *cobra.Command {
 	disable := &cobra.Command{Use: "disable NAME", Args: cobra.ExactArgs(1), Short: "End a user's access",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.withDB(cmd.Context(), func(db *store.DB) error {
-				if err := service(db).DisableUser(cmd.Context(), args[0], a.now()); err != nil {
-					return err
-				}
-				if err := db.Note(cmd.Context(), a.note("disable", "user "+strings.ToLower(args[0]), nil)); err != nil {
+				if err := service(db).DisableUser(cmd.Context(), cliWho(), args[0], a.now()); err != nil {
 					return err
 				}
 				fmt.Fprintln(a.out, "disabled", args[0])
@@ -254,11 +241,18 @@ func (a *app) auditCommand() *cobra.Command {
 	c.AddCommand(&cobra.Command{Use: "verify", Args: cobra.NoArgs, Short: "Prove that no entry was changed or taken out",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.withExisting(cmd.Context(), func(db *store.DB) error {
-				n, err := audit.Verify(db.Audit(cmd.Context()))
+				head, err := db.AuditHead(cmd.Context())
+				if err != nil {
+					return err
+				}
+				n, last, err := audit.VerifyTo(head, db.Audit(cmd.Context()))
 				if err != nil {
 					return err
 				}
 				fmt.Fprintf(a.out, "%d entries, unbroken\n", n)
+				if n > 0 {
+					fmt.Fprintf(a.out, "the last is %d with the hash %x: kept elsewhere, it shows that nobody wrote the log anew\n", last.Seq, last.Hash)
+				}
 				return nil
 			})
 		}}, &cobra.Command{Use: "export", Args: cobra.NoArgs, Short: "Print the log as NDJSON",

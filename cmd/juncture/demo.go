@@ -204,9 +204,9 @@ func (a *app) demoPassword(ctx context.Context, s *running) (string, error) {
 		return "", err
 	}
 	if len(users) > 0 {
-		return password, s.people.SetPassword(ctx, "admin", password)
+		return password, s.people.SetPassword(ctx, cliWho(), "admin", password, a.now())
 	}
-	_, err = s.people.AddUser(ctx, "admin", access.RoleAdmin, password, a.now())
+	_, err = s.people.AddUser(ctx, cliWho(), "admin", access.RoleAdmin, password, a.now())
 	return password, err
 }
 

@@ -19,6 +19,7 @@ import (
 	"gopkg.in/yaml.v3"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/access"
 	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/intake"
@@ -51,6 +52,21 @@ type settings struct {
 	Dev        bool          `env:"DEV" yaml:"dev"`
 	TestClock  bool          `env:"TEST_CLOCK" yaml:"testClock"`
 	Seed       uint64        `env:"SEED" yaml:"seed"`
+	URL        string        `env:"URL" yaml:"url"`
+	OIDC       oidcSettings  `envPrefix:"OIDC_" yaml:"oidc"`
+}
+
+// oidcSettings say where people sign in with OpenID Connect; without an issuer they do not. The client's secret comes
+// from the environment alone.
+type oidcSettings struct {
+	Title       string                 `env:"TITLE" yaml:"title"`
+	Issuer      string                 `env:"ISSUER" yaml:"issuer"`
+	ClientID    string                 `env:"CLIENT_ID" yaml:"clientId"`
+	Secret      string                 `env:"CLIENT_SECRET" yaml:"-"`
+	RoleClaim   string                 `env:"ROLE_CLAIM" yaml:"roleClaim"`
+	Roles       map[string]access.Role `env:"ROLES" envKeyValSeparator:"=" yaml:"roles"`
+	Domains     []string               `env:"DOMAINS" yaml:"domains"`
+	DefaultRole access.Role            `env:"DEFAULT_ROLE" yaml:"defaultRole"`
 }
 
 func defaults() settings {
@@ -118,6 +134,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"trusted-proxies": func() { s.Proxies = flagged.Proxies },
 		"health-lag":      func() { s.Lag = flagged.Lag },
 		"health-places":   func() { s.Places = flagged.Places },
+		"url":             func() { s.URL = flagged.URL },
 		"rate":            func() { s.Rate = flagged.Rate }, "tls": func() { s.TLS = flagged.TLS }, "dev": func() { s.Dev = flagged.Dev },
 		"test-clock": func() { s.TestClock = flagged.TestClock }, "seed": func() { s.Seed = flagged.Seed },
 	} {
@@ -186,6 +203,9 @@ func actor() string {
 	}
 	return "cli:unknown"
 }
+
+// cliWho is actor, as access takes it.
+func cliWho() access.Who { return access.Who{Actor: actor(), From: "cli"} }
 
 func (a *app) note(action, subject string, after []byte) juncture.AuditNote {
 	return juncture.AuditNote{At: a.now(), Actor: actor(), Action: action, Subject: subject, From: "cli", After: after}

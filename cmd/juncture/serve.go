@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/juncture/juncture/access"
+	"github.com/juncture/juncture/audit"
 	"github.com/juncture/juncture/console"
 	"github.com/juncture/juncture/server"
 	"github.com/juncture/juncture/store"
@@ -36,6 +37,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.DurationVar(&a.Lag, "health-lag", a.Lag, "how old a decision is when it is read for health; deferred ones count if they are activated by then (JUNCTURE_HEALTH_LAG)")
 	f.IntVar(&a.Places, "health-places", a.Places, "places at which change-points are looked for; 0: none (JUNCTURE_HEALTH_PLACES)")
 	f.StringSliceVar(&a.Proxies, "trusted-proxies", a.Proxies, "addresses or CIDR ranges whose X-Forwarded-For is believed (JUNCTURE_TRUSTED_PROXIES)")
+	f.StringVar(&a.URL, "url", a.URL, "address of this server as browsers see it, such as https://juncture.shop.example; empty: as each request says (JUNCTURE_URL)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
 	f.BoolVar(&a.Dev, "dev", a.Dev, "allow what only tests may do (JUNCTURE_DEV)")
 	f.BoolVar(&a.TestClock, "test-clock", a.TestClock, "with --dev: take the time of a call from its Juncture-Now header (JUNCTURE_TEST_CLOCK)")
@@ -77,16 +79,21 @@ func (a *app) firstUser(ctx context.Context, s *running) error {
 			return err
 		}
 	}
-	if _, err = s.people.AddUser(ctx, "admin", access.RoleAdmin, password, a.now()); err == nil {
-		err = s.db.Note(ctx, a.note("create", "user admin", []byte(`{"role":"admin","firstStart":true}`)))
-	}
-	if err != nil {
+	if _, err = s.people.AddUser(ctx, access.Who{Actor: actor(), From: "first start"}, "admin", access.RoleAdmin, password, a.now()); err != nil {
 		return fmt.Errorf("make the first user: %w", err)
 	}
 	if made {
 		fmt.Fprintf(a.out, "first start: sign in to the console as admin with the password %s (shown once)\n", password)
 	}
 	return nil
+}
+
+// singleSignOn is where people sign in beside passwords, nil for nowhere.
+func (a *app) singleSignOn(r *running) (console.SingleSignOn, error) {
+	if a.OIDC.Issuer == "" {
+		return nil, nil
+	}
+	return access.NewOIDC(access.Provider(a.OIDC), r.people, r.db, nil)
 }
 
 // running is a started server.
@@ -128,13 +135,20 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if a.Rate == 0 {
 		a.Rate = -1
 	}
+	admins := access.NewDesk(r.people, n.db, n.db, n.db, a.random(), a.now)
+	trail, facts := audit.NewLog(n.db, a.now), runs{a, n}
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
+		Desk: server.Desk{People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts}}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	latest.Store(r.server)
 	s := &source{n, clock}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
+	sso, err := a.singleSignOn(r)
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}

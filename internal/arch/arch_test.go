@@ -44,7 +44,7 @@ func rooms() map[string]room {
 		"experiments/offpolicy": {[]string{"."}, gonum(), "an estimator knows weights and rewards, and nothing of who drew them"},
 		"experiments/watch":     {[]string{".", "experiments", "experiments/health"}, nil, "whether numbers may be believed is read from tallies and decisions, and never from lifts"},
 		"pool":                  {[]string{"."}, []string{"github.com/expr-lang/expr"}, "what may be shown does not depend on what has been learnt"},
-		"access":                {[]string{"."}, []string{"golang.org/x/crypto"}, "who may do what is decided apart from what is done"},
+		"access":                {[]string{"."}, []string{"golang.org/x/crypto", "github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}, "who may do what is decided apart from what is done"},
 		"audit":                 {[]string{"."}, nil, "the log proves itself with nothing but a hash"},
 		"intake":                {[]string{"."}, []string{"gopkg.in/yaml.v3"}, "what comes from outside is checked before anything else sees it"},
 		"engine":                {[]string{".", "layers", "layers/...", "policy", "policy/lattice", "experiments", "experiments/...", "pool", "traffic"}, []string{"github.com/hashicorp/golang-lru/v2"}, "use cases reach the store through ports they declare, never the other way round"},

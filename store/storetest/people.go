@@ -122,13 +122,102 @@ func people(t *testing.T, open func(t *testing.T) *store.DB) {
 		}
 		there(1)
 	})
+	t.Run("UsersOfAProvider", func(t *testing.T) {
+		db := open(t)
+		ada := access.User{ID: "u_1", Name: "sso-a", Role: access.RoleViewer, CreatedAt: now, Subject: "s1", Display: "Ada"}
+		note := juncture.AuditNote{At: now, Actor: "user:sso-a", Action: "create", Subject: "user sso-a"}
+		check(t, db.CreateUser(ctx, ada, note))
+		check(t, db.CreateUser(ctx, access.User{ID: "u_2", Name: "bob", Role: access.RoleViewer, CreatedAt: now}))
+		check(t, db.CreateUser(ctx, access.User{ID: "u_3", Name: "cy", Role: access.RoleViewer, CreatedAt: now})) // no subject is not a subject
+		twice := ada
+		twice.ID, twice.Name = "u_4", "sso-b"
+		code(t, "a subject twice", db.CreateUser(ctx, twice, note), juncture.CodeUnprocessable)
+		ada.Display = "Ada L."
+		check(t, db.UpdateUser(ctx, ada, note))
+		if got, err := db.UserBySubject(ctx, "s1"); err != nil || !cmp.Equal(got, ada) {
+			t.Errorf("%+v, %v", got, err)
+		}
+		for _, subject := range []string{"", "s2"} {
+			_, err := db.UserBySubject(ctx, subject)
+			code(t, "nobody's subject", err, juncture.CodeNotFound)
+		}
+		if n, err := audit.Verify(db.Audit(ctx)); n != 2 || err != nil {
+			t.Errorf("%d notes, %v: a change and its note are one", n, err)
+		}
+		for i, expires := range []time.Duration{-time.Hour, time.Hour, 2 * time.Hour} {
+			check(t, db.CreateSession(ctx, access.Session{Hash: bytes.Repeat([]byte{byte(i)}, 32), UserID: "u_1", CreatedAt: now, ExpiresAt: now.Add(expires), LastSeen: now}))
+		}
+		if got, err := db.SessionCounts(ctx, now); err != nil || !cmp.Equal(got, map[string]int{"u_1": 2}) {
+			t.Errorf("%v, %v", got, err)
+		}
+	})
+	t.Run("Shares", func(t *testing.T) {
+		db := open(t)
+		var want []access.Share
+		for i := range 2 {
+			s, token, err := access.NewShare("/console/intersections?experiment=hero", 7*i, "user:ed", now.Add(time.Duration(-i)*time.Hour), testkit.Random(byte(i)))
+			check(t, err)
+			if len(token) != 43 || !s.ExpiresAt.Equal(s.CreatedAt.Add(7*24*time.Hour)) { // 0 days means 7
+				t.Errorf("%q, %+v", token, s)
+			}
+			check(t, db.CreateShare(ctx, s, juncture.AuditNote{At: now, Actor: "user:ed", Action: "create", Subject: "share " + s.ID}))
+			want = append(want, s)
+		}
+		if err := db.CreateShare(ctx, want[0], juncture.AuditNote{At: now, Subject: "never"}); err == nil {
+			t.Error("a link was taken twice")
+		}
+		got, err := db.Shares(ctx)
+		check(t, err)
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("links came back otherwise:\n%s", diff)
+		}
+		check(t, db.RevokeShare(ctx, want[0].ID, now.Add(time.Hour), juncture.AuditNote{At: now, Actor: "user:root", Action: "revoke", Subject: "share " + want[0].ID}))
+		code(t, "revoking again", db.RevokeShare(ctx, want[0].ID, now, juncture.AuditNote{Subject: "never"}), juncture.CodeNotFound)
+		if s, err := db.ShareByHash(ctx, want[0].Hash); err != nil || !s.RevokedAt.Equal(now.Add(time.Hour)) {
+			t.Errorf("%+v, %v", s, err)
+		}
+		_, err = db.ShareByHash(ctx, bytes.Repeat([]byte{9}, 32))
+		code(t, "a forged link", err, juncture.CodeNotFound)
+	})
+	t.Run("AuditQueries", func(t *testing.T) {
+		db := open(t)
+		for i := range 6 {
+			check(t, db.Note(ctx, juncture.AuditNote{At: now.Add(time.Duration(i) * time.Hour), Actor: []string{"user:a", "cli:b"}[i%2], Action: []string{"create", "end"}[i/3], Subject: []string{"User ä%", "key _"}[i%2], From: "cli"}))
+		}
+		for _, tt := range []struct {
+			q    audit.Query
+			want []int64
+		}{
+			{audit.Query{}, []int64{6, 5, 4, 3, 2, 1}}, {audit.Query{Limit: 2}, []int64{6, 5}}, {audit.Query{Before: 3}, []int64{2, 1}}, {audit.Query{Actor: "cli:b"}, []int64{6, 4, 2}},
+			{audit.Query{Action: "end", Subject: "USER"}, []int64{5}}, {audit.Query{Subject: "%"}, []int64{5, 3, 1}}, {audit.Query{Subject: "' OR 1=1"}, nil},
+			{audit.Query{From: now.Add(2 * time.Hour), To: now.Add(4 * time.Hour)}, []int64{4, 3}},
+		} {
+			var got []int64
+			for e, err := range db.AuditFound(ctx, tt.q) {
+				check(t, err)
+				got = append(got, e.Seq)
+			}
+			if !cmp.Equal(got, tt.want) {
+				t.Errorf("%+v: %v, want %v", tt.q, got, tt.want)
+			}
+		}
+		actors, actions, err := db.AuditNames(ctx, 10)
+		if err != nil || !cmp.Equal(actors, []string{"cli:b", "user:a"}) || !cmp.Equal(actions, []string{"create", "end"}) {
+			t.Errorf("%v, %v, %v", actors, actions, err)
+		}
+		head, err := db.AuditHead(ctx)
+		check(t, err)
+		if n, last, err := audit.VerifyTo(head, db.Audit(ctx)); n != 6 || err != nil || !cmp.Equal(head, last) || head.Seq != 6 {
+			t.Errorf("%d, %+v, %+v, %v", n, head, last, err)
+		}
+	})
 	t.Run("PeopleSignInAndOut", func(t *testing.T) {
 		db := open(t)
-		s := access.NewService(db, db, testkit.Random(1), access.Options{})
-		if _, err := s.AddUser(ctx, "Ada", access.RoleEditor, "a long password", now); err != nil {
+		s, who := access.NewService(db, db, testkit.Random(1), access.Options{}), access.Who{Actor: "cli:root", From: "cli"}
+		if _, err := s.AddUser(ctx, who, "Ada", access.RoleEditor, "a long password", now); err != nil {
 			t.Fatal(err)
 		}
-		_, err := s.AddUser(ctx, "ada", access.RoleViewer, "another password", now)
+		_, err := s.AddUser(ctx, who, "ada", access.RoleViewer, "another password", now)
 		code(t, "the name again", err, juncture.CodeUnprocessable)
 		token, u, err := s.SignIn(ctx, "ADA", "a long password", now)
 		if err != nil || u.Name != "ada" || u.Role != access.RoleEditor {
@@ -146,12 +235,12 @@ func people(t *testing.T, open func(t *testing.T) *store.DB) {
 		code(t, "signed out", err, juncture.CodeUnauthorized)
 		token, _, err = s.SignIn(ctx, "ada", "a long password", now)
 		check(t, err)
-		check(t, s.SetPassword(ctx, "ada", "a new password"))
+		check(t, s.SetPassword(ctx, who, "ada", "a new password", now))
 		_, err = s.Session(ctx, token, now)
 		code(t, "a session from before the new password", err, juncture.CodeUnauthorized)
 		token, _, err = s.SignIn(ctx, "ada", "a new password", now)
 		check(t, err)
-		check(t, s.DisableUser(ctx, "ada", now))
+		check(t, s.DisableUser(ctx, who, "ada", now))
 		_, err = s.Session(ctx, token, now)
 		code(t, "a disabled user's session", err, juncture.CodeUnauthorized)
 		_, _, err = s.SignIn(ctx, "ada", "a new password", now)
