@@ -46,7 +46,7 @@ func whoMay() map[string]string {
 		"GET /api/v1/experiments": read, "GET /api/v1/experiments/:id": read, "GET /api/v1/experiments/:id/grid": read, "GET /api/v1/experiments/:id/winners": read,
 		"GET /api/v1/experiments/:id/intersection": read, "GET /api/v1/experiments/:id/report": read, "GET /api/v1/experiments/:id/evaluate": read, "GET /api/v1/experiments/:id/worth": read,
 		"GET /api/v1/experiments/:id/health": read,
-		"PUT /api/v1/products": all, "PATCH /api/v1/products": all, "PATCH /api/v1/clusters/:id": all, "POST /api/v1/clusters/refit": all,
+		"PUT /api/v1/products":               all, "PATCH /api/v1/products": all, "PATCH /api/v1/clusters/:id": all, "POST /api/v1/clusters/refit": all,
 		"GET /api/v1/profiles/:id/export": all, "DELETE /api/v1/profiles/:id": all, "POST /api/v1/profiles/:id/exclude": all,
 		"POST /api/v1/experiments/:id/start": all, "POST /api/v1/experiments/:id/pause": all, "POST /api/v1/experiments/:id/resume": all, "POST /api/v1/experiments/:id/stop": all,
 		"POST /api/v1/experiments/:id/ship": all, "POST /api/v1/experiments/:id/rollback": all, "POST /api/v1/experiments/:id/reset": all,
