@@ -44,6 +44,8 @@ type fake struct {
 	counts    []LayerCount
 	passed    []MoveCount
 	since     time.Time // that movements were asked for
+
+	trials *trialsFake
 }
 
 func (f *fake) Movements(_ context.Context, _ string, limit int) ([]juncture.Movement, error) {
@@ -201,6 +203,7 @@ func newFake() *fake {
 	}
 	f.cannedShopper()
 	f.cannedTastes()
+	f.trials = cannedTrials(f)
 	return f
 }
 
@@ -369,7 +372,7 @@ func (f *fake) cannedTastes() {
 func serve(t *testing.T, f *fake) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Trials: f.trials, Health: f.trials, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,9 +119,9 @@ func TestInChromium(t *testing.T) {
 	}
 	shoot("sign-in-light-1440")
 	run("sign in", chromedp.SendKeys(chromedp.CSS(`input[name=name]`), "ada"), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"),
-		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.winner-grid`)))
+		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.trend`)))
 
-	run("follow a cell", chromedp.Click(chromedp.CSS(`svg.winner-grid a.cell`)), chromedp.WaitVisible(chromedp.CSS(`table th.wide a`)))
+	run("follow a cell", chromedp.Navigate(server.URL+gridPath), chromedp.Click(chromedp.CSS(`svg.winner-grid a.cell`)), chromedp.WaitVisible(chromedp.CSS(`table th.wide a`)))
 	list := location()
 	if !strings.HasPrefix(list, listPath+"?") {
 		t.Errorf("a cell of many intersections leads to %s", list)
@@ -150,6 +150,8 @@ func TestInChromium(t *testing.T) {
 		"cluster":      clusterPath + "wedding-guests",
 		"movements":    shopperPath + "?id=ada&show=movements",
 		"forbidden":    recordsPath + "ada/erase",
+		"overview":     homePath,
+		"experiments":  trialsPath,
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
 	}
 	for _, scheme := range []string{"light", "dark"} {
@@ -172,7 +174,7 @@ func TestInChromium(t *testing.T) {
 		t.Helper()
 		run("sign out and in as "+name, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(server.URL+homePath), chromedp.Click(chromedp.CSS(`.who button`)),
 			chromedp.WaitVisible(chromedp.CSS(`input[name=password]`)), chromedp.SendKeys(chromedp.CSS(`input[name=name]`), name),
-			chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"), chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.winner-grid`)))
+			chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"), chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.trend`)))
 	}
 	inOut("root")
 	administered(t, ctx, server.URL, f, look, steady, shoot, audit)

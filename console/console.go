@@ -141,6 +141,8 @@ type Deps struct {
 	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
 	Records  Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
 	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
+	Trials   Trials           // nil: the pages Overview and Experiments are not offered; the grid is the first page
+	Health   Health           // nil: nothing is said of the health of experiments
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // nil: time.Now
 	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
@@ -182,7 +184,7 @@ func (c *Console) Mount(r *gin.Engine) {
 	open.POST("/console/sign-out", c.signOut)
 
 	people := r.Group("/", c.guard, c.signedIn)
-	get(people, homePath, c.grid)
+	c.mountTrials(get, people)
 	get(people, gridPath, c.grid)
 	get(people, gridPath+".csv", c.gridCSV)
 	get(people, listPath, c.list)

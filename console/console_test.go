@@ -43,8 +43,10 @@ func TestRoutes(t *testing.T) {
 		{"/console", "forged", 303, signInPath, ""},
 		{gridPath + "?rows=live", "", 303, signInPath + "?next=" + url.QueryEscape(gridPath+"?rows=live"), ""},
 		{signInPath, "", 200, "", "<h1>Sign in</h1>"},
-		{"/console", "good", 200, "", "Hero at Home hero"}, // the first that runs, not the first of all
-		{gridPath, "good", 200, "", "svg"},
+		{"/console", "good", 200, "", "Demo in one minute"},
+		{trialsPath, "good", 200, "", "All experiments"},
+		{trialsPath, "", 303, signInPath + "?next=" + url.QueryEscape(trialsPath), ""},
+		{gridPath, "good", 200, "", "Hero at Home hero"}, // the first that runs, not the first of all
 		{gridPath + "?experiment=cart-rescue", "good", 200, "", "Value a decision"},
 		{gridPath + "?rows=colour", "good", 400, "", "no axis is called"},
 		{gridPath + "?rows=live&cols=live", "good", 400, "", "used twice"},
@@ -241,7 +243,7 @@ func TestSourceFails(t *testing.T) {
 		f := newFake()
 		f.err = tt.err
 		h := serve(t, f)
-		for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
+		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
 			layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", clusterPath + "wedding-guests",
 			shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", recordsPath + "ada/export", recordsPath + "ada/erase"} {
 			w := get(h, path, "admin")
@@ -269,7 +271,7 @@ func TestEmptyStores(t *testing.T) {
 	ev.Cells = nil
 	f.evidence["hero"], f.decisions = ev, nil
 	h = serve(t, f)
-	if w := get(h, homePath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "POST /choose") {
+	if w := get(h, gridPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "POST /choose") {
 		t.Errorf("no decision: %d", w.Code)
 	}
 	if w := get(h, cellPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "Not enough data yet") {
@@ -323,7 +325,7 @@ func TestHostileText(t *testing.T) {
 	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
 	h := serve(t, f)
 	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
-		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath,
+		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath, trialsPath, trialsPath + ".csv",
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
 		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
@@ -417,7 +419,10 @@ func TestTemplates(t *testing.T) {
 		"erase": {&erasePage{}, &erasePage{layout: full, ID: "i", Typed: "t", Problem: "p"}, &erasePage{Done: &juncture.ErasureView{}}},
 		"cluster": {&clusterPage{}, &clusterPage{layout: full, clusterLine: clusterLine{Renamed: true, Top: []string{"a"}, Tone: "t"}},
 			&clusterPage{MayEdit: true, Problems: map[string]string{"name": "n", "tone": "t", "use": "u", "avoid": "a"}}},
-		"refit": {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
+		"overview": {&overviewPage{}, &overviewPage{layout: full, Tiles: []tile{{Note: "n"}}, Waits: []waitLine{{}}, More: 1, Resting: []trialView{{}}, Holdouts: []trialView{{Holdout: true}},
+			Cards: []trialView{{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}, {NotEnough: "n"}}, Gate: &gateView{}, Health: &healthView{Sentences: []string{"s"}}, Warnings: []string{"w"}}}}},
+		"experiments": {&trialListPage{}, &trialListPage{layout: full, Of: 3, Health: true, Holdouts: []trialView{{FigureOf: "f"}}, Lines: []trialView{{}, {FigureOf: "f", Gate: &gateView{}, Health: &healthView{}, Next: []verbLink{{}, {}}}}}},
+		"refit":       {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
 		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,
 			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}, {Figures: []template.HTML{"<svg/>"}, Decisions: true}}, ID: "moment"}, {ID: "meaning", Hint: "h"}}, Broken: []brokenLine{{}},
 			Moves:    &movesPart{Since: []linkOption{{}}, Axes: []movesTable{{Lines: []moveLine{{}}, More: 1}}},

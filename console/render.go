@@ -33,7 +33,8 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error"}
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error",
+	"overview", "experiments"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -144,7 +145,10 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 	if u, ok := currentUser(g); ok {
 		l.User, l.Role = u.Name, fmt.Sprint(u.Role)
 		here := g.Request.URL.Path
-		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
+		if c.deps.Trials != nil {
+			l.Nav = append(l.Nav, navItem{"Overview", homePath, here == homePath}, navItem{"Experiments", trialsPath, strings.HasPrefix(here, trialsPath)})
+		}
+		l.Nav = append(l.Nav, navItem{"Intersections", gridPath, c.deps.Trials == nil && here == homePath || strings.HasPrefix(here, "/console/intersection")})
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
 				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})

@@ -1,0 +1,201 @@
+package console
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/audit"
+	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/report"
+)
+
+// trialsFake is a Trials with canned experiments, whose reports are built from made-up sums.
+type trialsFake struct {
+	store     *fake // whose experiments and errors they are
+	tripped   map[string]juncture.Trip
+	shipped   map[string]juncture.Shipment
+	holdouts  []juncture.Holdout
+	sources   map[string]report.Source
+	asked     []report.Query
+	did       []string // actor, verb, id, change
+	changeErr error
+	history   []audit.Entry
+	health    map[string]HealthView
+}
+
+func (t *trialsFake) declared() *juncture.Declaration {
+	return &juncture.Declaration{Experiments: t.store.store.Experiments, Tripped: t.tripped, Shipped: t.shipped, Holdouts: t.holdouts}
+}
+
+func (t *trialsFake) Experiments(context.Context) (out []juncture.ExperimentView, _ []juncture.Holdout, err error) {
+	d := t.declared()
+	for _, x := range d.Experiments {
+		v, err := d.View(x.ID)
+		if err != nil {
+			return nil, nil, err
+		}
+		out = append(out, v)
+	}
+	return out, t.holdouts, t.store.err
+}
+
+func (t *trialsFake) Report(_ context.Context, id string, q report.Query) (report.Report, error) {
+	src, ok := t.sources[id]
+	if !ok {
+		return report.Report{}, juncture.Errorf(juncture.CodeNotFound, "no experiment or holdout is called %.80q", id)
+	}
+	if t.store.err != nil {
+		return report.Report{}, t.store.err
+	}
+	t.asked = append(t.asked, q)
+	return report.Build(src, q)
+}
+
+func (t *trialsFake) ChangeExperiment(_ context.Context, actor, id string, verb juncture.Verb, r juncture.ExperimentChange) (juncture.ExperimentView, error) {
+	if t.changeErr != nil {
+		return juncture.ExperimentView{}, t.changeErr
+	}
+	if err := r.Check(verb); err != nil {
+		return juncture.ExperimentView{}, err
+	}
+	t.did = append(t.did, fmt.Sprintf("%s %s %s %+v", actor, verb, id, r))
+	return t.declared().View(id)
+}
+
+func (t *trialsFake) History(_ context.Context, _ string, limit int) ([]audit.Entry, error) {
+	return t.history[:min(limit, len(t.history))], t.store.err
+}
+
+func (t *trialsFake) Health(_ context.Context, id string) (HealthView, error) {
+	h, ok := t.health[id]
+	if !ok {
+		h.State = HealthUnknown
+	}
+	return h, t.store.err
+}
+
+// sums are so many shoppers, of whom so many clicked and so many ordered for 42.00, every fifth of them for twice as much.
+func sums(shoppers, clicks, orders int) (s juncture.UnitSums) {
+	add := func(n int, events ...juncture.UnitEvent) {
+		for some := juncture.SumsOf(juncture.Unit{Exposures: 2, Before: 1000, Events: events}); n > 0; n, some = n/2, some.Plus(some) {
+			if n%2 == 1 {
+				s = s.Plus(some)
+			}
+		}
+	}
+	click := juncture.UnitEvent{Event: "click", Count: 1}
+	add(orders/5, click, juncture.UnitEvent{Event: "purchase", Count: 1, Value: 8400})
+	add(orders-orders/5, click, juncture.UnitEvent{Event: "purchase", Count: 1, Value: 4200})
+	add(max(clicks-orders, 0), click)
+	add(shoppers - max(clicks, orders))
+	return s
+}
+
+// cannedSource makes an experiment's, or a holdout's, shoppers over so many days.
+func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Evidence, days int, lift float64) report.Source {
+	src := report.Source{Experiment: x, Holdout: h, Currency: "GBP", AsOf: now, Arms: ev.Arms,
+		Outcomes: []juncture.OutcomeType{{Name: "click", Type: juncture.OutcomeBinary}, {Name: "purchase", Type: juncture.OutcomeMoney}}}
+	groups := map[juncture.Group]int{juncture.GroupPolicy: 820, juncture.GroupHoldout: 210}
+	if x != nil {
+		src.ID = x.ID
+		groups = map[juncture.Group]int{}
+		for g, n := range map[juncture.Group]int{juncture.GroupPolicy: 820, juncture.GroupRandom: 110, juncture.GroupBAU: 220, juncture.GroupHoldout: 210} {
+			if x.Groups.Share(g) > 0 {
+				groups[g] = n
+			}
+		}
+	} else {
+		src.ID = h.ID
+	}
+	first := now.Truncate(24*time.Hour).AddDate(0, 0, -days)
+	places := []juncture.Intersection{{"prospect.browsing._", "_", "_", "_"}, {"loyal.browsing.researching", "wedding-guests", "_", "_"}, {"returning.cart-abandoned.considering", "quiet-luxury", "high.rising", "dresses"}}
+	at := map[string]*juncture.UnitRow{}
+	cell := juncture.Cell{Experiment: src.ID, Intersection: places[0]}
+	for day := range days {
+		for g, n := range groups {
+			n += 7 * (day % 5)
+			rate := 0.031
+			if g == juncture.GroupPolicy {
+				rate *= 1 + lift
+			}
+			for i, x := range places {
+				of := sums(n/(i+2), int(2.4*rate*float64(n/(i+2))), int(rate*float64(n/(i+2))+float64((day+i)%2)))
+				for _, r := range []juncture.UnitRow{{Intersection: x}, {Day: first.AddDate(0, 0, day+1)}} {
+					r.Experiment, r.Group = src.ID, g
+					name := g.String() + r.RowName()
+					if at[name] == nil {
+						at[name] = &r
+					}
+					at[name].UnitSums = at[name].UnitSums.Plus(of)
+				}
+			}
+			hour := juncture.Calendar{}.At(first.AddDate(0, 0, day+1).Add(-time.Hour))
+			cell.Rows = append(cell.Rows, juncture.CellRow{Group: g, Arm: juncture.ArmID(1 + day%5), Bucket: hour, Tally: juncture.Tally{Trials: int64(2 * n)}},
+				juncture.CellRow{Group: g, Event: "~enrolled/0", Bucket: hour, Tally: juncture.Tally{Successes: int64(n)}})
+			if x := src.Experiment; x != nil {
+				cell.Rows = append(cell.Rows, juncture.CellRow{Group: g, Arm: juncture.ArmID(1 + day%5), Event: x.Goal.Main(), Bucket: hour, Tally: juncture.Tally{Successes: int64(float64(2*n) * rate * (1 + float64(day%5)/4))}})
+			}
+		}
+	}
+	for _, r := range at {
+		src.Units = append(src.Units, *r)
+	}
+	src.Cells = []juncture.Cell{cell}
+	return src
+}
+
+// cannedTrials makes an experiment that has shown a lift and its gate says so, one whose guard has tripped, one without a
+// control group, a draft and a holdout.
+func cannedTrials(f *fake) *trialsFake {
+	for i := range f.store.Experiments {
+		x := &f.store.Experiments[i]
+		x.Groups = juncture.GroupShares{Policy: 0.6, Random: 0.08, BAU: 0.16, Holdout: 0.16}
+		if x.ID == "hero" {
+			x.Gate = &juncture.Gate{Outcome: "purchase", Measure: juncture.MeasureValue, Threshold: 0.3, MinWeeks: 4, MaxWeeks: 8}
+		}
+	}
+	hour := juncture.Duration(24 * time.Hour)
+	more := []juncture.Experiment{
+		{ID: "pdp-reassurance-for-shoppers-who-hesitate-at-the-size", Surface: "pdp_module", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "purchase", Window: hour}, Groups: juncture.GroupShares{Policy: 0.5, BAU: 0.5}},
+		{ID: "alone", Surface: "footer", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 1}},
+		{ID: "next-season", Surface: "home_hero", Status: juncture.StatusDraft, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 0.8, BAU: 0.2}},
+		{ID: "last-season", Surface: "banner", Status: juncture.StatusStopped, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 0.8, BAU: 0.2}},
+	}
+	f.store.Experiments = append(f.store.Experiments, more...)
+	t := &trialsFake{store: f, sources: map[string]report.Source{}, holdouts: []juncture.Holdout{{ID: "programme", Share: 0.05}}, shipped: map[string]juncture.Shipment{"banner": {Experiment: "last-season", Action: "five_off", At: now.AddDate(0, 0, -3)}},
+		tripped: map[string]juncture.Trip{more[0].ID: {At: now.Add(-5 * time.Hour), Why: "Purchase fell to 1.9% under the policy against 2.6% under bau, more than the 20% that is borne."}}}
+	for i := range f.store.Experiments {
+		x := &f.store.Experiments[i]
+		days, lift := 33, 0.0
+		switch x.ID {
+		case "hero":
+			lift = 0.9
+		case "cart-rescue":
+			days = 20
+		case more[0].ID:
+			days, lift = 9, -0.4
+		case "alone":
+			days = 5
+		case "next-season":
+			days = 0
+		}
+		t.sources[x.ID] = cannedSource(x, nil, f.evidence["hero"], days, lift)
+		if _, ok := f.evidence[x.ID]; !ok {
+			ev := f.evidence["hero"]
+			ev.Experiment, ev.Cells = *x, nil
+			f.evidence[x.ID] = ev
+		}
+	}
+	t.sources["programme"] = cannedSource(nil, &t.holdouts[0], f.evidence["hero"], 30, 0.2)
+	t.health = map[string]HealthView{"hero": {HealthGood, []string{"Groups are as large as they should be (P 0.41), and no rate has jumped."}},
+		"cart-rescue": {HealthWarning, []string{"Since 12 November a third fewer shoppers reach the surface."}},
+		more[0].ID:    {HealthBad, []string{"The group bau is 6% smaller than it should be (P under 0.001): no lift of this experiment is to be believed."}}}
+	for i, action := range []string{"pause", "resume", "start", "change", "create"} {
+		t.history = append(t.history, audit.Entry{Seq: int64(90 - i), At: now.Add(-time.Duration(i*i) * 26 * time.Hour), Actor: []string{"user:ada", "key:abcdefghijkl"}[i%2], Action: action, Subject: "experiment hero", From: []string{"console", "api"}[i%2],
+			Before: json.RawMessage(`{"state":"running"}`), After: json.RawMessage(fmt.Sprintf(`{"state":"paused","reason":"the sale began, %d"}`, i))})
+	}
+	return t
+}
