@@ -132,7 +132,7 @@ func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Ev
 					at[name].UnitSums = at[name].UnitSums.Plus(of)
 				}
 			}
-			hour := juncture.Calendar{}.At(first.AddDate(0, 0, day+1).Add(-time.Hour))
+			hour := juncture.Calendar{}.At(first.AddDate(0, 0, day+1).Add(time.Hour))
 			cell.Rows = append(cell.Rows, juncture.CellRow{Group: g, Arm: juncture.ArmID(1 + day%5), Bucket: hour, Tally: juncture.Tally{Trials: int64(2 * n)}},
 				juncture.CellRow{Group: g, Event: "~enrolled/0", Bucket: hour, Tally: juncture.Tally{Successes: int64(n)}})
 			if x := src.Experiment; x != nil {

@@ -152,6 +152,11 @@ func TestInChromium(t *testing.T) {
 		"forbidden":    recordsPath + "ada/erase",
 		"overview":     homePath,
 		"experiments":  trialsPath,
+		"experiment":   trialsPath + "/hero",
+		"slice":        trialsPath + "/hero?over=bau&filter.lifecycle=loyal&cuped=true",
+		"tripped":      trialsPath + "/pdp-reassurance-for-shoppers-who-hesitate-at-the-size",
+		"draft":        trialsPath + "/next-season",
+		"holdout":      trialsPath + "/programme",
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
 	}
 	for _, scheme := range []string{"light", "dark"} {
@@ -207,7 +212,8 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 			look(scheme, width)
 			at := fmt.Sprintf("-%s-%d", scheme, width)
 			for name, path := range map[string]string{"layers": layersPath + "?clusters=all&days=90", "layers-saved": layersPath + "?saved=wedding-guests", "cluster-form": clusterPath + "wedding-guests",
-				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase"} {
+				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "ship": trialsPath + "/hero/ship", "experiment": trialsPath + "/hero?done=resume",
+				"experiments": trialsPath, "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase"} {
 				run(name, chromedp.Navigate(base+path), chromedp.WaitReady(chromedp.CSS(`main`)))
 				say(tables)
 				steady("admin-" + name + at)

@@ -143,6 +143,7 @@ type Deps struct {
 	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
 	Trials   Trials           // nil: the pages Overview and Experiments are not offered; the grid is the first page
 	Health   Health           // nil: nothing is said of the health of experiments
+	WhatIf   WhatIf           // nil: what other policies would have earned is not offered
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // nil: time.Now
 	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain

@@ -24,6 +24,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/audit"
 	"github.com/juncture/juncture/console/chart"
 	"github.com/juncture/juncture/experiments"
 )
@@ -45,6 +46,21 @@ func TestRoutes(t *testing.T) {
 		{signInPath, "", 200, "", "<h1>Sign in</h1>"},
 		{"/console", "good", 200, "", "Demo in one minute"},
 		{trialsPath, "good", 200, "", "All experiments"},
+		{trialsPath + "/hero", "good", 200, "", "Personalising earns"},
+		{trialsPath + "/hero?over=bau&filter.lifecycle=loyal&cuped=true", "good", 200, "", "Adjusted for what shoppers had ordered for before"},
+		{trialsPath + "/hero?over=policy", "good", 400, "", "No group to compare with is called"},
+		{trialsPath + "/hero?cuped=x", "good", 400, "", "true or false"},
+		{trialsPath + "/hero?filter.colour=red", "good", 400, "", "no axis or layer"},
+		{trialsPath + "/programme", "good", 200, "", "Holdout above experiments"},
+		{trialsPath + "/next-season", "good", 200, "", "Nobody has been enrolled yet"},
+		{trialsPath + "/none", "good", 404, "", "No experiment or holdout is called"},
+		{trialsPath + "/programme/history.csv", "good", 404, "", "no history"},
+		{trialsPath + "/hero/pause", "good", 403, "", "needs the role approver"},
+		{trialsPath + "/hero/pause", "approver", 200, "", "Leave it as it is"},
+		{trialsPath + "/hero/resume", "approver", 409, "", "it cannot resume now"},
+		{trialsPath + "/hero/ship", "approver", 403, "", "needs the role admin"},
+		{trialsPath + "/hero/ship", "admin", 200, "", "Choose the action"},
+		{trialsPath + "/programme/pause", "approver", 404, "", "No experiment is called"},
 		{trialsPath, "", 303, signInPath + "?next=" + url.QueryEscape(trialsPath), ""},
 		{gridPath, "good", 200, "", "Hero at Home hero"}, // the first that runs, not the first of all
 		{gridPath + "?experiment=cart-rescue", "good", 200, "", "Value a decision"},
@@ -243,7 +259,7 @@ func TestSourceFails(t *testing.T) {
 		f := newFake()
 		f.err = tt.err
 		h := serve(t, f)
-		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
+		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/lifts.csv", trialsPath + "/hero/ship", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
 			layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", clusterPath + "wedding-guests",
 			shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", recordsPath + "ada/export", recordsPath + "ada/erase"} {
 			w := get(h, path, "admin")
@@ -322,10 +338,13 @@ func TestHostileText(t *testing.T) {
 	f.passed = append(f.passed, MoveCount{"status", evil, evil, math.MaxInt64, "\xff" + evil}, MoveCount{evil, evil, evil, -1, evil})
 	f.counts = append(f.counts, LayerCount{"meaning", evil, math.MaxInt64 / 4}, LayerCount{evil, evil, 3}, LayerCount{"moment", "a.b.c.d.e", 4}, LayerCount{"posture", evil, -9}, LayerCount{"window", "", 2})
 	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
+	f.trials.tripped["hero"] = juncture.Trip{Why: evil}
+	f.trials.health["hero"] = HealthView{HealthState(evil), []string{evil, "\xff"}}
+	f.trials.history = append(f.trials.history, audit.Entry{Actor: evil, Action: evil, From: evil, After: []byte(evil)}, audit.Entry{After: []byte(`{"state": "<script>", "reason": "=1<script>"}`)})
 	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
 	h := serve(t, f)
 	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
-		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath, trialsPath, trialsPath + ".csv",
+		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/history.csv", trialsPath + "/hero/ship", trialsPath + "/hero?filter.lifecycle=" + url.QueryEscape(evil), trialsPath + "/" + url.PathEscape(evil), trialsPath + "/hero?over=" + url.QueryEscape(evil),
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
 		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
@@ -421,6 +440,10 @@ func TestTemplates(t *testing.T) {
 			&clusterPage{MayEdit: true, Problems: map[string]string{"name": "n", "tone": "t", "use": "u", "avoid": "a"}}},
 		"overview": {&overviewPage{}, &overviewPage{layout: full, Tiles: []tile{{Note: "n"}}, Waits: []waitLine{{}}, More: 1, Resting: []trialView{{}}, Holdouts: []trialView{{Holdout: true}},
 			Cards: []trialView{{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}, {NotEnough: "n"}}, Gate: &gateView{}, Health: &healthView{Sentences: []string{"s"}}, Warnings: []string{"w"}}}}},
+		"experiment": {&trialPage{}, &trialPage{trialView: trialView{Holdout: true}}, &trialPage{layout: full, trialView: trialView{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}}, Health: &healthView{}, Warnings: []string{"w"}, Next: []verbLink{{Risky: true}, {}}},
+			Tripped: "t", Shipped: "s", Done: "d", Asks: true, Selects: selects, Slices: selects, SliceTitle: "s", Over: "o", Lifts: []liftLine{{}, {NotEnough: "n"}}, Groups: []reportGroup{{}, {Lines: []metricLine{{}, {}}}}, Money: true,
+			GateLine: &gateLine{By: "b", Plan: "p", Smallest: "s"}, Layers: []layerReport{{}, {Lifts: []liftLine{{}, {NotEnough: "n"}}}}, Rates: "<svg/>", Arms: []reportArm{{Letter: "A"}, {}}, ArmsOf: 9, History: []historyLine{{State: "s"}}, Grid: "/", WhatIf: "/", CupedOn: true, Learn: true}},
+		"verb":        {&verbPage{}, &verbPage{layout: full, Arms: []option{{}}, Risky: true, Hint: "h", Problems: map[string]string{"": "p", "arm": "a", "reason": "r"}}, &verbPage{Done: "d", Warnings: []string{"w"}}},
 		"experiments": {&trialListPage{}, &trialListPage{layout: full, Of: 3, Health: true, Holdouts: []trialView{{FigureOf: "f"}}, Lines: []trialView{{}, {FigureOf: "f", Gate: &gateView{}, Health: &healthView{}, Next: []verbLink{{}, {}}}}}},
 		"refit":       {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
 		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,

@@ -34,7 +34,7 @@ type pages struct {
 }
 
 var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error",
-	"overview", "experiments"}
+	"overview", "experiments", "experiment", "verb"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -99,6 +99,7 @@ var functions = template.FuncMap{
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"colour":  colourClass,
 	"state":   stateTitle,
+	"upper":   upper,
 	"part":    part,
 	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
 	"short": func(s string) string {

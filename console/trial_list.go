@@ -6,6 +6,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/access"
 	"github.com/juncture/juncture/experiments/report"
 )
@@ -22,6 +23,14 @@ func (c *Console) mountTrials(get func(g gin.IRoutes, path string, h ...gin.Hand
 	get(people, homePath, c.overview)
 	get(people, trialsPath, c.trialList)
 	get(people, trialsPath+".csv", c.trialListCSV)
+	get(people, trialsPath+"/:id", c.trialOne)
+	for _, table := range trialTables() {
+		get(people, trialsPath+"/:id/"+table+".csv", c.trialCSV(table))
+	}
+	for _, verb := range juncture.Verbs() {
+		get(people, trialsPath+"/:id/"+string(verb), c.least(leastRole(verb)), c.askVerb(verb))
+		people.POST(trialsPath+"/:id/"+string(verb), c.least(leastRole(verb)), c.doVerb(verb))
+	}
 }
 
 type trialListPage struct {

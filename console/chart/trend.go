@@ -55,7 +55,7 @@ func (f TrendFigure) shown() (low, high float64) {
 // Trend draws the line and its band over a line at 0 and one at the threshold. Places along the axis are percentages and
 // everything else is in pixels, so the figure takes whatever width there is without its text growing or shrinking.
 func Trend(f TrendFigure) template.HTML {
-	top, plot, ticks := 8.0, 190.0, 5
+	top, plot, ticks := 18.0, 190.0, 5
 	if f.Small {
 		plot, ticks = 92, 3
 	}

@@ -1,0 +1,218 @@
+package console
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments/report"
+)
+
+const tripped = "pdp-reassurance-for-shoppers-who-hesitate-at-the-size"
+
+// shown is a text as html/template writes it.
+func shown(s string) string { return strings.ReplaceAll(template.HTMLEscapeString(s), "+", "&#43;") }
+
+func TestOverview(t *testing.T) {
+	f := newFake()
+	h := serve(t, f)
+	body := get(h, homePath, "good").Body.String()
+	hero, err := f.trials.Report(t.Context(), "hero", report.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, ok := hero.Opening()
+	if !ok || l.Outcome != "purchase" || l.Measure != report.MeasureRevenue || l.Over != juncture.GroupHoldout {
+		t.Fatalf("the canned experiment opens with %+v", l)
+	}
+	line := viewLift(hero, l)
+	// Three run: hero has shown a lift, the two others have too little; the tripped one runs by its status.
+	holds(t, body, "3 experiments are running: 1 shown to bring more than its control, 2 not settled yet.", "5 things wait for somebody.",
+		shown(line.Thousand), shown(line.ThousandRange), "Purchase fell to 1.9%", "Everybody is served the default until it is reset.", `<span class="badge winner">Expand</span>`,
+		"No control", "The group bau is 6% smaller", "It is declared and does not run yet", "What all of it brings together", `svg class="chart trend"`, "Day by day", `href="/console/experiments/hero"`)
+	if strings.Contains(body, "Since 12 November") {
+		t.Error("the health of a paused experiment waits for nobody")
+	}
+	for what, change := range map[string]func(){
+		"No experiment is running": func() {
+			for i := range f.store.Experiments {
+				f.store.Experiments[i].Status = juncture.StatusPaused
+			}
+		},
+		"Nothing was applied yet": func() { f.store, f.trials.holdouts = StoreView{}, nil },
+		"No experiment yet":       func() { f.store = StoreView{Name: "New"} },
+	} {
+		store, holdouts := f.store, f.trials.holdouts
+		f.store.Experiments = slices.Clone(store.Experiments)
+		change()
+		holds(t, get(h, homePath, "good").Body.String(), what)
+		f.store, f.trials.holdouts = store, holdouts
+	}
+}
+
+func TestExperimentPage(t *testing.T) {
+	f := newFake()
+	h := serve(t, f)
+	hero, err := f.trials.Report(t.Context(), "hero", report.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := get(h, trialsPath+"/hero", "good").Body.String()
+	for _, l := range hero.Lifts {
+		if l.Over == juncture.GroupHoldout && l.Group == juncture.GroupPolicy {
+			line := viewLift(hero, l)
+			holds(t, body, shown(line.Relative), shown(line.RelativeRange), shown(line.RelativeFixed), shown(line.Thousand), shown(line.P))
+		}
+	}
+	holds(t, body, shown(hero.Gate.Sentence), "a lift of &#43;30.0% over the page without Juncture", "Healthy", "Rate, unbiased", "the sale began, 0", "user:ada", `href="/console/intersections?experiment=hero"`)
+	if strings.Contains(body, trialsPath+"/hero/pause") {
+		t.Error("a viewer is offered to pause it")
+	}
+	// Against bau, of the loyal ones: the report is asked so, and the page says so.
+	body = get(h, trialsPath+"/hero?over=bau&filter.lifecycle=loyal&cuped=true", "good").Body.String()
+	holds(t, body, "What it brings over business as usual", "Loyal", "Everybody, as they are", `<option value="true" selected>`, `<option value="loyal" selected>`,
+		`href="/console/experiments/hero/lifts.csv?cuped=true&amp;filter.lifecycle=loyal&amp;over=bau"`, `href="/console/intersections?experiment=hero&amp;filter.lifecycle=loyal"`)
+	if q := f.trials.asked[len(f.trials.asked)-1]; !q.Cuped || q.Slice["lifecycle"] != "loyal" {
+		t.Errorf("asked %+v", q)
+	}
+	holds(t, get(h, trialsPath+"/"+tripped, "approver").Body.String(), "A guard has tripped: Purchase fell", trialsPath+"/"+tripped+"/reset", ">Pause</a>", ">Stop</a>")
+	holds(t, get(h, trialsPath+"/last-season", "admin").Body.String(), "Five off is the surface&#39;s default since 17 November 2026", ">Roll back</a>")
+	if body := get(h, trialsPath+"/last-season", "approver").Body.String(); strings.Contains(body, "Roll back") {
+		t.Error("an approver is offered to roll back")
+	}
+}
+
+func TestVerbs(t *testing.T) {
+	for verb, at := range map[juncture.Verb]string{juncture.VerbStart: "next-season", juncture.VerbPause: "hero", juncture.VerbResume: "cart-rescue", juncture.VerbStop: "hero", juncture.VerbShip: "hero",
+		juncture.VerbRollback: "last-season", juncture.VerbReset: tripped} {
+		t.Run(string(verb), func(t *testing.T) {
+			f := newFake()
+			h := serve(t, f)
+			path := trialURL(at, "/"+string(verb))
+			form := url.Values{"reason": {" a sale begins "}, "arm": {"five_off/milan"}}
+			for _, token := range []string{"good", "editor", "approver", "admin", "none"} {
+				f.trials.did = nil
+				w, may := as(h, token, path, form), people[token].Role.AtLeast(leastRole(verb))
+				if (len(f.trials.did) == 1) != may || !may && w.Code != 403 || may && w.Header().Get("Location") != trialURL(at, "")+"?done="+string(verb) {
+					t.Errorf("%s: %d to %s, did %v", token, w.Code, w.Header().Get("Location"), f.trials.did)
+				}
+				if may {
+					want := fmt.Sprintf("user:%s %s %s {Reason:a sale begins Action: Copy:}", people[token].Name, verb, at)
+					if verb == juncture.VerbShip {
+						want = strings.Replace(want, "Action: Copy:", "Action:five_off Copy:milan", 1)
+					}
+					if f.trials.did[0] != want {
+						t.Errorf("did %s, want %s", f.trials.did[0], want)
+					}
+					holds(t, get(h, path, token).Body.String(), "Leave it as it is", verbTitles[verb]+"?")
+					holds(t, get(h, w.Header().Get("Location"), token).Body.String(), shown(verbDone[verb]))
+				}
+				if offered := strings.Contains(get(h, trialURL(at, ""), token).Body.String(), `href="`+path+`"`); offered != may {
+					t.Errorf("offered to %s: %v", token, offered)
+				}
+			}
+			f.trials.did = nil
+			w := post(h, path, form, func(r *http.Request) {
+				r.Header.Set("Sec-Fetch-Site", "cross-site")
+				r.AddCookie(&http.Cookie{Name: plainCookie, Value: "admin"})
+			})
+			if w.Code != 403 || post(h, path, form, nil).Code != 303 || len(f.trials.did) > 0 {
+				t.Errorf("from elsewhere: %d, did %v", w.Code, f.trials.did)
+			}
+			if w := as(h, "admin", path, url.Values{"reason": {"  "}, "arm": {"five_off"}}); w.Code != 400 || !strings.Contains(w.Body.String(), `id="p-reason"`) || len(f.trials.did) > 0 {
+				t.Errorf("without a reason: %d", w.Code)
+			}
+		})
+	}
+	f := newFake()
+	h := serve(t, f)
+	ship := trialsPath + "/hero/ship"
+	if w := as(h, "admin", ship, url.Values{"reason": {"x"}}); w.Code != 400 || !strings.Contains(w.Body.String(), `id="p-arm"`) || len(f.trials.did) > 0 {
+		t.Errorf("ship without an action: %d", w.Code)
+	}
+	body := get(h, ship, "admin").Body.String()
+	holds(t, body, `<option value="five_off">Five off, its first copy for everybody`, `<option value="five_off/milan">Five off, copy milan`)
+	if strings.Contains(body, "ten_off") { // no longer live
+		t.Error("offers what may not be shown")
+	}
+	for _, tt := range []struct {
+		err    error
+		status int
+		says   string
+	}{
+		{juncture.Errorf(juncture.CodeDecisionConflict, "experiment <hero> is paused: it cannot ship").WithHint("it can resume"), 409, "Nothing was done: Experiment &lt;hero&gt; is paused: it cannot ship. It can resume."},
+		{juncture.Errorf(juncture.CodeUnprocessable, "copy is written for some").WithField("copy"), 422, `id="p-arm" role="alert">Copy is written for some.`},
+		{juncture.Errorf(juncture.CodeNotFound, "gone"), 404, "gone"},
+		{errors.New("secret"), 500, "went wrong"},
+	} {
+		f.trials.changeErr = tt.err
+		w := as(h, "admin", ship, url.Values{"reason": {"it won"}, "arm": {"five_off/milan"}})
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("%v: %d %s", tt.err, w.Code, w.Body)
+		}
+		if tt.status == 409 {
+			holds(t, w.Body.String(), ">it won</textarea>", `<option value="five_off/milan" selected>`)
+		}
+	}
+}
+
+func TestTrialCSV(t *testing.T) {
+	f := newFake()
+	f.trials.history[0].Actor = "=HYPERLINK(1)"
+	h := serve(t, f)
+	hero, err := f.trials.Report(t.Context(), "hero", report.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, tt := range map[string]struct {
+		rows            int
+		head, file, has string
+	}{
+		trialsPath + ".csv":                                    {7, "id,kind,surface,state", "experiments", "programme,holdout,"}, // 6 experiments and a holdout
+		trialsPath + "/hero/groups.csv":                        {4 * 2, "group,share", "hero-groups", "holdout,0.16"},             // 4 groups, 2 outcomes
+		trialsPath + "/hero/lifts.csv":                         {len(hero.Lifts), "outcome,measure", "hero-lifts", "purchase,revenue,policy,holdout,true"},
+		trialsPath + "/hero/days.csv":                          {len(hero.Days), "day,policy", "hero-days", "2026-11-20,"},
+		trialsPath + "/hero/arms.csv":                          {2 * 5, "action,action_version", "hero-arms", "five_off,1,milan,1,random"}, // 5 arms, 2 groups
+		trialsPath + "/hero/history.csv":                       {5, "seq,at,actor", "hero-history", "'=HYPERLINK(1)"},
+		trialsPath + "/hero/layers.csv":                        {4, "tier,asks", "hero-layers", "moment,reach and relevance"}, // one measure for each of 4 tiers
+		trialsPath + "/hero/lifts.csv?filter.lifecycle=nobody": {0, "outcome,measure", "hero-lifts", ""},
+	} {
+		w := get(h, path, "good")
+		text := w.Body.String()
+		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		if err != nil || w.Code != 200 || len(rows) != tt.rows+1 || !strings.HasPrefix(text, tt.head) || !strings.Contains(text, tt.has) || w.Header().Get("Content-Disposition") != `attachment; filename="`+tt.file+`.csv"` {
+			t.Errorf("%s: %d, %d rows, %v, %s\n%.2000s", path, w.Code, len(rows)-1, err, w.Header().Get("Content-Disposition"), text)
+		}
+		if get(h, path, "").Code != 303 {
+			t.Errorf("%s is open", path)
+		}
+	}
+}
+
+// TestConsoleWithoutTrials serves a console without the port: the grid is the first page.
+func TestConsoleWithoutTrials(t *testing.T) {
+	f := newFake()
+	gin.SetMode(gin.TestMode)
+	c, err := New(Deps{Source: f, Sessions: f, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := gin.New()
+	c.Mount(r)
+	r.NoRoute(c.NotFound)
+	body := get(r, homePath, "good").Body.String()
+	holds(t, body, "What wins where")
+	if strings.Contains(body, "Experiments</a>") || get(r, trialsPath, "good").Code != 404 {
+		t.Error("offers experiments")
+	}
+}

@@ -1,0 +1,4 @@
+package console
+
+// WhatIf is declared with its page.
+type WhatIf interface{}
