@@ -8,7 +8,9 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/audit"
+	"github.com/juncture/juncture/evaluate"
 	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/offpolicy"
 	"github.com/juncture/juncture/experiments/report"
 )
 
@@ -24,6 +26,10 @@ type trialsFake struct {
 	changeErr error
 	history   []audit.Entry
 	health    map[string]HealthView
+	whatIf    evaluate.Report
+	worth     evaluate.Worth
+	whatErr   error
+	questions []WhatIfQuery
 }
 
 func (t *trialsFake) declared() *juncture.Declaration {
@@ -77,6 +83,39 @@ func (t *trialsFake) Health(_ context.Context, id string) (HealthView, error) {
 	return h, t.store.err
 }
 
+func (t *trialsFake) Evaluate(_ context.Context, q WhatIfQuery) (evaluate.Report, error) {
+	t.questions = append(t.questions, q)
+	return t.whatIf, t.whatErr
+}
+
+func (t *trialsFake) Worth(_ context.Context, q WhatIfQuery) (evaluate.Worth, error) {
+	t.questions = append(t.questions, q)
+	return t.worth, t.whatErr
+}
+
+// cannedWhatIf is an answer of each kind: a figure, one that is refused, one from the random group alone.
+func (t *trialsFake) cannedWhatIf() {
+	figure := func(value, half float64) offpolicy.Estimate {
+		return offpolicy.Estimate{Rows: 48211, Effective: 31877.2, MeanWeight: 1.01, MaxWeight: 9.4, Hits: 1504, DR: offpolicy.Figure{Value: value, SE: half / 2, Low: value - half, High: value + half},
+			Anytime: offpolicy.Interval{Low: value - 1.5*half, High: value + 1.5*half}, Warnings: []string{}}
+	}
+	refused := offpolicy.Estimate{Rows: 48211, Effective: 12.3, Warnings: []string{}, Refused: "the effective sample is 12 of 48,211 decisions"}
+	warned := figure(0.0287, 0.0011)
+	warned.Warnings = []string{"one decision in 100 carries a fifth of the weight"}
+	first, both := now.AddDate(0, 0, -30), []juncture.Group{juncture.GroupPolicy, juncture.GroupRandom}
+	t.whatIf = evaluate.Report{Experiment: "hero", AsOf: now, Goal: "Click", Unit: evaluate.UnitRate, Read: 61204, Scored: 48211, Left: evaluate.Left{Open: 811, Unranked: 12182}, First: &first, Last: &now,
+		Observed: []evaluate.Observed{{Group: juncture.GroupPolicy, Rows: 43100, Mean: offpolicy.Figure{Value: 0.0331, Low: 0.0314, High: 0.0348}}, {Group: juncture.GroupRandom, Rows: 5111, Mean: offpolicy.Figure{Value: 0.0302, Low: 0.0255, High: 0.0349}}},
+		Policies: []evaluate.Valued{{Policy: "the policy as it ran", Groups: both, Estimate: figure(0.0331, 0.0009)}, {Policy: "every arm alike", Groups: both, Estimate: warned},
+			{Policy: "the best single arm", Arm: "five_off@1/plain@1", Groups: both[1:], Undefined: 12, Estimate: figure(0.0305, 0.0021)}, {Policy: "only size_guide", Groups: both, Estimate: refused}, {Policy: "only five_off, points", Groups: both, Estimate: figure(0.0319, 0.0012)}},
+		Differences: []evaluate.DifferenceOf{{Policy: "only five_off, points", Against: "the policy as it ran", Groups: both, Estimate: figure(-0.0012, 0.0006)}}}
+	t.worth = evaluate.Worth{Report: t.whatIf, NoHarm: evaluate.Finding{Verdict: evaluate.VerdictBetter, Sentence: "Personalising earns more than showing everybody the best single arm (now five_off@1/plain@1): +2.60 successes of 1,000 decisions.", Share: 0.085, Estimate: figure(0.0026, 0.0009)}}
+	t.worth.Differences = nil
+	for i, v := range []evaluate.Verdict{evaluate.VerdictBetter, evaluate.VerdictUnclear, evaluate.VerdictWorse, evaluate.VerdictUnknown} {
+		tier := juncture.Tier(i + 1)
+		t.worth.Tiers = append(t.worth.Tiers, evaluate.Step{Tier: tier.String(), Finding: evaluate.Finding{Verdict: v, Sentence: "The layer " + juncture.Layer(i).String() + " was looked at.", Estimate: figure(0.001, 0.0004)}})
+	}
+}
+
 // sums are so many shoppers, of whom so many clicked and so many ordered for 42.00, every fifth of them for twice as much.
 func sums(shoppers, clicks, orders int) (s juncture.UnitSums) {
 	add := func(n int, events ...juncture.UnitEvent) {
@@ -121,7 +160,9 @@ func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Ev
 			if g == juncture.GroupPolicy {
 				rate *= 1 + lift
 			}
+			enrolled := 0
 			for i, x := range places {
+				enrolled += n / (i + 2)
 				of := sums(n/(i+2), int(2.4*rate*float64(n/(i+2))), int(rate*float64(n/(i+2))+float64((day+i)%2)))
 				for _, r := range []juncture.UnitRow{{Intersection: x}, {Day: first.AddDate(0, 0, day+1)}} {
 					r.Experiment, r.Group = src.ID, g
@@ -134,7 +175,7 @@ func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Ev
 			}
 			hour := juncture.Calendar{}.At(first.AddDate(0, 0, day+1).Add(time.Hour))
 			cell.Rows = append(cell.Rows, juncture.CellRow{Group: g, Arm: juncture.ArmID(1 + day%5), Bucket: hour, Tally: juncture.Tally{Trials: int64(2 * n)}},
-				juncture.CellRow{Group: g, Event: "~enrolled/0", Bucket: hour, Tally: juncture.Tally{Successes: int64(n)}})
+				juncture.CellRow{Group: g, Event: "~enrolled/0", Bucket: hour, Tally: juncture.Tally{Successes: int64(enrolled)}})
 			if x := src.Experiment; x != nil {
 				cell.Rows = append(cell.Rows, juncture.CellRow{Group: g, Arm: juncture.ArmID(1 + day%5), Event: x.Goal.Main(), Bucket: hour, Tally: juncture.Tally{Successes: int64(float64(2*n) * rate * (1 + float64(day%5)/4))}})
 			}
@@ -197,5 +238,6 @@ func cannedTrials(f *fake) *trialsFake {
 		t.history = append(t.history, audit.Entry{Seq: int64(90 - i), At: now.Add(-time.Duration(i*i) * 26 * time.Hour), Actor: []string{"user:ada", "key:abcdefghijkl"}[i%2], Action: action, Subject: "experiment hero", From: []string{"console", "api"}[i%2],
 			Before: json.RawMessage(`{"state":"running"}`), After: json.RawMessage(fmt.Sprintf(`{"state":"paused","reason":"the sale began, %d"}`, i))})
 	}
+	t.cannedWhatIf()
 	return t
 }

@@ -157,6 +157,8 @@ func TestInChromium(t *testing.T) {
 		"tripped":      trialsPath + "/pdp-reassurance-for-shoppers-who-hesitate-at-the-size",
 		"draft":        trialsPath + "/next-season",
 		"holdout":      trialsPath + "/programme",
+		"what-if":      trialsPath + "/hero/what-if?ask=policies&only=five_off&only=points",
+		"worth":        trialsPath + "/hero/what-if?ask=worth",
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
 	}
 	for _, scheme := range []string{"light", "dark"} {

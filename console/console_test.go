@@ -259,7 +259,7 @@ func TestSourceFails(t *testing.T) {
 		f := newFake()
 		f.err = tt.err
 		h := serve(t, f)
-		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/lifts.csv", trialsPath + "/hero/ship", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
+		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/lifts.csv", trialsPath + "/hero/ship", trialsPath + "/hero/what-if?ask=worth", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
 			layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", clusterPath + "wedding-guests",
 			shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", recordsPath + "ada/export", recordsPath + "ada/erase"} {
 			w := get(h, path, "admin")
@@ -340,11 +340,13 @@ func TestHostileText(t *testing.T) {
 	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
 	f.trials.tripped["hero"] = juncture.Trip{Why: evil}
 	f.trials.health["hero"] = HealthView{HealthState(evil), []string{evil, "\xff"}}
+	f.trials.whatIf.Policies[0].Policy, f.trials.whatIf.Policies[0].Arm, f.trials.whatIf.Policies[1].Estimate.Warnings, f.trials.whatIf.Policies[3].Estimate.Refused = evil, evil, []string{evil}, evil
+	f.trials.worth.NoHarm.Sentence, f.trials.worth.Tiers[0].Sentence, f.trials.worth.Tiers[1].Tier, f.trials.worth.Goal = evil, evil, evil, evil
 	f.trials.history = append(f.trials.history, audit.Entry{Actor: evil, Action: evil, From: evil, After: []byte(evil)}, audit.Entry{After: []byte(`{"state": "<script>", "reason": "=1<script>"}`)})
 	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
 	h := serve(t, f)
 	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
-		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/history.csv", trialsPath + "/hero/ship", trialsPath + "/hero?filter.lifecycle=" + url.QueryEscape(evil), trialsPath + "/" + url.PathEscape(evil), trialsPath + "/hero?over=" + url.QueryEscape(evil),
+		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/history.csv", trialsPath + "/hero/ship", trialsPath + "/hero?filter.lifecycle=" + url.QueryEscape(evil), trialsPath + "/" + url.PathEscape(evil), trialsPath + "/hero?over=" + url.QueryEscape(evil), trialsPath + "/hero/what-if", trialsPath + "/hero/what-if?ask=policies&only=" + url.QueryEscape(evil) + "&ceiling=" + url.QueryEscape(evil[:50]), trialsPath + "/hero/what-if?ask=policies&from=" + url.QueryEscape(evil), trialsPath + "/hero/what-if?ask=worth", trialsPath + "/hero/what-if.csv?ask=worth",
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
 		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
@@ -443,6 +445,8 @@ func TestTemplates(t *testing.T) {
 		"experiment": {&trialPage{}, &trialPage{trialView: trialView{Holdout: true}}, &trialPage{layout: full, trialView: trialView{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}}, Health: &healthView{}, Warnings: []string{"w"}, Next: []verbLink{{Risky: true}, {}}},
 			Tripped: "t", Shipped: "s", Done: "d", Asks: true, Selects: selects, Slices: selects, SliceTitle: "s", Over: "o", Lifts: []liftLine{{}, {NotEnough: "n"}}, Groups: []reportGroup{{}, {Lines: []metricLine{{}, {}}}}, Money: true,
 			GateLine: &gateLine{By: "b", Plan: "p", Smallest: "s"}, Layers: []layerReport{{}, {Lifts: []liftLine{{}, {NotEnough: "n"}}}}, Rates: "<svg/>", Arms: []reportArm{{Letter: "A"}, {}}, ArmsOf: 9, History: []historyLine{{State: "s"}}, Grid: "/", WhatIf: "/", CupedOn: true, Learn: true}},
+		"what-if": {&whatIfPage{}, &whatIfPage{layout: full, Ask: "worth", Tabs: []linkOption{{Current: true}}, Waiting: "w", Problem: "p", NoHarm: &stepLine{}, Steps: []stepLine{{}}},
+			&whatIfPage{Ask: "policies", Actions: []option{{Selected: true}}, Tiers: selects[0], Figure: "<svg/>", Lines: []valueLine{{Note: "n", Warnings: []string{"w"}}, {Refused: "r"}}, Differences: []valueLine{{}}, Observed: []valueLine{{}}, Facts: []fact{{}}}},
 		"verb":        {&verbPage{}, &verbPage{layout: full, Arms: []option{{}}, Risky: true, Hint: "h", Problems: map[string]string{"": "p", "arm": "a", "reason": "r"}}, &verbPage{Done: "d", Warnings: []string{"w"}}},
 		"experiments": {&trialListPage{}, &trialListPage{layout: full, Of: 3, Health: true, Holdouts: []trialView{{FigureOf: "f"}}, Lines: []trialView{{}, {FigureOf: "f", Gate: &gateView{}, Health: &healthView{}, Next: []verbLink{{}, {}}}}}},
 		"refit":       {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},

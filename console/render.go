@@ -34,7 +34,7 @@ type pages struct {
 }
 
 var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error",
-	"overview", "experiments", "experiment", "verb"}
+	"overview", "experiments", "experiment", "verb", "what-if"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}

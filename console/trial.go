@@ -291,6 +291,7 @@ func (p *trialPage) lifts(r report.Report, q trialQuery) {
 			p.Lifts = append(p.Lifts, viewLift(r, l))
 		}
 	}
+	slices.SortStableFunc(p.Lifts, func(a, b liftLine) int { return int(a.Group) - int(b.Group) }) // of the policy first
 }
 
 // controlTitles name the groups that others are held against.

@@ -27,6 +27,10 @@ func (c *Console) mountTrials(get func(g gin.IRoutes, path string, h ...gin.Hand
 	for _, table := range trialTables() {
 		get(people, trialsPath+"/:id/"+table+".csv", c.trialCSV(table))
 	}
+	if c.deps.WhatIf != nil {
+		get(people, trialsPath+"/:id/what-if", c.whatIf)
+		get(people, trialsPath+"/:id/what-if.csv", c.whatIfCSV)
+	}
 	for _, verb := range juncture.Verbs() {
 		get(people, trialsPath+"/:id/"+string(verb), c.least(leastRole(verb)), c.askVerb(verb))
 		people.POST(trialsPath+"/:id/"+string(verb), c.least(leastRole(verb)), c.doVerb(verb))

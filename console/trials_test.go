@@ -199,6 +199,61 @@ func TestTrialCSV(t *testing.T) {
 	}
 }
 
+func TestWhatIf(t *testing.T) {
+	f := newFake()
+	h := serve(t, f)
+	path := trialsPath + "/hero/what-if"
+	holds(t, get(h, path, "good").Body.String(), "What would click have come to under another policy?", `name="only" value="five_off"`, "Ten off (no longer shown)")
+	if len(f.trials.questions) > 0 {
+		t.Errorf("looking asks %v", f.trials.questions)
+	}
+	// −1.2 of 1,000 against the policy as it ran; the interval at any time is one and a half times 0.6 wide to each side: −2.1 to −0.3.
+	body := get(h, path+"?ask=policies&only=points&only=five_off&only=&ceiling=moment&from=2026-11-01&to=2026-11-10", "good").Body.String()
+	holds(t, body, "“Only five_off, points” would have brought −1.20 of 1,000 decisions against the policy as it ran, between −2.10 and −0.30; it is less, over 48,211 decisions.",
+		"31,877", "Refused</span> The effective sample is 12 of 48,211 decisions.", "from the group random alone; in the end five_off@1/plain@1", "Nothing of it was eligible at 12 decisions, left out.", "One decision in 100",
+		"811 whose reward window was not over; 12,182 of the groups bau and holdout", `value="points" checked`, `<option value="moment" selected>`, `value="2026-11-10"`, `svg class="chart intervals"`)
+	q := f.trials.questions[0]
+	if !slices.Equal(q.Only, []string{"five_off", "points"}) || q.Ceiling != "moment" || q.From.Format("2006-01-02") != "2026-11-01" || q.To.Format("2006-01-02") != "2026-11-10" || q.Experiment != "hero" {
+		t.Errorf("asked %+v", q)
+	}
+	holds(t, get(h, path+"?ask=worth", "good").Body.String(), "Personalising earns more than showing everybody", "The layer moment was looked at.", "Cannot be said", "Not shown yet")
+	asked := len(f.trials.questions)
+	for _, bad := range []string{"?ask=nothing", "?ask=policies&from=1", "?ask=worth&from=2026-11-10&to=2026-11-10"} {
+		if w := get(h, path+bad, "good"); w.Code != 400 || !strings.Contains(w.Body.String(), `role="alert"`) || get(h, path+".csv"+bad, "good").Code != 400 || len(f.trials.questions) != asked {
+			t.Errorf("%s: %d", bad, w.Code)
+		}
+	}
+	if w := get(h, path+".csv", "good"); w.Code != 400 {
+		t.Errorf("a CSV of no question: %d", w.Code)
+	}
+	rows, err := csv.NewReader(get(h, path+".csv?ask=worth", "good").Body).ReadAll()
+	if err != nil || len(rows) != 1+2+5+1+4 { // groups, policies, no harm, tiers
+		t.Errorf("%d rows, %v", len(rows), err)
+	}
+	for _, tt := range []struct {
+		err    error
+		status int
+		says   string
+	}{
+		{&juncture.Error{Code: juncture.CodeUnavailable, Message: "goes on", RetryAfter: 5e9}, 202, "The log is being read: try again in a moment."},
+		{&juncture.Error{Code: juncture.CodeTooManyRequests, Message: "another"}, 202, "Another question is being answered"},
+		{juncture.Errorf(juncture.CodeInvalidRequest, "no action is called <x>").WithHint("there were: a"), 400, "No action is called &lt;x&gt;. There were: a."},
+		{errors.New("secret"), 500, "went wrong"},
+	} {
+		f.trials.whatErr = tt.err
+		w := get(h, path+"?ask=policies&only=points", "good")
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("%v: %d %s", tt.err, w.Code, w.Body)
+		}
+		if tt.status == 202 && (w.Header().Get("Retry-After") == "" || !strings.Contains(w.Body.String(), `href="/console/experiments/hero/what-if?ask=policies&amp;only=points"`)) {
+			t.Errorf("%v: no way to try again", tt.err)
+		}
+	}
+	if w := get(h, trialsPath+"/programme/what-if", "good"); w.Code != 404 {
+		t.Errorf("of a holdout: %d", w.Code)
+	}
+}
+
 // TestConsoleWithoutTrials serves a console without the port: the grid is the first page.
 func TestConsoleWithoutTrials(t *testing.T) {
 	f := newFake()

@@ -2,10 +2,16 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"strings"
+	"time"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/audit"
+	"github.com/juncture/juncture/console"
+	"github.com/juncture/juncture/evaluate"
 	"github.com/juncture/juncture/experiments/report"
+	"github.com/juncture/juncture/server"
 )
 
 func (s *source) Experiments(ctx context.Context) ([]juncture.ExperimentView, []juncture.Holdout, error) {
@@ -34,4 +40,38 @@ func (s *source) ChangeExperiment(ctx context.Context, actor, id string, verb ju
 
 func (s *source) History(ctx context.Context, id string, limit int) ([]audit.Entry, error) {
 	return s.node.db.AuditOf(ctx, "experiment "+id, limit)
+}
+
+// whatIf asks for the console what the API asks: the two share their answers, and the one walk at a time.
+type whatIf struct {
+	asked *evaluations
+	clock func() time.Time
+}
+
+func (w *whatIf) ask(ctx context.Context, q console.WhatIfQuery, worth bool) (any, error) {
+	return w.asked.Evaluate(ctx, w.clock(), server.Evaluation{Experiment: q.Experiment, Only: strings.Join(q.Only, ","), Ceiling: q.Ceiling, From: q.From, To: q.To, Worth: worth})
+}
+
+func (w *whatIf) Evaluate(ctx context.Context, q console.WhatIfQuery) (evaluate.Report, error) {
+	found, err := w.ask(ctx, q, false)
+	if err != nil {
+		return evaluate.Report{}, err
+	}
+	r, ok := found.(*evaluate.Report)
+	if !ok {
+		return evaluate.Report{}, fmt.Errorf("an evaluation is a %T", found)
+	}
+	return *r, nil
+}
+
+func (w *whatIf) Worth(ctx context.Context, q console.WhatIfQuery) (evaluate.Worth, error) {
+	found, err := w.ask(ctx, q, true)
+	if err != nil {
+		return evaluate.Worth{}, err
+	}
+	r, ok := found.(*evaluate.Worth)
+	if !ok {
+		return evaluate.Worth{}, fmt.Errorf("an evaluation of worth is a %T", found)
+	}
+	return *r, nil
 }
