@@ -30,6 +30,8 @@ type trialsFake struct {
 	worth     evaluate.Worth
 	whatErr   error
 	questions []WhatIfQuery
+	catalogue juncture.CatalogueView
+	products  []juncture.ProductItem
 }
 
 func (t *trialsFake) declared() *juncture.Declaration {
@@ -81,6 +83,46 @@ func (t *trialsFake) Health(_ context.Context, id string) (HealthView, error) {
 		h.State = HealthUnknown
 	}
 	return h, t.store.err
+}
+
+func (t *trialsFake) Catalogue(context.Context) (juncture.CatalogueView, error) {
+	return t.catalogue, t.store.err
+}
+
+func (t *trialsFake) Products(_ context.Context, q juncture.ProductQuery) (juncture.ProductsView, error) {
+	v := juncture.ProductsView{}
+	for _, x := range t.products {
+		if q.Match(&juncture.Product{ID: x.ID, Title: x.Title, Category: x.Category, Brand: x.Brand, Stock: x.Stock, Hidden: x.Hidden}) {
+			v.Items = append(v.Items, x)
+		}
+	}
+	v.Total = len(v.Items)
+	from := min(q.Offset, v.Total)
+	v.Items = v.Items[from:min(from+q.Limit, v.Total)]
+	return v, t.store.err
+}
+
+// cannedCatalogue is 120 products, every tenth sold out and every fifteenth hidden.
+func (t *trialsFake) cannedCatalogue() {
+	v := juncture.CatalogueView{Products: 120, Sellable: 104, AsOf: &now}
+	for i := range 120 {
+		x := juncture.ProductItem{ID: fmt.Sprintf("dress-%03d", i), Title: fmt.Sprintf("Linen dress %d", i), Category: []string{"dresses", "shoes"}[i%2], Brand: "Kett", Price: 49.95, Currency: "GBP", Stock: int64(i % 10), Hidden: i%15 == 0}
+		if i%7 == 0 {
+			x.Compare, x.Stock = 80, -1
+		}
+		t.products = append(t.products, x)
+		if i < 30 {
+			v.Trending = append(v.Trending, juncture.ProductView{ID: x.ID, Title: x.Title, Category: x.Category, Price: x.Price, Currency: "GBP", Source: "trending", Why: "wanted by many this week", Priority: []string{"", "new-drop"}[i%2]})
+		}
+		if i < 80 {
+			v.CrossSells = append(v.CrossSells, juncture.CrossSell{Product: x.ID, With: fmt.Sprintf("shoes-%d", i), Lift: 9.4 - float64(i)/20, Orders: 61.7 - float64(i)/2})
+		}
+	}
+	v.Categories = []juncture.CategoryView{{Value: "dresses", Name: "dresses", Products: 60}, {Value: "shoes", Name: "shoes", Products: 60}}
+	expires := now.AddDate(0, 0, 9)
+	v.Priorities = []juncture.Priority{{ID: "new-drop", Owner: "Maria", Why: "the spring drop", Products: []string{"dress-001", "dress-002", "dress-003", "dress-004", "dress-005", "dress-006"}, Weight: 0.5, Expires: expires}, {ID: "overstock", Owner: "Ben", Category: "shoes", Weight: 1, Expires: expires}}
+	v.Editorial = []juncture.Editorial{{ID: "guests", Title: "What to wear as a guest", URL: "https://shop.example/guests", Category: "dresses", Meaning: []string{"wedding-guests"}, Expires: &expires}, {ID: "size", Title: "Find your size", URL: "https://shop.example/size"}}
+	t.catalogue = v
 }
 
 func (t *trialsFake) Evaluate(_ context.Context, q WhatIfQuery) (evaluate.Report, error) {
@@ -239,5 +281,6 @@ func cannedTrials(f *fake) *trialsFake {
 			Before: json.RawMessage(`{"state":"running"}`), After: json.RawMessage(fmt.Sprintf(`{"state":"paused","reason":"the sale began, %d"}`, i))})
 	}
 	t.cannedWhatIf()
+	t.cannedCatalogue()
 	return t
 }

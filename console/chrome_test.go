@@ -159,6 +159,7 @@ func TestInChromium(t *testing.T) {
 		"holdout":      trialsPath + "/programme",
 		"what-if":      trialsPath + "/hero/what-if?ask=policies&only=five_off&only=points",
 		"worth":        trialsPath + "/hero/what-if?ask=worth",
+		"catalogue":    cataloguePath,
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
 	}
 	for _, scheme := range []string{"light", "dark"} {

@@ -136,17 +136,18 @@ type OutcomeView struct {
 
 // Deps are what a Console needs.
 type Deps struct {
-	Source   Source
-	Sessions Sessions
-	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
-	Records  Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
-	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
-	Trials   Trials           // nil: the pages Overview and Experiments are not offered; the grid is the first page
-	Health   Health           // nil: nothing is said of the health of experiments
-	WhatIf   WhatIf           // nil: what other policies would have earned is not offered
-	Log      *slog.Logger     // nil: slog.Default
-	Now      func() time.Time // nil: time.Now
-	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
+	Source    Source
+	Sessions  Sessions
+	Shoppers  Shoppers         // nil: the pages Shoppers and Layers are not offered
+	Records   Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
+	Tastes    Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
+	Trials    Trials           // nil: the pages Overview and Experiments are not offered; the grid is the first page
+	Health    Health           // nil: nothing is said of the health of experiments
+	WhatIf    WhatIf           // nil: what other policies would have earned is not offered
+	Catalogue Catalogue        // nil: the page Catalogue is not offered
+	Log       *slog.Logger     // nil: slog.Default
+	Now       func() time.Time // nil: time.Now
+	TLS       bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
 }
 
 // Console serves the pages.
@@ -186,6 +187,7 @@ func (c *Console) Mount(r *gin.Engine) {
 
 	people := r.Group("/", c.guard, c.signedIn)
 	c.mountTrials(get, people)
+	c.mountCatalogue(get, people)
 	get(people, gridPath, c.grid)
 	get(people, gridPath+".csv", c.gridCSV)
 	get(people, listPath, c.list)

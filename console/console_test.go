@@ -61,6 +61,14 @@ func TestRoutes(t *testing.T) {
 		{trialsPath + "/hero/ship", "approver", 403, "", "needs the role admin"},
 		{trialsPath + "/hero/ship", "admin", 200, "", "Choose the action"},
 		{trialsPath + "/programme/pause", "approver", 404, "", "No experiment is called"},
+		{cataloguePath, "good", 200, "", "104 of 120 products can be shown now; “Linen dress 0” is wanted most."},
+		{cataloguePath + "?q=linen+dress+11&stock=in&hidden=false", "good", 200, "", "10 from 1 on, of 10."}, // 11 and 110 to 119, less 110, which is sold out
+		{cataloguePath + "?q=nothing", "good", 200, "", "No product matches"},
+		{cataloguePath + "?offset=50", "good", 200, "", "50 from 51 on, of 120."},
+		{cataloguePath + "?offset=x", "good", 400, "", "is no number"},
+		{cataloguePath + "?stock=x", "good", 400, "", "is in or out"},
+		{cataloguePath + "?hidden=x", "good", 400, "", "hidden or not"},
+		{cataloguePath, "", 303, signInPath + "?next=" + url.QueryEscape(cataloguePath), ""},
 		{trialsPath, "", 303, signInPath + "?next=" + url.QueryEscape(trialsPath), ""},
 		{gridPath, "good", 200, "", "Hero at Home hero"}, // the first that runs, not the first of all
 		{gridPath + "?experiment=cart-rescue", "good", 200, "", "Value a decision"},
@@ -259,7 +267,7 @@ func TestSourceFails(t *testing.T) {
 		f := newFake()
 		f.err = tt.err
 		h := serve(t, f)
-		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/lifts.csv", trialsPath + "/hero/ship", trialsPath + "/hero/what-if?ask=worth", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
+		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/lifts.csv", trialsPath + "/hero/ship", trialsPath + "/hero/what-if?ask=worth", cataloguePath, cataloguePath + "/products.csv", cataloguePath + "/trending.csv", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
 			layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", clusterPath + "wedding-guests",
 			shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", recordsPath + "ada/export", recordsPath + "ada/erase"} {
 			w := get(h, path, "admin")
@@ -341,12 +349,17 @@ func TestHostileText(t *testing.T) {
 	f.trials.tripped["hero"] = juncture.Trip{Why: evil}
 	f.trials.health["hero"] = HealthView{HealthState(evil), []string{evil, "\xff"}}
 	f.trials.whatIf.Policies[0].Policy, f.trials.whatIf.Policies[0].Arm, f.trials.whatIf.Policies[1].Estimate.Warnings, f.trials.whatIf.Policies[3].Estimate.Refused = evil, evil, []string{evil}, evil
+	f.trials.products[0] = juncture.ProductItem{ID: evil, Title: evil, Category: evil, Brand: "\xff" + evil, Price: math.Inf(1), Compare: math.NaN(), Currency: evil[:20], Stock: math.MinInt64}
+	f.trials.catalogue.Trending[0] = juncture.ProductView{ID: evil, Title: evil, Why: evil, Priority: evil, Price: math.NaN()}
+	f.trials.catalogue.CrossSells[0] = juncture.CrossSell{Product: evil, With: evil, Lift: math.Inf(1), Orders: math.NaN()}
+	f.trials.catalogue.Priorities[0] = juncture.Priority{ID: evil, Owner: evil, Why: evil, Products: []string{evil}}
+	f.trials.catalogue.Editorial[0] = juncture.Editorial{ID: evil, Title: evil, URL: "javascript:alert(1)", Category: evil, Meaning: []string{evil}}
 	f.trials.worth.NoHarm.Sentence, f.trials.worth.Tiers[0].Sentence, f.trials.worth.Tiers[1].Tier, f.trials.worth.Goal = evil, evil, evil, evil
 	f.trials.history = append(f.trials.history, audit.Entry{Actor: evil, Action: evil, From: evil, After: []byte(evil)}, audit.Entry{After: []byte(`{"state": "<script>", "reason": "=1<script>"}`)})
 	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
 	h := serve(t, f)
 	for _, path := range []string{shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
-		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/history.csv", trialsPath + "/hero/ship", trialsPath + "/hero?filter.lifecycle=" + url.QueryEscape(evil), trialsPath + "/" + url.PathEscape(evil), trialsPath + "/hero?over=" + url.QueryEscape(evil), trialsPath + "/hero/what-if", trialsPath + "/hero/what-if?ask=policies&only=" + url.QueryEscape(evil) + "&ceiling=" + url.QueryEscape(evil[:50]), trialsPath + "/hero/what-if?ask=policies&from=" + url.QueryEscape(evil), trialsPath + "/hero/what-if?ask=worth", trialsPath + "/hero/what-if.csv?ask=worth",
+		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/history.csv", trialsPath + "/hero/ship", trialsPath + "/hero?filter.lifecycle=" + url.QueryEscape(evil), trialsPath + "/" + url.PathEscape(evil), trialsPath + "/hero?over=" + url.QueryEscape(evil), trialsPath + "/hero/what-if", trialsPath + "/hero/what-if?ask=policies&only=" + url.QueryEscape(evil) + "&ceiling=" + url.QueryEscape(evil[:50]), trialsPath + "/hero/what-if?ask=policies&from=" + url.QueryEscape(evil), trialsPath + "/hero/what-if?ask=worth", trialsPath + "/hero/what-if.csv?ask=worth", cataloguePath, cataloguePath + "?q=" + url.QueryEscape(evil), cataloguePath + "?q=" + url.QueryEscape(evil[:50]), cataloguePath + "/products.csv", cataloguePath + "/priorities.csv", cataloguePath + "/editorial.csv",
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
 		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
@@ -445,6 +458,7 @@ func TestTemplates(t *testing.T) {
 		"experiment": {&trialPage{}, &trialPage{trialView: trialView{Holdout: true}}, &trialPage{layout: full, trialView: trialView{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}}, Health: &healthView{}, Warnings: []string{"w"}, Next: []verbLink{{Risky: true}, {}}},
 			Tripped: "t", Shipped: "s", Done: "d", Asks: true, Selects: selects, Slices: selects, SliceTitle: "s", Over: "o", Lifts: []liftLine{{}, {NotEnough: "n"}}, Groups: []reportGroup{{}, {Lines: []metricLine{{}, {}}}}, Money: true,
 			GateLine: &gateLine{By: "b", Plan: "p", Smallest: "s"}, Layers: []layerReport{{}, {Lifts: []liftLine{{}, {NotEnough: "n"}}}}, Rates: "<svg/>", Arms: []reportArm{{Letter: "A"}, {}}, ArmsOf: 9, History: []historyLine{{State: "s"}}, Grid: "/", WhatIf: "/", CupedOn: true, Learn: true}},
+		"catalogue": {&cataloguePage{}, &cataloguePage{Asked: true}, &cataloguePage{layout: full, Tiles: []tile{{}}, Selects: selects, Products: []productLine{{Was: "w"}}, Next: "/", Prev: "/", Categories: []string{"c"}, Trending: []trendLine{{Priority: "p"}}, Pairs: []pairLine{{}}, PairsOf: 2, AsOf: &now, Priorities: []priorityLine{{}}, Editorial: []editorialLine{{}}}},
 		"what-if": {&whatIfPage{}, &whatIfPage{layout: full, Ask: "worth", Tabs: []linkOption{{Current: true}}, Waiting: "w", Problem: "p", NoHarm: &stepLine{}, Steps: []stepLine{{}}},
 			&whatIfPage{Ask: "policies", Actions: []option{{Selected: true}}, Tiers: selects[0], Figure: "<svg/>", Lines: []valueLine{{Note: "n", Warnings: []string{"w"}}, {Refused: "r"}}, Differences: []valueLine{{}}, Observed: []valueLine{{}}, Facts: []fact{{}}}},
 		"verb":        {&verbPage{}, &verbPage{layout: full, Arms: []option{{}}, Risky: true, Hint: "h", Problems: map[string]string{"": "p", "arm": "a", "reason": "r"}}, &verbPage{Done: "d", Warnings: []string{"w"}}},

@@ -34,7 +34,7 @@ type pages struct {
 }
 
 var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error",
-	"overview", "experiments", "experiment", "verb", "what-if"}
+	"overview", "experiments", "experiment", "verb", "what-if", "catalogue"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -153,6 +153,9 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
 				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})
+		}
+		if c.deps.Catalogue != nil {
+			l.Nav = append(l.Nav, navItem{"Catalogue", cataloguePath, here == cataloguePath})
 		}
 	}
 	return l

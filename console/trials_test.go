@@ -271,3 +271,32 @@ func TestConsoleWithoutTrials(t *testing.T) {
 		t.Error("offers experiments")
 	}
 }
+
+func TestCatalogueCSV(t *testing.T) {
+	f := newFake()
+	f.trials.catalogue.Priorities[0].Owner = "=HYPERLINK(1)"
+	h := serve(t, f)
+	for path, tt := range map[string]struct {
+		rows            int
+		head, file, has string
+	}{
+		"/products.csv":             {120, "id,title,category", "products", "dress-000,Linen dress 0,dresses,Kett,49.95,80,GBP,'-1,true"},
+		"/products.csv?hidden=true": {8, "id,title,category", "products", "dress-105,"}, // 0, 15, ... 105
+		"/trending.csv":             {30, "id,title,category", "trending", "wanted by many"},
+		"/cross-sells.csv":          {80, "product,with,lift", "cross-sells", "dress-000,shoes-0,9.4,61.7"},
+		"/priorities.csv":           {2, "id,owner,why", "priorities", "new-drop,'=HYPERLINK(1)"},
+		"/editorial.csv":            {2, "id,title,url", "editorial", "wedding-guests,2026-11-29T08:30:00Z"},
+	} {
+		w := get(h, cataloguePath+path, "good")
+		text := w.Body.String()
+		rows, err := csv.NewReader(strings.NewReader(text)).ReadAll()
+		if err != nil || w.Code != 200 || len(rows) != tt.rows+1 || !strings.HasPrefix(text, tt.head) || !strings.Contains(text, tt.has) || w.Header().Get("Content-Disposition") != `attachment; filename="`+tt.file+`.csv"` {
+			t.Errorf("%s: %d, %d rows, %v\n%.1000s", path, w.Code, len(rows)-1, err, text)
+		}
+		if get(h, cataloguePath+path, "").Code != 303 {
+			t.Errorf("%s is open", path)
+		}
+	}
+	f.trials.catalogue, f.trials.products = juncture.CatalogueView{}, nil
+	holds(t, get(h, cataloguePath, "good").Body.String(), "No product is known yet", "juncture import products FILE", "None is live", "None. Declare")
+}

@@ -42,7 +42,7 @@ func open(t testing.TB, d *juncture.Declaration, change ...func(*server.Options)
 func openOn(t testing.TB, n *testkit.Node, change ...func(*server.Options)) *site {
 	t.Helper()
 	s := &site{Node: n, t: t, keys: map[string]string{}, ids: map[string]string{}}
-	o := server.Options{Version: "1.2.3", Ready: s.DB.Ping, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()}
+	o := server.Options{Version: "1.2.3", Ready: s.DB.Ping, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), History: s.DB}
 	for _, f := range change {
 		f(&o)
 	}

@@ -128,12 +128,12 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	}
 	asked := newEvaluations(n, time.Now)
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: asked, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: asked, History: n.db, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	latest.Store(r.server)
 	s := &source{n, clock}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Trials: s, WhatIf: &whatIf{asked, clock}, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Trials: s, WhatIf: &whatIf{asked, clock}, Catalogue: s, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}

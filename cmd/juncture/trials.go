@@ -75,3 +75,11 @@ func (w *whatIf) Worth(ctx context.Context, q console.WhatIfQuery) (evaluate.Wor
 	}
 	return *r, nil
 }
+
+func (s *source) Catalogue(ctx context.Context) (juncture.CatalogueView, error) {
+	return s.node.engine.Catalogue(ctx, s.clock())
+}
+
+func (s *source) Products(ctx context.Context, q juncture.ProductQuery) (juncture.ProductsView, error) {
+	return s.node.engine.Products(ctx, q)
+}
