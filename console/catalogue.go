@@ -23,7 +23,7 @@ type Catalogue interface {
 const (
 	cataloguePath = "/console/catalogue"
 	productsLimit = 50 // of a page
-	pairsLimit    = 50
+	pairsLimit    = 20
 	shelfLimit    = 20 // of trending, priorities and pieces
 	exportMost    = 100_000
 )
