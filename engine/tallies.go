@@ -198,6 +198,15 @@ func (t *Tallies) Size() (dirty, clean int) {
 
 // Experiment returns every intersection of an experiment with its tallies over all time, in key order, as they are now.
 func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture.Cell, error) {
+	cells, err := t.Dated(ctx, experiment)
+	for i := range cells {
+		cells[i] = cells[i].Flat()
+	}
+	return cells, err
+}
+
+// Dated is Experiment with the tallies by time bucket.
+func (t *Tallies) Dated(ctx context.Context, experiment string) ([]juncture.Cell, error) {
 	// A cell that is checkpointed while the store is read is in one of the two looks at memory; of two views of a cell
 	// the one that holds more of the ledger is the newer.
 	byKey := map[juncture.Intersection]juncture.Cell{}
@@ -226,7 +235,7 @@ func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture
 	fromMemory()
 	out := make([]juncture.Cell, 0, len(byKey))
 	for _, c := range byKey {
-		out = append(out, c.Flat())
+		out = append(out, c)
 	}
 	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) })
 	return out, nil

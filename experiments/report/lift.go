@@ -491,7 +491,8 @@ func (b builder) gate(by map[string]map[juncture.Group]sums, all []Group) (*Gate
 	return out, nil
 }
 
-// started is when the first shopper was enrolled, to the hour: as the bucket of the tallies says.
+// started is when the first shopper was enrolled: to the hour, after 2 days to the day and after 35 to the week, as the
+// buckets of the tallies say.
 func (b builder) started() time.Time {
 	if x := b.src.Experiment; x != nil && x.Starts != nil {
 		return *x.Starts

@@ -42,7 +42,7 @@ type Report struct {
 	Currency string            `json:"currency"`
 	Slice    map[string]string `json:"slice,omitempty"`
 	Cuped    bool              `json:"cuped"`
-	Started  *time.Time        `json:"started"` // declared, or the hour of the first enrolment that is still kept apart; null: nobody is enrolled
+	Started  *time.Time        `json:"started"` // declared, or of the first enrolment: its hour, after 2 days its day, after 35 its week; null: nobody is enrolled
 	Sentence string            `json:"sentence"`
 	Headline *Headline         `json:"headline"` // what the sentence is of; null: there is no group to compare with
 	Warnings []string          `json:"warnings"`
