@@ -376,6 +376,7 @@ type CatalogueView struct {
 	Trending   []ProductView  `json:"trending"`
 	CrossSells []CrossSell    `json:"crossSells"` // the strongest first
 	Priorities []Priority     `json:"priorities"` // live now
+	Editorial  []Editorial    `json:"editorial"`  // not expired
 }
 
 // CategoryView is a category of the catalogue.

@@ -46,6 +46,8 @@ type fake struct {
 	since     time.Time // that movements were asked for
 	desk      *cannedDesk
 	sso       cannedSSO
+
+	trials *trialsFake
 }
 
 func (f *fake) Movements(_ context.Context, _ string, limit int) ([]juncture.Movement, error) {
@@ -204,6 +206,7 @@ func newFake() *fake {
 	f.cannedShopper()
 	f.cannedTastes()
 	f.desk = newCannedDesk()
+	f.trials = cannedTrials(f)
 	return f
 }
 
@@ -372,7 +375,7 @@ func (f *fake) cannedTastes() {
 func serve(t *testing.T, f *fake) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, People: f.desk, Keys: f.desk, Shares: f.desk, Settings: f.desk, Audit: f.desk, SSO: f.sso, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Trials: f.trials, Health: f.trials, WhatIf: f.trials, Catalogue: f.trials, People: f.desk, Keys: f.desk, Shares: f.desk, Settings: f.desk, Audit: f.desk, SSO: f.sso, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,9 +119,9 @@ func TestInChromium(t *testing.T) {
 	}
 	shoot("sign-in-light-1440")
 	run("sign in", chromedp.SendKeys(chromedp.CSS(`input[name=name]`), "ada"), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"),
-		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.winner-grid`)))
+		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.trend`)))
 
-	run("follow a cell", chromedp.Click(chromedp.CSS(`svg.winner-grid a.cell`)), chromedp.WaitVisible(chromedp.CSS(`table th.wide a`)))
+	run("follow a cell", chromedp.Navigate(server.URL+gridPath), chromedp.Click(chromedp.CSS(`svg.winner-grid a.cell`)), chromedp.WaitVisible(chromedp.CSS(`table th.wide a`)))
 	list := location()
 	if !strings.HasPrefix(list, listPath+"?") {
 		t.Errorf("a cell of many intersections leads to %s", list)
@@ -152,6 +152,16 @@ func TestInChromium(t *testing.T) {
 		"shared-one":   link(cellPath),
 		"movements":    shopperPath + "?id=ada&show=movements",
 		"forbidden":    recordsPath + "ada/erase",
+		"overview":     homePath,
+		"experiments":  trialsPath,
+		"experiment":   trialsPath + "/hero",
+		"slice":        trialsPath + "/hero?over=bau&filter.lifecycle=loyal&cuped=true",
+		"tripped":      trialsPath + "/pdp-reassurance-for-shoppers-who-hesitate-at-the-size",
+		"draft":        trialsPath + "/next-season",
+		"holdout":      trialsPath + "/programme",
+		"what-if":      trialsPath + "/hero/what-if?ask=policies&only=five_off&only=points",
+		"worth":        trialsPath + "/hero/what-if?ask=worth",
+		"catalogue":    cataloguePath,
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
 	}
 	for _, scheme := range []string{"light", "dark"} {
@@ -174,7 +184,7 @@ func TestInChromium(t *testing.T) {
 		t.Helper()
 		run("sign out and in as "+name, chromedp.EmulateViewport(1440, 900), chromedp.Navigate(server.URL+homePath), chromedp.Click(chromedp.CSS(`.who button`)),
 			chromedp.WaitVisible(chromedp.CSS(`input[name=password]`)), chromedp.SendKeys(chromedp.CSS(`input[name=name]`), name),
-			chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"), chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.winner-grid`)))
+			chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"), chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`svg.trend`)))
 	}
 	inOut("root")
 	administered(t, ctx, server.URL, f, look, steady, shoot, audit)
@@ -207,7 +217,9 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 			look(scheme, width)
 			at := fmt.Sprintf("-%s-%d", scheme, width)
 			for name, path := range map[string]string{"layers": layersPath + "?clusters=all&days=90", "layers-saved": layersPath + "?saved=wedding-guests", "cluster-form": clusterPath + "wedding-guests",
-				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase", "settings": settingsPath + "?done=role", "audit": auditPath, "audit-none": auditPath + "?actor=nobody", "grid": gridPath} {
+				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase", "settings": settingsPath + "?done=role", "audit": auditPath, "audit-none": auditPath + "?actor=nobody", "grid": gridPath,
+				"ship": trialsPath + "/hero/ship", "experiment": trialsPath + "/hero?done=resume",
+				"experiments": trialsPath} {
 				run(name, chromedp.Navigate(base+path), chromedp.WaitReady(chromedp.CSS(`main`)))
 				say(tables)
 				steady("admin-" + name + at)

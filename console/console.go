@@ -136,21 +136,25 @@ type OutcomeView struct {
 
 // Deps are what a Console needs.
 type Deps struct {
-	Source   Source
-	Sessions Sessions
-	Shoppers Shoppers // nil: the pages Shoppers and Layers are not offered
-	Records  Records  // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
-	Tastes   Tastes   // nil: Layers says how decisions spread, and nothing of shoppers
-	People   People   // nil, or any of the next four: the page Settings is not offered
-	Keys     Keys
-	Shares   Shares // nil: no page can be shared either
-	Settings Settings
-	Audit    AuditLog         // nil: the page Audit is not offered
-	SSO      SingleSignOn     // nil: people sign in with a password alone
-	URL      string           // of the console's host as browsers see it, such as https://juncture.shop.example; empty: as each request says
-	Log      *slog.Logger     // nil: slog.Default
-	Now      func() time.Time // nil: time.Now
-	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
+	Source    Source
+	Sessions  Sessions
+	Shoppers  Shoppers  // nil: the pages Shoppers and Layers are not offered
+	Records   Records   // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
+	Tastes    Tastes    // nil: Layers says how decisions spread, and nothing of shoppers
+	Trials    Trials    // nil: the pages Overview and Experiments are not offered; the grid is the first page
+	Health    Health    // nil: nothing is said of the health of experiments
+	WhatIf    WhatIf    // nil: what other policies would have earned is not offered
+	Catalogue Catalogue // nil: the page Catalogue is not offered
+	People    People    // nil, or any of the next four: the page Settings is not offered
+	Keys      Keys
+	Shares    Shares // nil: no page can be shared either
+	Settings  Settings
+	Audit     AuditLog         // nil: the page Audit is not offered
+	SSO       SingleSignOn     // nil: people sign in with a password alone
+	URL       string           // of the console's host as browsers see it, such as https://juncture.shop.example; empty: as each request says
+	Log       *slog.Logger     // nil: slog.Default
+	Now       func() time.Time // nil: time.Now
+	TLS       bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
 }
 
 // Console serves the pages.
@@ -196,7 +200,8 @@ func (c *Console) Mount(r *gin.Engine) {
 	c.mountSettings(people)
 	c.mountAudit(people)
 	c.mountShares(open, people)
-	get(people, homePath, c.grid)
+	c.mountTrials(get, people)
+	c.mountCatalogue(get, people)
 	get(people, gridPath, c.grid)
 	get(people, gridPath+".csv", c.gridCSV)
 	get(people, listPath, c.list)

@@ -45,8 +45,33 @@ func TestRoutes(t *testing.T) {
 		{"/console", "forged", 303, signInPath, ""},
 		{gridPath + "?rows=live", "", 303, signInPath + "?next=" + url.QueryEscape(gridPath+"?rows=live"), ""},
 		{signInPath, "", 200, "", "<h1>Sign in</h1>"},
-		{"/console", "good", 200, "", "Hero at Home hero"}, // the first that runs, not the first of all
-		{gridPath, "good", 200, "", "svg"},
+		{"/console", "good", 200, "", "Demo in one minute"},
+		{trialsPath, "good", 200, "", "All experiments"},
+		{trialsPath + "/hero", "good", 200, "", "Personalising earns"},
+		{trialsPath + "/hero?over=bau&filter.lifecycle=loyal&cuped=true", "good", 200, "", "Adjusted for what shoppers had ordered for before"},
+		{trialsPath + "/hero?over=policy", "good", 400, "", "No group to compare with is called"},
+		{trialsPath + "/hero?cuped=x", "good", 400, "", "true or false"},
+		{trialsPath + "/hero?filter.colour=red", "good", 400, "", "no axis or layer"},
+		{trialsPath + "/programme", "good", 200, "", "Holdout above experiments"},
+		{trialsPath + "/next-season", "good", 200, "", "Nobody has been enrolled yet"},
+		{trialsPath + "/none", "good", 404, "", "No experiment or holdout is called"},
+		{trialsPath + "/programme/history.csv", "good", 404, "", "no history"},
+		{trialsPath + "/hero/pause", "good", 403, "", "needs the role approver"},
+		{trialsPath + "/hero/pause", "approver", 200, "", "Leave it as it is"},
+		{trialsPath + "/hero/resume", "approver", 409, "", "it cannot resume now"},
+		{trialsPath + "/hero/ship", "approver", 403, "", "needs the role admin"},
+		{trialsPath + "/hero/ship", "admin", 200, "", "Choose the action"},
+		{trialsPath + "/programme/pause", "approver", 404, "", "No experiment is called"},
+		{cataloguePath, "good", 200, "", "104 of 120 products can be shown now; “Linen dress 0” is wanted most."},
+		{cataloguePath + "?q=linen+dress+11&stock=in&hidden=false", "good", 200, "", "10 from 1 on, of 10."}, // 11 and 110 to 119, less 110, which is sold out
+		{cataloguePath + "?q=nothing", "good", 200, "", "No product matches"},
+		{cataloguePath + "?offset=50", "good", 200, "", "50 from 51 on, of 120."},
+		{cataloguePath + "?offset=x", "good", 400, "", "is no number"},
+		{cataloguePath + "?stock=x", "good", 400, "", "is in or out"},
+		{cataloguePath + "?hidden=x", "good", 400, "", "hidden or not"},
+		{cataloguePath, "", 303, signInPath + "?next=" + url.QueryEscape(cataloguePath), ""},
+		{trialsPath, "", 303, signInPath + "?next=" + url.QueryEscape(trialsPath), ""},
+		{gridPath, "good", 200, "", "Hero at Home hero"}, // the first that runs, not the first of all
 		{gridPath + "?experiment=cart-rescue", "good", 200, "", "Value a decision"},
 		{gridPath + "?rows=colour", "good", 400, "", "no axis is called"},
 		{gridPath + "?rows=live&cols=live", "good", 400, "", "used twice"},
@@ -243,7 +268,7 @@ func TestSourceFails(t *testing.T) {
 		f := newFake()
 		f.err = tt.err
 		h := serve(t, f)
-		for _, path := range []string{homePath, gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
+		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/lifts.csv", trialsPath + "/hero/ship", trialsPath + "/hero/what-if?ask=worth", cataloguePath, cataloguePath + "/products.csv", cataloguePath + "/trending.csv", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
 			layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", clusterPath + "wedding-guests",
 			shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", recordsPath + "ada/export", recordsPath + "ada/erase"} {
 			w := get(h, path, "admin")
@@ -271,7 +296,7 @@ func TestEmptyStores(t *testing.T) {
 	ev.Cells = nil
 	f.evidence["hero"], f.decisions = ev, nil
 	h = serve(t, f)
-	if w := get(h, homePath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "POST /choose") {
+	if w := get(h, gridPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "POST /choose") {
 		t.Errorf("no decision: %d", w.Code)
 	}
 	if w := get(h, cellPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "Not enough data yet") {
@@ -322,6 +347,16 @@ func TestHostileText(t *testing.T) {
 	f.passed = append(f.passed, MoveCount{"status", evil, evil, math.MaxInt64, "\xff" + evil}, MoveCount{evil, evil, evil, -1, evil})
 	f.counts = append(f.counts, LayerCount{"meaning", evil, math.MaxInt64 / 4}, LayerCount{evil, evil, 3}, LayerCount{"moment", "a.b.c.d.e", 4}, LayerCount{"posture", evil, -9}, LayerCount{"window", "", 2})
 	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
+	f.trials.tripped["hero"] = juncture.Trip{Why: evil}
+	f.trials.health["hero"] = HealthView{HealthState(evil), []string{evil, "\xff"}}
+	f.trials.whatIf.Policies[0].Policy, f.trials.whatIf.Policies[0].Arm, f.trials.whatIf.Policies[1].Estimate.Warnings, f.trials.whatIf.Policies[3].Estimate.Refused = evil, evil, []string{evil}, evil
+	f.trials.products[0] = juncture.ProductItem{ID: evil, Title: evil, Category: evil, Brand: "\xff" + evil, Price: math.Inf(1), Compare: math.NaN(), Currency: evil[:20], Stock: math.MinInt64}
+	f.trials.catalogue.Trending[0] = juncture.ProductView{ID: evil, Title: evil, Why: evil, Priority: evil, Price: math.NaN()}
+	f.trials.catalogue.CrossSells[0] = juncture.CrossSell{Product: evil, With: evil, Lift: math.Inf(1), Orders: math.NaN()}
+	f.trials.catalogue.Priorities[0] = juncture.Priority{ID: evil, Owner: evil, Why: evil, Products: []string{evil}}
+	f.trials.catalogue.Editorial[0] = juncture.Editorial{ID: evil, Title: evil, URL: "javascript:alert(1)", Category: evil, Meaning: []string{evil}}
+	f.trials.worth.NoHarm.Sentence, f.trials.worth.Tiers[0].Sentence, f.trials.worth.Tiers[1].Tier, f.trials.worth.Goal = evil, evil, evil, evil
+	f.trials.history = append(f.trials.history, audit.Entry{Actor: evil, Action: evil, From: evil, After: []byte(evil)}, audit.Entry{After: []byte(`{"state": "<script>", "reason": "=1<script>"}`)})
 	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
 	f.desk.users.Items[0] = juncture.UserView{Name: evil, Display: evil, Role: evil, SignIn: evil}
 	f.desk.keys.Items[1] = juncture.KeyView{ID: evil, Name: evil, Scopes: []string{evil}, Origins: []string{evil}, Publishable: true}
@@ -331,6 +366,7 @@ func TestHostileText(t *testing.T) {
 	h := serve(t, f)
 	for _, path := range []string{settingsPath, auditPath, auditPath + "?actor=" + url.QueryEscape(evil) + "&subject=" + url.QueryEscape(evil), auditPath + ".csv", auditPath + ".ndjson", link(cellPath), shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
 		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath,
+		trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/history.csv", trialsPath + "/hero/ship", trialsPath + "/hero?filter.lifecycle=" + url.QueryEscape(evil), trialsPath + "/" + url.PathEscape(evil), trialsPath + "/hero?over=" + url.QueryEscape(evil), trialsPath + "/hero/what-if", trialsPath + "/hero/what-if?ask=policies&only=" + url.QueryEscape(evil) + "&ceiling=" + url.QueryEscape(evil[:50]), trialsPath + "/hero/what-if?ask=policies&from=" + url.QueryEscape(evil), trialsPath + "/hero/what-if?ask=worth", trialsPath + "/hero/what-if.csv?ask=worth", cataloguePath, cataloguePath + "?q=" + url.QueryEscape(evil), cataloguePath + "?q=" + url.QueryEscape(evil[:50]), cataloguePath + "/products.csv", cataloguePath + "/priorities.csv", cataloguePath + "/editorial.csv",
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
 		strings.Replace(cellPath, "intersection?", "intersection.csv?", 1), signInPath,
@@ -430,7 +466,17 @@ func TestTemplates(t *testing.T) {
 		"settings": {&settingsPage{}, &settingsPage{layout: full, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
 			Keys: []keyLine{{}, {KeyView: juncture.KeyView{RevokedAt: &now, Publishable: true}}}, Shares: []shareLine{{}, {Live: true}, {ShareView: juncture.ShareView{RevokedAt: &now}}},
 			Groups: []juncture.SettingGroup{{Lines: []juncture.SettingLine{{Key: "k"}}}}, Problems: map[string]string{"user-name": "n", "user-role": "r", "key-name": "k", "key-scopes": "s", "key-origins": "o"}}},
-		"refit": {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
+		"overview": {&overviewPage{}, &overviewPage{layout: full, Tiles: []tile{{Note: "n"}}, Waits: []waitLine{{}}, More: 1, Resting: []trialView{{}}, Holdouts: []trialView{{Holdout: true}},
+			Cards: []trialView{{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}, {NotEnough: "n"}}, Gate: &gateView{}, Health: &healthView{Sentences: []string{"s"}}, Warnings: []string{"w"}}}}},
+		"experiment": {&trialPage{}, &trialPage{trialView: trialView{Holdout: true}}, &trialPage{layout: full, Told: true, trialView: trialView{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}}, Health: &healthView{}, Warnings: []string{"w"}, Next: []verbLink{{Risky: true}, {}}},
+			Tripped: "t", Shipped: "s", Done: "d", Asks: true, Selects: selects, Slices: selects, SliceTitle: "s", Over: "o", Lifts: []liftLine{{}, {NotEnough: "n"}}, Groups: []reportGroup{{}, {Lines: []metricLine{{}, {}}}}, Money: true,
+			GateLine: &gateLine{By: "b", Plan: "p", Smallest: "s"}, Layers: []layerReport{{}, {Lifts: []liftLine{{}, {NotEnough: "n"}}}}, Rates: "<svg/>", Arms: []reportArm{{Letter: "A"}, {}}, ArmsOf: 9, History: []historyLine{{State: "s"}}, Grid: "/", WhatIf: "/", CupedOn: true, Learn: true}},
+		"catalogue": {&cataloguePage{}, &cataloguePage{Asked: true}, &cataloguePage{layout: full, Tiles: []tile{{}}, Selects: selects, Products: []productLine{{Was: "w"}}, Next: "/", Prev: "/", Categories: []string{"c"}, Trending: []trendLine{{Priority: "p"}}, Pairs: []pairLine{{}}, PairsOf: 2, AsOf: &now, Priorities: []priorityLine{{}}, Editorial: []editorialLine{{}}}},
+		"what-if": {&whatIfPage{}, &whatIfPage{layout: full, Ask: "worth", Tabs: []linkOption{{Current: true}}, Waiting: "w", Problem: "p", NoHarm: &stepLine{}, Steps: []stepLine{{}}},
+			&whatIfPage{Ask: "policies", Actions: []option{{Selected: true}}, Tiers: selects[0], Figure: "<svg/>", Lines: []valueLine{{Note: "n", Warnings: []string{"w"}}, {Refused: "r"}}, Differences: []valueLine{{}}, Observed: []valueLine{{}}, Facts: []fact{{}}}},
+		"verb":        {&verbPage{}, &verbPage{layout: full, Arms: []option{{}}, Risky: true, Hint: "h", Problems: map[string]string{"": "p", "arm": "a", "reason": "r"}}, &verbPage{Done: "d", Warnings: []string{"w"}}},
+		"experiments": {&trialListPage{}, &trialListPage{layout: full, Of: 3, Health: true, Holdouts: []trialView{{FigureOf: "f"}}, Lines: []trialView{{}, {FigureOf: "f", Gate: &gateView{}, Health: &healthView{}, Next: []verbLink{{}, {}}}}}},
+		"refit":       {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
 		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,
 			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}, {Figures: []template.HTML{"<svg/>"}, Decisions: true}}, ID: "moment"}, {ID: "meaning", Hint: "h"}}, Broken: []brokenLine{{}},
 			Moves:    &movesPart{Since: []linkOption{{}}, Axes: []movesTable{{Lines: []moveLine{{}}, More: 1}}},

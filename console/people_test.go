@@ -287,11 +287,11 @@ func link(path string) string { return access.SharePath + fmt.Sprintf("%x", path
 func TestSharedPages(t *testing.T) {
 	f := newFake()
 	h := serve(t, f)
-	for _, path := range []string{gridPath + "?experiment=hero", cellPath} {
+	for _, path := range []string{gridPath + "?experiment=hero", cellPath, trialsPath + "/hero?over=bau"} {
 		w := get(h, link(path), "")
 		body := w.Body.String()
 		holds(t, body, "A shared page, to read only.", "The link holds until 21 Nov 2026", `class="shared"`)
-		if w.Code != 200 || strings.Contains(body, "Sign out") || strings.Contains(body, "AQEAbgAAAZqh7") || strings.Contains(body, `class="share"`) || strings.Contains(body, "<nav aria-label=\"Main\"") {
+		if w.Code != 200 || strings.Contains(body, "Sign out") || strings.Contains(body, "AQEAbgAAAZqh7") || strings.Contains(body, "user:ada") || strings.Contains(body, "/hero/pause") || strings.Contains(body, `class="share"`) || strings.Contains(body, "<nav aria-label=\"Main\"") {
 			t.Errorf("%s: %d", path, w.Code)
 		}
 		if w.Header().Get("Referrer-Policy") != "no-referrer" || w.Header().Get("X-Robots-Tag") != "noindex" || w.Header().Get("Cache-Control") != "no-store" || len(w.Result().Cookies()) > 0 {

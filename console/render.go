@@ -34,7 +34,8 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error"}
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error",
+	"overview", "experiments", "experiment", "verb", "what-if", "catalogue"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -100,6 +101,7 @@ var functions = template.FuncMap{
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"colour":  colourClass,
 	"state":   stateTitle,
+	"upper":   upper,
 	"part":    part,
 	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
 	"short": func(s string) string {
@@ -148,10 +150,16 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 	if u, ok := currentUser(g); ok {
 		l.User, l.Role = or(u.Display, u.Name), fmt.Sprint(u.Role)
 		here := g.Request.URL.Path
-		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
+		if c.deps.Trials != nil {
+			l.Nav = append(l.Nav, navItem{"Overview", homePath, here == homePath}, navItem{"Experiments", trialsPath, strings.HasPrefix(here, trialsPath)})
+		}
+		l.Nav = append(l.Nav, navItem{"Intersections", gridPath, c.deps.Trials == nil && here == homePath || strings.HasPrefix(here, "/console/intersection")})
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
 				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})
+		}
+		if c.deps.Catalogue != nil {
+			l.Nav = append(l.Nav, navItem{"Catalogue", cataloguePath, here == cataloguePath})
 		}
 		if c.deps.Audit != nil && u.Role.AtLeast(access.RoleApprover) {
 			l.Nav = append(l.Nav, navItem{"Audit", auditPath, here == auditPath})

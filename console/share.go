@@ -120,7 +120,7 @@ func (c *Console) handler(path string) (gin.HandlerFunc, gin.Params) {
 		if r.Path == path {
 			return r.HandlerFunc, nil
 		}
-		if at := strings.LastIndex(r.Path, "/:"); at >= 0 {
+		if at := strings.LastIndex(r.Path, "/:"); at >= 0 && !strings.Contains(r.Path[at+2:], "/") {
 			if v, ok := strings.CutPrefix(path, r.Path[:at+1]); ok && v != "" && !strings.Contains(v, "/") {
 				return r.HandlerFunc, gin.Params{{Key: r.Path[at+2:], Value: v}}
 			}

@@ -127,7 +127,7 @@ const mostListed = 200
 
 // Catalogue tells what can be surfaced now.
 func (e *Engine) Catalogue(ctx context.Context, now time.Time) (juncture.CatalogueView, error) {
-	v := juncture.CatalogueView{Categories: []juncture.CategoryView{}, Trending: []juncture.ProductView{}, CrossSells: []juncture.CrossSell{}, Priorities: []juncture.Priority{}}
+	v := juncture.CatalogueView{Categories: []juncture.CategoryView{}, Trending: []juncture.ProductView{}, CrossSells: []juncture.CrossSell{}, Priorities: []juncture.Priority{}, Editorial: []juncture.Editorial{}}
 	st, err := e.state(ctx)
 	if err != nil || e.d.Learned == nil {
 		return v, err
@@ -151,6 +151,11 @@ func (e *Engine) Catalogue(ctx context.Context, now time.Time) (juncture.Catalog
 	for _, p := range st.pool.Declaration.Priorities {
 		if (p.Starts == nil || !now.Before(*p.Starts)) && now.Before(p.Expires) {
 			v.Priorities = append(v.Priorities, p)
+		}
+	}
+	for _, p := range st.pool.Declaration.Editorial {
+		if p.Expires == nil || now.Before(*p.Expires) {
+			v.Editorial = append(v.Editorial, p)
 		}
 	}
 	if shelf == nil {

@@ -41,7 +41,7 @@ func ReportOf(ctx context.Context, p *pool.Snapshot, tallies *Tallies, enrolment
 	if src.Units, err = enrolments.UnitRows(ctx, id); err != nil {
 		return report.Report{}, fmt.Errorf("read units: %w", err)
 	}
-	if src.Cells, err = tallies.Experiment(ctx, id); err != nil {
+	if src.Cells, err = tallies.Dated(ctx, id); err != nil {
 		return report.Report{}, err
 	}
 	return report.Build(src, q)

@@ -212,3 +212,42 @@ func (p *seen) count(into map[string]float64) {
 		}
 	}
 }
+
+// TestReportSaysSinceWhenAndHowMuch: the first enrolment's hour, and the decisions of the last days, from the buckets of the
+// tallies.
+func TestReportSaysSinceWhenAndHowMuch(t *testing.T) {
+	s := open(t, testkit.Shares(0.5, 0.2, 0.3, 0), testkit.Hero(func(e *juncture.Experiment) { e.Stickiness = juncture.StickyNone }))
+	began := s.Clock.Now()
+	ctx := context.Background()
+	read := func() report.Report {
+		t.Helper()
+		r, err := s.Engine.Report(ctx, "hero", s.Clock.Now(), report.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	if r := read(); r.Started != nil {
+		t.Errorf("started %v, with nobody", r.Started)
+	}
+	for _, n := range []int{3, 0, 2} { // decisions a day
+		for i := range n {
+			s.choose(ask(fmt.Sprint("shopper-", i)))
+		}
+		s.Clock.Advance(day)
+	}
+	// A checkpoint merges what is older than two days into its day.
+	for _, apart := range []time.Duration{time.Hour, day} {
+		r := read()
+		var got []int64
+		for _, d := range r.Traffic {
+			got = append(got, d.Decisions)
+		}
+		if diff := cmp.Diff([]int64{0, 0, 0, 3, 0, 2, 0}, got); diff != "" || r.Started == nil || !r.Started.Equal(began.Truncate(apart)) {
+			t.Errorf("since %v: %s", r.Started, diff)
+		}
+		if _, err := s.Writer.Checkpoint(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -198,9 +198,18 @@ func (t *Tallies) Size() (dirty, clean int) {
 
 // Experiment returns every intersection of an experiment with its tallies over all time, in key order, as they are now.
 func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture.Cell, error) {
+	cells, err := t.Dated(ctx, experiment)
+	for i := range cells {
+		cells[i] = cells[i].Flat()
+	}
+	return cells, err
+}
+
+// Dated is Experiment with the tallies by time bucket.
+func (t *Tallies) Dated(ctx context.Context, experiment string) ([]juncture.Cell, error) {
 	var out []juncture.Cell
 	err := t.Each(ctx, experiment, func(c *juncture.Cell) error {
-		out = append(out, c.Flat())
+		out = append(out, *c)
 		return nil
 	})
 	slices.SortFunc(out, func(a, b juncture.Cell) int { return compareIDs(a.ID(), b.ID()) })

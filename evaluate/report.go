@@ -119,20 +119,20 @@ func (w *Walk) Report() Report {
 // per is how many decisions a printed value is of: rates are small.
 const per = 1000
 
-// amount writes a value of 1,000 decisions.
-func (r *Report) amount(v float64) string {
+// Amount writes a value of 1,000 decisions.
+func (r *Report) Amount(v float64) string {
 	if r.Unit == UnitRate {
 		return fmt.Sprintf("%.2f", per*v)
 	}
 	return experiments.Money(per*v, r.Currency)
 }
 
-// signed is amount with its sign.
-func (r *Report) signed(v float64) string {
+// Signed is Amount with its sign.
+func (r *Report) Signed(v float64) string {
 	if v < 0 {
-		return "−" + r.amount(-v)
+		return "−" + r.Amount(-v)
 	}
-	return "+" + r.amount(v)
+	return "+" + r.Amount(v)
 }
 
 func (r *Report) unit() string {
@@ -150,14 +150,14 @@ func (r *Report) Write(out io.Writer) error {
 		fmt.Fprintf(b, ", from %s to %s", r.First.Format(time.DateTime), r.Last.Format(time.DateTime))
 	}
 	fmt.Fprintln(b)
-	if why := r.Left.words(); why != "" {
+	if why := r.Left.Words(); why != "" {
 		fmt.Fprintf(b, "Not used: %s\n", why)
 	}
 	fmt.Fprintln(b)
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tVALUE\tLOW\tHIGH\tLOW, ANY TIME\tHIGH, ANY TIME\tEFFECTIVE\tDECISIONS\t")
 	for _, o := range r.Observed {
-		fmt.Fprintf(w, "seen in group %s\t%s\t%s\t%s\t\t\t%d\t%d\t\n", o.Group, r.amount(o.Mean.Value), r.amount(o.Mean.Low), r.amount(o.Mean.High), o.Rows, o.Rows)
+		fmt.Fprintf(w, "seen in group %s\t%s\t%s\t%s\t\t\t%d\t%d\t\n", o.Group, r.Amount(o.Mean.Value), r.Amount(o.Mean.Low), r.Amount(o.Mean.High), o.Rows, o.Rows)
 	}
 	var notes []string
 	line := func(name string, e *offpolicy.Estimate, of []juncture.Group, amount func(float64) string) {
@@ -180,7 +180,7 @@ func (r *Report) Write(out io.Writer) error {
 	}
 	for i := range r.Policies {
 		p := &r.Policies[i]
-		line(p.Policy, &p.Estimate, p.Groups, r.amount)
+		line(p.Policy, &p.Estimate, p.Groups, r.Amount)
 		if p.Arm != "" {
 			notes = append(notes, p.Policy+": in the end "+p.Arm)
 		}
@@ -190,7 +190,7 @@ func (r *Report) Write(out io.Writer) error {
 	}
 	for i := range r.Differences {
 		d := &r.Differences[i]
-		line(d.Policy+" less "+d.Against, &d.Estimate, d.Groups, r.signed)
+		line(d.Policy+" less "+d.Against, &d.Estimate, d.Groups, r.Signed)
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -207,8 +207,8 @@ func (r *Report) Write(out io.Writer) error {
 	return nil
 }
 
-// words lists what was left out.
-func (l Left) words() string {
+// Words says which decisions were not used and why; empty where all were.
+func (l Left) Words() string {
 	var out []string
 	for _, x := range []struct {
 		n    int

@@ -148,7 +148,7 @@ func (r *Report) between(f *Finding) string {
 	if r.Unit != UnitRate {
 		what = " of 1,000 decisions"
 	}
-	s := fmt.Sprintf("%s%s, from %s to %s at 95%%, whenever one looks", r.signed(e.DR.Value), what, r.signed(e.Anytime.Low), r.signed(e.Anytime.High))
+	s := fmt.Sprintf("%s%s, from %s to %s at 95%%, whenever one looks", r.Signed(e.DR.Value), what, r.Signed(e.Anytime.Low), r.Signed(e.Anytime.High))
 	if f.Share != 0 {
 		s += " (" + strings.Replace(fmt.Sprintf("%+.1f%%", 100*f.Share), "-", "−", 1) + ")"
 	}

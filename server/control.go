@@ -18,6 +18,7 @@ type storeView struct {
 	Layers   map[string]juncture.LayerSetting `json:"layers"`
 	Outcomes []juncture.OutcomeType           `json:"outcomes"`
 	Surfaces []surfaceView                    `json:"surfaces"`
+	Holdouts []juncture.Holdout               `json:"holdouts"` // above experiments; each has a report under its id
 }
 
 type surfaceView struct {
@@ -39,7 +40,7 @@ func (s *Server) getStore(c *gin.Context) {
 		return
 	}
 	d := p.Declaration
-	v := storeView{Version: p.Number, Store: d.Store, Layers: d.Layers, Outcomes: d.Outcomes, Surfaces: []surfaceView{}}
+	v := storeView{Version: p.Number, Store: d.Store, Layers: d.Layers, Outcomes: d.Outcomes, Surfaces: []surfaceView{}, Holdouts: append([]juncture.Holdout{}, d.Holdouts...)}
 	if v.Layers == nil {
 		v.Layers = map[string]juncture.LayerSetting{}
 	}

@@ -119,6 +119,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"ActionInfo": {experiments.ActionInfo{}, true}, "ActionEstimate": {experiments.ActionEstimate{}, true}, "Winners": {experiments.Segments{}, true}, "SegmentWinner": {experiments.SegmentWinner{}, true},
 		"Intersection": {experiments.IntersectionReport{}, true}, "LayerName": {experiments.LayerValue{}, true}, "Rung": {experiments.RungReport{}, true}, "ActionReport": {experiments.ActionReport{}, true},
 		"Report": {report.Report{}, true}, "ReportGroup": {report.Group{}, true}, "ReportMetric": {report.Metric{}, true}, "Bounds": {report.Bounds{}, true}, "Lift": {report.Lift{}, true},
+		"Catalogue": {juncture.CatalogueView{}, true}, "Editorial": {juncture.Editorial{}, true}, "Holdout": {juncture.Holdout{}, true}, "Products": {juncture.ProductsView{}, true}, "ProductItem": {juncture.ProductItem{}, true}, "ReportHeadline": {report.Headline{}, true}, "ReportTraffic": {report.Traffic{}, true},
 		"ReportArm": {report.Arm{}, true}, "ReportRate": {report.Rate{}, true}, "ReportDay": {report.Day{}, true}, "GateReport": {report.GateReport{}, true}, "PlanReport": {report.PlanReport{}, true}, "ReportLayer": {report.Layer{}, true}, "Gate": {juncture.Gate{}, true},
 		"Health": {watch.Health{}, true}, "HealthCheck": {watch.Check{}, true}, "HealthRatio": {health.Ratio{}, true}, "HealthRatioRow": {health.RatioRow{}, true}, "HealthRates": {health.RateCheck{}, true},
 		"HealthRate": {health.Rate{}, true}, "HealthJump": {health.Jump{}, true}, "HealthEntropy": {watch.EntropyRead{}, true}, "HealthChange": {health.Alarm{}, true},
@@ -325,7 +326,7 @@ func TestAnswersFitTheDescription(t *testing.T) {
 	answer("POST", "/reward", strings.Replace(order, ":20,", ":5001,", 1), nil, 422)
 	for _, path := range []string{"/api/v1/store", "/api/v1/experiments", "/api/v1/experiments/hero", "/api/v1/experiments/hero/grid", "/api/v1/experiments/hero/grid?rows=mode&cols=meaning&filter.lifecycle=loyal",
 		"/api/v1/experiments/hero/winners", "/api/v1/experiments/hero/winners?axes=lifecycle,meaning&limit=3", "/api/v1/experiments/hero/intersection?key=v1/loyal._._/_/_/_", "/api/v1/experiments/hero/intersection?key=v1/nobody/_/_/_",
-		"/api/v1/experiments/hero/report", "/api/v1/experiments/hero/report?filter.lifecycle=loyal&cuped=true",
+		"/api/v1/experiments/hero/report", "/api/v1/experiments/hero/history", "/api/v1/products", "/api/v1/products?q=dress&stock=in&hidden=false&limit=3&offset=1", "/api/v1/catalogue", "/api/v1/experiments/hero/report?filter.lifecycle=loyal&cuped=true",
 		"/api/v1/experiments/hero/health"} {
 		answer("GET", path, "", read, 200)
 	}
@@ -333,6 +334,10 @@ func TestAnswersFitTheDescription(t *testing.T) {
 	answer("GET", "/api/v1/experiments/none/health", "", read, 404)
 	answer("GET", "/api/v1/experiments/hero/winners?limit=x", "", read, 400)
 	answer("GET", "/api/v1/experiments/hero/report?cuped=x", "", read, 400)
+	for _, bad := range []string{"stock=x", "hidden=x", "limit=0", "limit=1001", "offset=-1", "q=" + strings.Repeat("a", 201)} {
+		answer("GET", "/api/v1/products?"+bad, "", read, 400)
+	}
+	answer("GET", "/api/v1/experiments/none/history", "", read, 404)
 	answer("GET", "/api/v1/store", "", nil, 403)
 	hero := "/api/v1/experiments/hero/"
 	fits("ExperimentChange", `{"reason":"x","action":"news","copy":"plain"}`)

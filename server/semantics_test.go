@@ -333,7 +333,7 @@ func TestEmptyStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(store, "version")
-	want := map[string]json.RawMessage{"store": json.RawMessage(`{"name":"Empty","currency":"GBP"}`), "layers": json.RawMessage(`{}`), "outcomes": json.RawMessage(`[]`), "surfaces": json.RawMessage(`[]`)}
+	want := map[string]json.RawMessage{"store": json.RawMessage(`{"name":"Empty","currency":"GBP"}`), "layers": json.RawMessage(`{}`), "outcomes": json.RawMessage(`[]`), "surfaces": json.RawMessage(`[]`), "holdouts": json.RawMessage(`[]`)}
 	if diff := cmp.Diff(want, store); diff != "" {
 		t.Error(diff)
 	}

@@ -33,6 +33,7 @@ type Engine interface {
 	RewardBatch(ctx context.Context, now time.Time, rs []*juncture.RewardRequest) []engine.Result[juncture.RewardAnswer]
 	Ingest(ctx context.Context, now time.Time, in []engine.Incoming, broken []juncture.Quarantined) (engine.Taken, error)
 	Catalogue(ctx context.Context, now time.Time) (juncture.CatalogueView, error)
+	Products(ctx context.Context, q juncture.ProductQuery) (juncture.ProductsView, error)
 	Clusters() juncture.ClustersView
 	ChangeCluster(ctx context.Context, now time.Time, who engine.Who, id string, c juncture.ClusterChange) error
 	Refit(ctx context.Context, now time.Time, who engine.Who) (juncture.RefitView, error)
@@ -81,6 +82,8 @@ type Options struct {
 	Evaluations Evaluations
 	// Desk is what administrators manage; its ports are all there or none is.
 	Desk Desk
+	// History tells what was done to an experiment; nil: not found.
+	History History
 }
 
 // Server is Juncture's HTTP handler.
@@ -211,6 +214,7 @@ func (s *Server) routes() {
 	api.GET("/profiles/:id", s.getProfile)
 	api.GET("/clusters", s.getClusters)
 	api.GET("/catalogue", s.getCatalogue)
+	s.shelves(api)
 	admin := r.Group("/api/v1", s.auth(access.ScopeAdmin))
 	admin.PUT("/products", s.putProducts)
 	admin.PATCH("/products", s.patchProducts)

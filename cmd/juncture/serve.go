@@ -137,8 +137,9 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	}
 	admins := access.NewDesk(r.people, n.db, n.db, n.db, a.random(), a.now)
 	trail, facts := audit.NewLog(n.db, a.now), runs{a, n}
+	asked := newEvaluations(n, time.Now)
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: asked, History: n.db, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
 		Desk: server.Desk{People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts}}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -148,7 +149,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Trials: s, Health: s, WhatIf: &whatIf{asked, clock}, Catalogue: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}

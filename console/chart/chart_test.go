@@ -99,6 +99,12 @@ func TestBars(t *testing.T) {
 		{Label: "Dormant", Text: "0 · 0%"}, {Label: "Unknown", Text: "455 · 2%", Share: 0.04, Muted: true}}}))
 }
 
+func TestTrend(t *testing.T) {
+	threshold := 0.3
+	golden(t, "trend", Trend(TrendFigure{ID: "t", Title: "Lift by day", Desc: "Four days, one without a lift", Threshold: &threshold, Points: []TrendPoint{
+		{Day: "1 Nov 2026", Mean: 0.2, Low: -3, High: 4, Title: "cut off"}, {Day: "2 Nov 2026", Mean: 0.15, Low: -0.1, High: 0.4}, {Day: "3 Nov 2026", None: true}, {Day: "4 Nov 2026", Mean: 0.12, Low: 0.02, High: 0.22, Title: "4 Nov 2026: +12%"}}}))
+}
+
 func TestHostileAndDegenerate(t *testing.T) {
 	evil := `"><script>alert(1)</script>` + "\x00\x1b" + `<img onerror=x>` + strings.Repeat("長い", 5000)
 	wide := GridFigure{ID: "g", Title: evil, Desc: evil, RowTitle: evil, ColTitle: evil, Rows: []string{evil}}
@@ -114,6 +120,8 @@ func TestHostileAndDegenerate(t *testing.T) {
 		"no marks":         Intervals(IntervalFigure{ID: "i"}),
 		"point":            Intervals(IntervalFigure{ID: "i", Marks: []Interval{{Label: evil, Text: evil, Letter: evil}}}),
 		"not a number":     Intervals(IntervalFigure{ID: "i", Marks: []Interval{{Mean: math.NaN(), Low: math.NaN(), High: math.NaN()}}}),
+		"no days":          Trend(TrendFigure{ID: "t"}),
+		"bad days":         Trend(TrendFigure{ID: evil, Title: evil, Desc: evil, Threshold: new(math.NaN()), Points: []TrendPoint{{Day: evil, Mean: math.NaN()}, {Day: evil, Title: evil, High: math.Inf(1)}, {Mean: 1, Low: 2, High: 0}, {Day: evil, Title: evil}}}),
 		"no bars":          Bars(BarFigure{ID: "b"}),
 		"bad bars":         Bars(BarFigure{ID: "b", Bars: []Bar{{Label: evil, Text: evil, Share: math.NaN()}, {Share: math.Inf(1)}, {Share: -1}}}),
 		"no curves":        Densities(DensityFigure{ID: "d"}),
@@ -146,5 +154,18 @@ func TestScale(t *testing.T) {
 		if g := strings.Join(got, " "); g != tt.want {
 			t.Errorf("%v to %v: %s, want %s", tt.low, tt.high, g, tt.want)
 		}
+	}
+}
+
+func TestTrendShows(t *testing.T) {
+	// The last interval is 0.2 wide, so the axis ends 0.2 beyond it: −0.18 to 0.42, whatever the first day's is.
+	f := TrendFigure{Points: []TrendPoint{{Mean: 0.2, Low: -3, High: 4}, {Mean: 0.12, Low: 0.02, High: 0.22}}}
+	low, high := f.shown()
+	if math.Abs(low+0.18) > 1e-12 || math.Abs(high-0.42) > 1e-12 {
+		t.Errorf("%v to %v", low, high)
+	}
+	f.Threshold = new(0.9)
+	if low, high = f.shown(); math.Abs(low+0.18) > 1e-12 || high != 0.9 {
+		t.Errorf("with a threshold: %v to %v", low, high)
 	}
 }

@@ -342,23 +342,16 @@ func (b builder) walk(by map[string]map[juncture.Group]sums, f func(day time.Tim
 
 // sentence is the first thing that a report says.
 func (src Source) sentence(r Report) string {
-	b := builder{src: src}
-	o, measure, over, ok := b.headline(nil)
-	if src.Experiment == nil {
-		over, ok = juncture.GroupHoldout, o.Name != ""
-	}
 	enrolled := int64(0)
 	for _, g := range r.Groups {
 		enrolled += g.Enrolled
 	}
-	switch i := slices.IndexFunc(r.Lifts, func(l Lift) bool {
-		return l.Outcome == o.Name && l.Measure == measure && l.Group == juncture.GroupPolicy && l.Over == over
-	}); {
-	case i >= 0:
-		return r.Lifts[i].Sentence
+	switch l, said := r.Opening(); {
+	case said:
+		return l.Sentence
 	case enrolled == 0:
 		return "Nobody has been enrolled yet. Once /choose is called for the surface, shoppers are split into the groups."
-	case !ok:
+	case r.Headline == nil:
 		return fmt.Sprintf("%s shoppers are enrolled, all in groups that nothing can be compared with: give holdout, bau or random a share.", experiments.Count(enrolled))
 	}
 	return fmt.Sprintf("%s shoppers are enrolled; nothing can be said before the horizon of the first ones in both groups, %v after they came, has closed.", experiments.Count(enrolled), r.Horizon)

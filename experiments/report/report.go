@@ -42,11 +42,14 @@ type Report struct {
 	Currency string            `json:"currency"`
 	Slice    map[string]string `json:"slice,omitempty"`
 	Cuped    bool              `json:"cuped"`
+	Started  *time.Time        `json:"started"` // declared, or of the first enrolment: its hour, after 2 days its day, after 35 its week; null: nobody is enrolled
 	Sentence string            `json:"sentence"`
+	Headline *Headline         `json:"headline"` // what the sentence is of; null: there is no group to compare with
 	Warnings []string          `json:"warnings"`
 	Groups   []Group           `json:"groups"`
 	Lifts    []Lift            `json:"lifts"`
 	Arms     []Arm             `json:"arms,omitempty"`
+	Traffic  []Traffic         `json:"traffic"` // the last 7 days, today last
 	Days     []Day             `json:"days,omitempty"`
 	Layers   []Layer           `json:"layers,omitempty"`
 	Gate     *GateReport       `json:"gate,omitempty"`
@@ -213,6 +216,10 @@ func Build(src Source, q Query) (Report, error) {
 		return r, err
 	}
 	r.Arms = src.arms(match)
+	r.Traffic, r.Headline = src.traffic(match), src.headline()
+	if at := src.started(); !at.IsZero() {
+		r.Started = &at
+	}
 	r.Warnings = append(r.Warnings, src.warnings(r)...)
 	r.Sentence = src.sentence(r)
 	return r, nil

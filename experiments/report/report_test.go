@@ -306,3 +306,56 @@ func TestText(t *testing.T) {
 		}
 	}
 }
+
+func TestOpening(t *testing.T) {
+	s := hero()
+	at := s.src.AsOf
+	if at.IsZero() {
+		at = began().AddDate(0, 0, 40)
+	}
+	s.src.AsOf = at
+	hour := func(days int) juncture.Bucket { return juncture.Calendar{}.At(at.AddDate(0, 0, -days)) }
+	s.src.Cells = append(s.src.Cells, juncture.Cell{Experiment: "hero", Intersection: juncture.Intersection{"loyal", "_", "_", "_"}, Rows: []juncture.CellRow{
+		{Arm: 1, Group: juncture.GroupPolicy, Bucket: hour(0), Tally: juncture.Tally{Trials: 5}}, {Group: juncture.GroupHoldout, Bucket: hour(0), Tally: juncture.Tally{Trials: 2}},
+		{Arm: 1, Group: juncture.GroupPolicy, Event: "click", Bucket: hour(0), Tally: juncture.Tally{Successes: 3}},
+		{Arm: 1, Group: juncture.GroupPolicy, Bucket: hour(6), Tally: juncture.Tally{Trials: 11}}, {Arm: 1, Group: juncture.GroupPolicy, Bucket: hour(7), Tally: juncture.Tally{Trials: 1000}},
+		{Arm: 1, Group: juncture.GroupPolicy, Bucket: juncture.BucketOlder, Tally: juncture.Tally{Trials: 1000}}}})
+	r, err := report.Build(s.src, report.Query{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 5 + 2 today, of both groups; 11 six days ago; the seventh day and what is older are not of the last 7.
+	want := []int64{11, 0, 0, 0, 0, 0, 7}
+	var got []int64
+	for _, d := range r.Traffic {
+		got = append(got, d.Decisions)
+	}
+	if diff := cmp.Diff(want, got); diff != "" || r.Traffic[6].Day != at.Format(time.DateOnly) {
+		t.Errorf("%s %+v", diff, r.Traffic)
+	}
+	if r.Headline == nil || *r.Headline != (report.Headline{Outcome: "purchase", Measure: report.MeasureRevenue, Over: juncture.GroupHoldout}) {
+		t.Errorf("opens with %+v", r.Headline)
+	}
+	if _, ok := r.Opening(); ok {
+		t.Error("has a lift of nobody")
+	}
+	for day := range 8 {
+		s.add(day, juncture.GroupPolicy, "loyal", 900, 90, 4200)
+		s.add(day, juncture.GroupHoldout, "loyal", 300, 20, 4200)
+	}
+	s.src.Units = nil
+	for _, u := range s.rows {
+		s.src.Units = append(s.src.Units, *u)
+	}
+	if r, err = report.Build(s.src, report.Query{}); err != nil {
+		t.Fatal(err)
+	}
+	if l, ok := r.Opening(); !ok || l.Sentence != r.Sentence {
+		t.Errorf("opens with %+v, says %q", l, r.Sentence)
+	}
+	alone := hero(func(x *juncture.Experiment) { x.Groups = juncture.GroupShares{Policy: 1} })
+	alone.src.AsOf = at
+	if r, err = report.Build(alone.src, report.Query{}); err != nil || r.Headline != nil {
+		t.Errorf("without a control: %+v, %v", r.Headline, err)
+	}
+}

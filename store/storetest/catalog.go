@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -180,6 +181,28 @@ func catalog(t *testing.T, open func(t *testing.T) *store.DB) {
 			}
 		}
 		check(t, db.Change(ctx, juncture.Change{Base: 3}))
+	})
+	t.Run("ASubjectHasAHistory", func(t *testing.T) {
+		db := open(t)
+		for i := range int64(4) {
+			n := note([]string{"experiment hero", "experiment hero-2"}[i%2])
+			n.Action, n.Before = fmt.Sprint("a", i), nil
+			check(t, db.Change(ctx, juncture.Change{Base: i, Audit: []juncture.AuditNote{n}}))
+		}
+		for limit, actions := range map[int]string{0: "", 1: "a2", 9: "a2 a0"} { // the newest first, of hero alone
+			entries, err := db.AuditOf(ctx, "experiment hero", limit)
+			check(t, err)
+			var found []string
+			for _, e := range entries {
+				found = append(found, e.Action)
+				if e.Before != nil || string(e.After) != `{"a":2}` || e.Actor != "cli:ada" || e.From != "cli" || !e.At.Equal(now) || e.Seq < 1 {
+					t.Errorf("%+v", e)
+				}
+			}
+			if got := strings.Join(found, " "); got != actions {
+				t.Errorf("the latest %d: %q, want %q", limit, got, actions)
+			}
+		}
 	})
 }
 
