@@ -171,6 +171,7 @@ type call struct {
 	requestID *juncture.Memo
 	sticky    *juncture.Memo
 	enrol     []juncture.Enrolment // what is new
+	terms     *terms               // of the experiment; nil: none
 	write     *juncture.DecisionWrite
 	repeat    *juncture.MemoWrite
 	explain   *juncture.ExplanationView

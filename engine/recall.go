@@ -426,6 +426,7 @@ func (c *call) committed(ctx context.Context, a *juncture.ChooseAnswer) (_ *junc
 	}
 	if m == nil {
 		if c.write != nil {
+			c.e.keep(c.write)
 			if len(c.enrol) > 0 {
 				c.e.enrolled.Remove(c.shopper)
 			}
