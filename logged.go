@@ -77,14 +77,14 @@ const (
 
 // ReplayView is a decision made again from the log.
 type ReplayView struct {
-	Serial    string         `json:"serial"`
-	Verdict   Verdict        `json:"verdict"` // differs where a part does; match where one does and none is unknown
-	Sentence  string         `json:"sentence"`
-	Parts     []ReplayPart   `json:"parts"`   // group, probabilities, pick
-	Uniform   *float64       `json:"uniform"` // what the arm was picked with; null: nothing was drawn
-	Arms      []ReplayArm    `json:"arms"`    // the eligible ones, in the order of the draw
-	Fit       *FitView       `json:"fit"`     // null: no evidence was asked
-	Evidence  ReplayEvidence `json:"evidence"`
+	Serial   string         `json:"serial"`
+	Verdict  Verdict        `json:"verdict"` // differs where a part does; match where one does and none is unknown
+	Sentence string         `json:"sentence"`
+	Parts    []ReplayPart   `json:"parts"`   // group, probabilities, pick
+	Uniform  *float64       `json:"uniform"` // what the arm was picked with; null: nothing was drawn
+	Arms     []ReplayArm    `json:"arms"`    // the eligible ones, in the order of the draw
+	Fit      *FitView       `json:"fit"`     // null: no evidence was asked
+	Evidence ReplayEvidence `json:"evidence"`
 }
 
 // ReplayPart is one part of a replay.
@@ -122,8 +122,8 @@ type FitView struct {
 
 // MarkView is a Mark as JSON.
 type MarkView struct {
-	Node uint16 `json:"node"`
-	Seq  int64  `json:"seq"`
+	Node int   `json:"node"`
+	Seq  int64 `json:"seq"`
 }
 
 // View is the fit as JSON.
@@ -133,7 +133,7 @@ func (f Fit) View() *FitView {
 		v.AsOf = &f.AsOf
 	}
 	for _, m := range f.Marks {
-		v.Marks = append(v.Marks, MarkView(m))
+		v.Marks = append(v.Marks, MarkView{int(m.Node), m.Seq})
 	}
 	return v
 }
@@ -145,4 +145,88 @@ func SerialText(serial uint64) string { return strconv.FormatUint(serial, 10) }
 func ParseSerial(s string) (uint64, bool) {
 	n, err := strconv.ParseUint(s, 10, 63)
 	return n, err == nil && n > 0 && SerialText(n) == s
+}
+
+// LoggedDecision is a decision of the log.
+type LoggedDecision struct {
+	DecisionID    string    `json:"decisionId"` // empty: the key that signed it is gone
+	Serial        string    `json:"serial"`
+	At            time.Time `json:"at"`
+	Surface       string    `json:"surface"`
+	Experiment    string    `json:"experiment"` // or the holdout that kept the shopper out; empty: none was running
+	Group         Group     `json:"group"`
+	Reason        Reason    `json:"reason"`
+	Detail        Detail    `json:"reasonDetail"`
+	ShopperID     string    `json:"shopperId"` // empty: consent was denied
+	Intersection  string    `json:"intersection"`
+	Arm           string    `json:"arm"`    // action@version/copy@version, or -
+	Shadow        string    `json:"shadow"` // in shadow: what was drawn and not shown; else empty
+	Probability   float64   `json:"probability"`
+	PolicyVersion string    `json:"policyVersion"`
+	Active        bool      `json:"active"` // a trial
+
+	Claims Claims `json:"-"`
+}
+
+// DecisionPage is a part of the log, newest first.
+type DecisionPage struct {
+	Items []LoggedDecision `json:"items"`
+	Next  string           `json:"next"` // serial to ask before for older ones; empty: there are none
+}
+
+// ExplainedDecision says why a decision is what it is.
+type ExplainedDecision struct {
+	LoggedDecision
+	SessionID  string            `json:"sessionId"`
+	Until      time.Time         `json:"rewardUntil"`
+	Share      float64           `json:"groupShare"` // the group's when the shopper was enrolled; 0 for none
+	Layers     []ExplainedLayer  `json:"layers"`
+	Candidates []Candidate       `json:"candidates"` // in the order of the draw
+	Filtered   []FilteredArm     `json:"filtered"`   // live arms that were not eligible, as they were logged
+	Nudges     []NudgeView       `json:"nudges"`     // that held
+	Floor      float64           `json:"floor"`      // total uniform mass
+	Policy     string            `json:"policy"`     // empty: no experiment, or not kept
+	Terms      string            `json:"terms"`      // name of all that it was decided by beside evidence
+	Fit        *FitView          `json:"fit"`        // null: no evidence was asked
+	Uniform    *float64          `json:"uniform"`    // the number in [0, 1) that picked; null: nothing was drawn
+	Outcomes   []ExplainedReward `json:"outcomes"`
+}
+
+// ExplainedLayer is a layer as it was. Its value is exact; its reason is told from what was known by then, under today's
+// settings, and Same says whether they still give the value.
+type ExplainedLayer struct {
+	Layer  string `json:"layer"`
+	Value  string `json:"value"`
+	Reason string `json:"reason"`
+	Source string `json:"source"` // logged: the value is all there is; recomputed: from events up to then
+	Same   bool   `json:"same"`
+}
+
+// Candidate is an eligible arm with its exact probability.
+type Candidate struct {
+	Arm
+	Headline    string   `json:"headline"`
+	Probability float64  `json:"probability"`
+	Policy      *float64 `json:"policy"` // what the policy would have given it, where the random group drew
+	Shown       bool     `json:"shown"`
+	Drawn       bool     `json:"drawn"` // in shadow it is not what was shown
+}
+
+// FilteredArm is an arm that was not eligible.
+type FilteredArm struct {
+	Arm
+	Headline string `json:"headline"`
+	Why      string `json:"why"`
+	Rule     string `json:"rule"` // of its action's version; empty: none
+}
+
+// ExplainedReward is an outcome of a decision.
+type ExplainedReward struct {
+	Event    string    `json:"event"`
+	ID       string    `json:"outcomeId"`
+	Value    float64   `json:"value"`
+	Currency string    `json:"currency"`
+	At       time.Time `json:"at"`
+	Status   Status    `json:"status"`
+	Credit   float64   `json:"credit"`
 }

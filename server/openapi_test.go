@@ -120,6 +120,9 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"ReportArm": {report.Arm{}, true}, "ReportRate": {report.Rate{}, true}, "ReportDay": {report.Day{}, true}, "GateReport": {report.GateReport{}, true}, "PlanReport": {report.PlanReport{}, true}, "ReportLayer": {report.Layer{}, true}, "Gate": {juncture.Gate{}, true},
 		"ArmReport": {experiments.ArmReport{}, true}, "PastArm": {experiments.PastArm{}, true}, "GroupReport": {experiments.GroupReport{}, true},
 		"Evaluation": {evaluate.Report{}, true}, "Worth": {evaluate.Worth{}, true}, "Observed": {evaluate.Observed{}, true}, "ValuedPolicy": {evaluate.Valued{}, true}, "PolicyDifference": {evaluate.DifferenceOf{}, true},
+		"LoggedDecision": {juncture.LoggedDecision{}, true}, "DecisionPage": {juncture.DecisionPage{}, true}, "ExplainedDecision": {juncture.ExplainedDecision{}, true}, "ExplainedLayer": {juncture.ExplainedLayer{}, true},
+		"Candidate": {juncture.Candidate{}, true}, "FilteredArm": {juncture.FilteredArm{}, true}, "ExplainedReward": {juncture.ExplainedReward{}, true}, "Replay": {juncture.ReplayView{}, true}, "ReplayPart": {juncture.ReplayPart{}, true},
+		"ReplayArm": {juncture.ReplayArm{}, true}, "ReplayEvidence": {juncture.ReplayEvidence{}, true}, "Fit": {juncture.FitView{}, true}, "Mark": {juncture.MarkView{}, true},
 		"NotScored": {evaluate.Left{}, true}, "Finding": {evaluate.Finding{}, true}, "TierWorth": {evaluate.Step{}, true}, "OffPolicyEstimate": {offpolicy.Estimate{}, true}, "Figure": {offpolicy.Figure{}, true}, "Range": {offpolicy.Interval{}, true},
 	} {
 		ref := doc.Components.Schemas[name]

@@ -77,6 +77,8 @@ type Options struct {
 	Rate, Burst int
 	// Evaluations answers what other policies would have earned; nil: not found.
 	Evaluations Evaluations
+	// Decisions reads the log of decisions; nil: not found.
+	Decisions Decisions
 }
 
 // Server is Juncture's HTTP handler.
@@ -226,6 +228,7 @@ func (s *Server) routes() {
 	api.GET("/experiments/:id/report", s.getReport)
 	api.GET("/experiments/:id/evaluate", s.getEvaluation)
 	api.GET("/experiments/:id/worth", s.getWorth)
+	s.decisionRoutes(api)
 }
 
 func (s *Server) ready(c *gin.Context) {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/juncture/juncture"
 )
@@ -290,4 +291,32 @@ func (db *DB) Log(ctx context.Context, q juncture.DecisionQuery) ([]juncture.Set
 		out = append(out, d.settled(activation))
 	}
 	return out, rows.Err()
+}
+
+// EventsBefore returns the events of the shopper behind an id that were taken by a time, in the order of their commits;
+// whole is false where there are more than limit, and none are given.
+func (db *DB) EventsBefore(ctx context.Context, id string, by time.Time, limit int) (_ []juncture.Event, whole bool, err error) {
+	shopper, err := db.Shopper(ctx, id)
+	if err != nil {
+		return nil, false, err
+	}
+	shopper = cmp.Or(shopper, id)
+	rows, err := db.read.QueryContext(ctx, `SELECT serial, body FROM events WHERE shopper IN (`+sameShopper+`) AND received <= ? ORDER BY serial LIMIT ?`,
+		shopper, shopper, shopper, ms(by), limit+1)
+	if err != nil {
+		return nil, false, err
+	}
+	var out []juncture.Event
+	err = eachBody(rows, func(_ int64, body []byte) error {
+		var e juncture.Event
+		if err := json.Unmarshal(body, &e); err != nil {
+			return err
+		}
+		out = append(out, e)
+		return nil
+	})
+	if err != nil || len(out) > limit {
+		return nil, false, err
+	}
+	return out, true, nil
 }

@@ -127,7 +127,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 		a.Rate = -1
 	}
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Decisions: n.engine.LogOf(n.db), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	latest.Store(r.server)
