@@ -150,6 +150,11 @@ func TestInChromium(t *testing.T) {
 		"cluster":      clusterPath + "wedding-guests",
 		"movements":    shopperPath + "?id=ada&show=movements",
 		"forbidden":    recordsPath + "ada/erase",
+		"decisions":    decisionsPath,
+		"decisions-no": decisionsPath + "?shopper=nobody&action=" + strings.Repeat("long-", 12),
+		"decision":     decisionPath + "?id=900000",
+		"decision-re":  decisionPath + "?id=899999&replay=1",
+		"decision-out": decisionPath + "?id=899997",
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
 	}
 	for _, scheme := range []string{"light", "dark"} {

@@ -136,14 +136,16 @@ type OutcomeView struct {
 
 // Deps are what a Console needs.
 type Deps struct {
-	Source   Source
-	Sessions Sessions
-	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
-	Records  Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
-	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
-	Log      *slog.Logger     // nil: slog.Default
-	Now      func() time.Time // nil: time.Now
-	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
+	Source    Source
+	Sessions  Sessions
+	Shoppers  Shoppers         // nil: the pages Shoppers and Layers are not offered
+	Records   Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
+	Tastes    Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
+	Decisions DecisionLog      // nil: the log is not offered
+	Live      *Live            // nil: pages do not follow the log
+	Log       *slog.Logger     // nil: slog.Default
+	Now       func() time.Time // nil: time.Now
+	TLS       bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
 }
 
 // Console serves the pages.
@@ -205,6 +207,7 @@ func (c *Console) Mount(r *gin.Engine) {
 		people.POST(clusterPath+":id", c.least(access.RoleEditor), c.changeCluster)
 		people.POST(refitPath, c.least(access.RoleAdmin), c.refit)
 	}
+	c.mountDecisions(func(path string, h ...gin.HandlerFunc) { get(people, path, h...) })
 	if c.deps.Shoppers != nil && c.deps.Records != nil {
 		// The id of a shopper may hold a slash, so it is the path up to its last part.
 		get(people, recordsPath+"*rest", c.least(access.RoleAdmin), c.record)

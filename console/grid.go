@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/juncture/juncture/console/chart"
 	"github.com/juncture/juncture/experiments"
 )
+
+// gridEvery is how often the headline numbers of an open grid are read again, at most: each reading builds the grid.
+const gridEvery = 5 * time.Second
 
 type gridPage struct {
 	layout
@@ -69,6 +73,7 @@ func (c *Console) grid(g *gin.Context) {
 	p.layout = c.layoutFor(g, "What wins where", a.store)
 	if found {
 		p.fill(a)
+		p.watch(c, "", gridEvery)
 	}
 	c.render(g, http.StatusOK, "grid", p)
 }

@@ -33,7 +33,7 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error"}
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error", "decisions", "decision"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -89,6 +89,7 @@ func takesGzip(accept string) bool {
 
 // functions are what templates call; all are pure.
 var functions = template.FuncMap{
+	"money":   experiments.Money,
 	"percent": experiments.Percent,
 	"sure":    experiments.Sure,
 	"count":   experiments.Count,
@@ -118,6 +119,9 @@ type layout struct {
 	Title     string
 	CSS       string
 	Icon      string
+	Script    string // empty: none
+	Newest    string // serial that a page which follows the log has seen; empty: none
+	Every     int64  // ms between two looks of it, at least
 	Store     string
 	Simulated bool
 	User      string // empty: nobody is signed in
@@ -145,6 +149,9 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 		l.User, l.Role = u.Name, fmt.Sprint(u.Role)
 		here := g.Request.URL.Path
 		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
+		if c.deps.Decisions != nil {
+			l.Nav = append(l.Nav, navItem{"Decisions", decisionsPath, strings.HasPrefix(here, decisionPath)})
+		}
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
 				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})
@@ -213,6 +220,6 @@ func (c *Console) static(g *gin.Context) {
 		g.Header("Content-Encoding", "gzip")
 		b = c.pages.zipped[g.Param("file")]
 	}
-	kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(g.Param("file"))]
+	kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".js": "text/javascript; charset=utf-8"}[path.Ext(g.Param("file"))]
 	g.Data(http.StatusOK, kind, b)
 }

@@ -43,6 +43,7 @@ type settings struct {
 	Vectors    int           `env:"VECTORS" yaml:"vectors"`
 	Profiles   int           `env:"PROFILES" yaml:"profiles"`
 	Products   int           `env:"PRODUCTS" yaml:"products"`
+	LivePages  int           `env:"LIVE_PAGES" yaml:"livePages"`
 	Rate       int           `env:"RATE" yaml:"rate"`
 	TLS        bool          `env:"TLS" yaml:"tls"`
 	Dev        bool          `env:"DEV" yaml:"dev"`
@@ -52,7 +53,7 @@ type settings struct {
 
 func defaults() settings {
 	return settings{Addr: "127.0.0.1:8080", DB: "juncture-data/juncture.db", Node: 1, Log: "info", Deadline: 10 * time.Second,
-		Checkpoint: 30 * time.Second, Drain: time.Second, GuardEvery: time.Minute, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, Rate: 20}
+		Checkpoint: 30 * time.Second, Drain: time.Second, GuardEvery: time.Minute, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, LivePages: 64, Rate: 20}
 }
 
 // app is one run of the program.
@@ -109,6 +110,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"log": func() { s.Log = flagged.Log }, "deadline": func() { s.Deadline = flagged.Deadline },
 		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "drain": func() { s.Drain = flagged.Drain }, "queue": func() { s.Queue = flagged.Queue },
 		"cells": func() { s.Cells = flagged.Cells }, "vectors": func() { s.Vectors = flagged.Vectors },
+		"live-pages":      func() { s.LivePages = flagged.LivePages },
 		"guard-every":     func() { s.GuardEvery = flagged.GuardEvery },
 		"profiles":        func() { s.Profiles = flagged.Profiles },
 		"products":        func() { s.Products = flagged.Products },
@@ -122,6 +124,9 @@ func (a *app) configure(cmd *cobra.Command) error {
 	}
 	if s.Node == 0 || s.Node > 1023 {
 		return fmt.Errorf("node %d is not 1 to 1023", s.Node)
+	}
+	if s.LivePages < 1 {
+		return fmt.Errorf("live-pages %d is no number of pages", s.LivePages)
 	}
 	if s.GuardEvery <= 0 {
 		return fmt.Errorf("guard-every %v is no time between two looks", s.GuardEvery)

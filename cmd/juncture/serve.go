@@ -34,6 +34,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.IntVar(&a.Products, "products", a.Products, "products kept in memory (JUNCTURE_PRODUCTS)")
 	f.IntVar(&a.Rate, "rate", a.Rate, "requests a second that one address may make with a publishable key; 0: no limit (JUNCTURE_RATE)")
 	f.StringSliceVar(&a.Proxies, "trusted-proxies", a.Proxies, "addresses or CIDR ranges whose X-Forwarded-For is believed (JUNCTURE_TRUSTED_PROXIES)")
+	f.IntVar(&a.LivePages, "live-pages", a.LivePages, "open pages of the console that are told of decisions as they are made (JUNCTURE_LIVE_PAGES)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
 	f.BoolVar(&a.Dev, "dev", a.Dev, "allow what only tests may do (JUNCTURE_DEV)")
 	f.BoolVar(&a.TestClock, "test-clock", a.TestClock, "with --dev: take the time of a call from its Juncture-Now header (JUNCTURE_TEST_CLOCK)")
@@ -90,12 +91,14 @@ func (a *app) firstUser(ctx context.Context, s *running) error {
 // running is a started server.
 type running struct {
 	*node
-	addr   string
-	people *access.Service
-	http   *http.Server
-	server *server.Server
-	failed chan error
-	drain  time.Duration
+	addr     string
+	people   *access.Service
+	http     *http.Server
+	server   *server.Server
+	live     *console.Live
+	unfollow context.CancelFunc // ends the streams of open pages, before the listener waits for them
+	failed   chan error
+	drain    time.Duration
 }
 
 // startServer wires the HTTP side onto a node and listens.
@@ -126,13 +129,18 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if a.Rate == 0 {
 		a.Rate = -1
 	}
+	decisions := n.engine.LogOf(n.db)
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Decisions: n.engine.LogOf(n.db), Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: newEvaluations(n, time.Now), Decisions: decisions, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
 	latest.Store(r.server)
 	s := &source{n, clock}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
+	r.live = console.NewLive(console.NewestOf(decisions), a.LivePages)
+	following, unfollow := context.WithCancel(n.running)
+	r.unfollow = unfollow
+	n.jobs.Go(func() { r.live.Run(following) })
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Decisions: decisions, Live: r.live, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -169,6 +177,7 @@ func (r *running) wait(ctx context.Context) error {
 func (r *running) close() error {
 	r.server.Leave()
 	r.log.Info("stopping")
+	r.unfollow()
 	time.Sleep(r.drain) // a load balancer sees that it is not ready, and sends no more
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
