@@ -207,6 +207,7 @@ func (c *Console) Mount(r *gin.Engine) {
 		people.POST(clusterPath+":id", c.least(access.RoleEditor), c.changeCluster)
 		people.POST(refitPath, c.least(access.RoleAdmin), c.refit)
 	}
+	c.mountNext(func(path string, h ...gin.HandlerFunc) { get(people, path, h...) })
 	c.mountDecisions(func(path string, h ...gin.HandlerFunc) { get(people, path, h...) })
 	if c.deps.Shoppers != nil && c.deps.Records != nil {
 		// The id of a shopper may hold a slash, so it is the path up to its last part.

@@ -66,6 +66,11 @@ func TestRoutes(t *testing.T) {
 		{shopperPath + "?id=+ada@shop.example+", "good", 200, "", "<bdi>ada</bdi>: first-time buyer"},
 		{shopperPath + "?id=nobody", "good", 200, "", "Nothing was observed of <bdi>nobody</bdi>"},
 		{shopperPath + "?id=undescribed", "good", 200, "", "Latest decisions for them"},
+		{followUpPath, "good", 200, "", "What to look at next"},
+		{followUpPath + "?experiment=cart-rescue&rows=status&cols=meaning", "good", 200, "", "Next copy to write"},
+		{followUpPath + "?rows=colour", "good", 400, "", "no axis is called"},
+		{followUpPath + ".csv?list=x", "good", 400, "", "There is no list"},
+		{followUpPath + ".csv?list=copy&experiment=none", "good", 404, "", "No experiment is called"},
 		{layersPath, "good", 200, "", "What could not be taken"},
 		{layersPath + "?experiment=none", "good", 404, "", "No experiment is called"},
 		{"/console/nothing", "", 404, "", "There is no such page"},
@@ -330,7 +335,7 @@ func TestHostileText(t *testing.T) {
 		d.ShopperID = evil
 	}
 	h := serve(t, f)
-	for _, path := range []string{decisionsPath, decisionsPath + ".csv", decisionPath + "?id=900000&replay=1", decisionsPath + "?shopper=" + url.QueryEscape(evil) + "&action=" + url.QueryEscape(evil) + "&experiment=" + url.QueryEscape(evil[:80]), decisionPath + "?id=" + url.QueryEscape(evil), shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
+	for _, path := range []string{decisionsPath, decisionsPath + ".csv", followUpPath, followUpPath + ".csv?list=apart", followUpPath + ".csv?list=thin", followUpPath + ".csv?list=copy", decisionPath + "?id=900000&replay=1", decisionsPath + "?shopper=" + url.QueryEscape(evil) + "&action=" + url.QueryEscape(evil) + "&experiment=" + url.QueryEscape(evil[:80]), decisionPath + "?id=" + url.QueryEscape(evil), shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
 		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath,
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
 		layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", shopperPath + "/timeline.csv?id=ada", shopperPath + "/decisions.csv?id=ada", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath,
@@ -412,6 +417,7 @@ func TestTemplates(t *testing.T) {
 		"grid": {&gridPage{}, &gridPage{Experiment: &experimentView{}}, &gridPage{Experiment: &experimentView{}, Filtered: true},
 			&gridPage{layout: full, Experiment: &experimentView{Status: "paused"}, Metric: metric, Grid: grid, Selects: selects, Filters: selects, Filtered: true,
 				Figure: "<svg/>", Legend: []legendItem{{Leads: 1}, {}}, Lines: []gridLine{{GridCell: experiments.GridCell{Verdict: verdict}}}, LinesOf: 2}},
+		"next":      {&nextPage{}, &nextPage{Selects: selects, Filters: selects, Filtered: true, Apart: []nextCell{{}}, Thin: []nextCell{{}}, Copy: []nextCell{{}}, CSVs: map[string]string{}}},
 		"decisions": {&decisionsPage{}, &decisionsPage{Filtered: true}, &decisionsPage{layout: layout{Script: "/s"}, Selects: selects, Lines: []logLine{{Who: "w", Copy: "c", Drawn: "d"}, {}}, Older: "/o", Latest: "/l"}},
 		"decision": {&decisionPageView{}, &decisionPageView{X: &juncture.ExplainedDecision{}}, &decisionPageView{X: &juncture.ExplainedDecision{Share: 0.5, Floor: 0.1}, Cell: "/c", Said: []string{"s"}, Layers: []explainedLine{{}}, Uniform: "0.5",
 			Candidates: []candidateLine{{Recomputed: "1"}, {}}, Filtered: []juncture.FilteredArm{{Rule: "r"}, {}}, Outcomes: []OutcomeView{{Currency: "GBP"}, {}}, Replay: &juncture.ReplayView{}, Parts: []replayLine{{}}}},

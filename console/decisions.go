@@ -390,6 +390,7 @@ func (p *decisionPageView) fill() {
 	p.Sentence = decisionSentence(x, p.Line)
 	if key, err := juncture.ParseIntersection(x.Intersection); err == nil {
 		p.Phrase = experiments.Phrase(key)
+		p.Phrase = strings.ToUpper(p.Phrase[:1]) + p.Phrase[1:]
 		if x.Experiment != "" {
 			p.Cell = intersectionURL(intersectionPath, x.Experiment, x.Intersection)
 		}
@@ -462,4 +463,12 @@ func drawnChance(x *juncture.ExplainedDecision) string {
 		}
 	}
 	return "–"
+}
+
+// explainHref leads from a decision's id to why it is what it is; empty where that is not told, or the id is none.
+func (c *Console) explainHref(id string) string {
+	if c.deps.Decisions == nil || id == "" || strings.ContainsAny(id, " ()") || len(id) > longestID*2 {
+		return ""
+	}
+	return decisionURL(id)
 }

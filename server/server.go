@@ -223,6 +223,7 @@ func (s *Server) routes() {
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)
+	api.GET("/experiments/:id/next", s.getNext)
 	api.GET("/experiments/:id/winners", s.getWinners)
 	api.GET("/experiments/:id/intersection", s.getIntersection)
 	api.GET("/experiments/:id/report", s.getReport)
