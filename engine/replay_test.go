@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/engine"
 	"github.com/juncture/juncture/internal/testkit"
@@ -271,5 +273,37 @@ func TestWhatIsGoneIsUnknown(t *testing.T) {
 	says("probabilities")
 	if _, err := s.replayer().Replay(context.Background(), 7); juncture.ErrorCode(err) != juncture.CodeDecisionNotFound {
 		t.Errorf("a decision that never was: %v", err)
+	}
+}
+
+// What is read again of an experiment, from memory, is what is read anew: also after decisions, a checkpoint, and at
+// intersections that were not there before.
+func TestEvidenceReadAgainIsEvidenceReadAnew(t *testing.T) {
+	s := open(t, testkit.Shares(0.5, 0.2, 0.2, 0.1))
+	for round := range 6 {
+		for i := range 20 {
+			a := s.choose(ask(fmt.Sprint("r", round, "-", i), at("loyal", fmt.Sprint("c", (round*7+i)%11), "", "")))
+			if i%3 == 0 {
+				s.reward(click(a.DecisionID))
+			}
+		}
+		if round == 3 {
+			s.Checkpoint()
+		}
+		again, err := s.Tallies.Experiment(context.Background(), "hero")
+		if err != nil {
+			t.Fatal(err)
+		}
+		fresh, err := engine.NewTallies(context.Background(), s.DB, 1000)
+		if err != nil {
+			t.Fatal(err)
+		}
+		anew, err := fresh.Experiment(context.Background(), "hero")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(anew, again); d != "" || len(anew) < 5 {
+			t.Fatalf("round %d, %d cells: %s", round, len(anew), d)
+		}
 	}
 }
