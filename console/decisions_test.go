@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,6 +17,7 @@ import (
 
 // cannedLog is a DecisionLog over canned decisions, newest first.
 type cannedLog struct {
+	mu     sync.Mutex // a browser's requests come beside the test
 	items  []juncture.LoggedDecision
 	asked  juncture.DecisionQuery
 	differ bool
@@ -61,6 +63,8 @@ func (l *cannedLog) Find(_ context.Context, id string) (uint64, error) {
 }
 
 func (l *cannedLog) Decisions(_ context.Context, q juncture.DecisionQuery) (juncture.DecisionPage, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.asked = q
 	page := juncture.DecisionPage{Items: []juncture.LoggedDecision{}}
 	for _, d := range l.items {
