@@ -154,6 +154,9 @@ type Decision struct {
 	// Policy is what the policy would have given each of Ranking, where the random group drew: over both groups together
 	// an arm's probability is Σ share·p (statistics C.5). Nil in every other group.
 	Policy []float64
+
+	Terms   string    // Terms.Hash of what it was decided by; empty: no experiment, or decided before they were kept
+	Refused []Refused // arms that were live and not eligible
 }
 
 // Claims are what a decision id says, signed, so that /reward looks no decision up.

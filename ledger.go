@@ -37,6 +37,8 @@ type DecisionWrite struct {
 	SigningKey uint8
 	Memos      []Memo
 	Enrol      []Enrolment // of the shopper, where the caller knows of none; Serial is the decision's
+	Terms      *Terms      // behind Decision.Terms, nil where they are kept already
+	Fit        *Fit        // behind Decision.Version, nil where it is kept already, or there is none
 
 	Recalled *Memo // result
 	Stale    bool  // result: the shopper has another group; nothing was written

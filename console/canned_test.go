@@ -48,6 +48,7 @@ type fake struct {
 	sso       cannedSSO
 
 	trials *trialsFake
+	log    *cannedLog
 }
 
 func (f *fake) Movements(_ context.Context, _ string, limit int) ([]juncture.Movement, error) {
@@ -178,7 +179,7 @@ func newFake() *fake {
 		Goal: juncture.Goal{Outcome: "click", Window: juncture.Duration(24 * time.Hour)}}
 	cart := juncture.Experiment{ID: "cart-rescue", Surface: "cart_email", Status: juncture.StatusPaused,
 		Goal: juncture.Goal{Outcome: "purchase", Window: juncture.Duration(7 * 24 * time.Hour)}}
-	f := &fake{live: map[string]bool{"good": true, "editor": true, "approver": true, "admin": true, "none": true}, evidence: map[string]experiments.Evidence{}}
+	f := &fake{log: newLog(), live: map[string]bool{"good": true, "editor": true, "approver": true, "admin": true, "none": true}, evidence: map[string]experiments.Evidence{}}
 	f.store = StoreView{Name: "Demo", Currency: "GBP", Simulated: true, Experiments: []juncture.Experiment{cart, hero}}
 	f.evidence["hero"] = cannedEvidence(hero, juncture.OutcomeType{Name: "click", Type: juncture.OutcomeBinary})
 	f.evidence["cart-rescue"] = cannedEvidence(cart, juncture.OutcomeType{Name: "purchase", Type: juncture.OutcomeMoney})
@@ -374,8 +375,13 @@ func (f *fake) cannedTastes() {
 // serve mounts a console over the fake.
 func serve(t *testing.T, f *fake) http.Handler {
 	t.Helper()
+	return serveWith(t, f, NewLive(NewestOf(f.log), 0))
+}
+
+func serveWith(t *testing.T, f *fake, live *Live) http.Handler {
+	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Trials: f.trials, Health: f.trials, WhatIf: f.trials, Catalogue: f.trials, People: f.desk, Keys: f.desk, Shares: f.desk, Settings: f.desk, Audit: f.desk, SSO: f.sso, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Decisions: f.log, Live: live, Trials: f.trials, Health: f.trials, WhatIf: f.trials, Catalogue: f.trials, People: f.desk, Keys: f.desk, Shares: f.desk, Settings: f.desk, Audit: f.desk, SSO: f.sso, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

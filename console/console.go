@@ -138,14 +138,16 @@ type OutcomeView struct {
 type Deps struct {
 	Source    Source
 	Sessions  Sessions
-	Shoppers  Shoppers  // nil: the pages Shoppers and Layers are not offered
-	Records   Records   // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
-	Tastes    Tastes    // nil: Layers says how decisions spread, and nothing of shoppers
-	Trials    Trials    // nil: the pages Overview and Experiments are not offered; the grid is the first page
-	Health    Health    // nil: nothing is said of the health of experiments
-	WhatIf    WhatIf    // nil: what other policies would have earned is not offered
-	Catalogue Catalogue // nil: the page Catalogue is not offered
-	People    People    // nil, or any of the next four: the page Settings is not offered
+	Shoppers  Shoppers    // nil: the pages Shoppers and Layers are not offered
+	Records   Records     // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
+	Tastes    Tastes      // nil: Layers says how decisions spread, and nothing of shoppers
+	Trials    Trials      // nil: the pages Overview and Experiments are not offered; the grid is the first page
+	Health    Health      // nil: nothing is said of the health of experiments
+	WhatIf    WhatIf      // nil: what other policies would have earned is not offered
+	Catalogue Catalogue   // nil: the page Catalogue is not offered
+	Decisions DecisionLog // nil: the log is not offered
+	Live      *Live       // nil: pages do not follow the log
+	People    People      // nil, or any of the next four: the page Settings is not offered
 	Keys      Keys
 	Shares    Shares // nil: no page can be shared either
 	Settings  Settings
@@ -224,6 +226,8 @@ func (c *Console) Mount(r *gin.Engine) {
 		people.POST(clusterPath+":id", c.least(access.RoleEditor), c.changeCluster)
 		people.POST(refitPath, c.least(access.RoleAdmin), c.refit)
 	}
+	c.mountNext(func(path string, h ...gin.HandlerFunc) { get(people, path, h...) })
+	c.mountDecisions(func(path string, h ...gin.HandlerFunc) { get(people, path, h...) })
 	if c.deps.Shoppers != nil && c.deps.Records != nil {
 		// The id of a shopper may hold a slash, so it is the path up to its last part.
 		get(people, recordsPath+"*rest", c.least(access.RoleAdmin), c.record)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -14,6 +15,9 @@ import (
 	"github.com/juncture/juncture/console/chart"
 	"github.com/juncture/juncture/experiments"
 )
+
+// gridEvery is how often the headline numbers of an open grid are read again, at most: each reading builds the grid.
+const gridEvery = 5 * time.Second
 
 type gridPage struct {
 	layout
@@ -30,6 +34,7 @@ type gridPage struct {
 	LinesOf    int // how many lines there are, those beyond linesLimit included
 	CSV        string
 	Swap       string
+	Next       string
 	Clear      string
 }
 
@@ -69,6 +74,7 @@ func (c *Console) grid(g *gin.Context) {
 	p.layout = c.layoutFor(g, "What wins where", a.store)
 	if found {
 		p.fill(a)
+		p.watch(c, "", gridEvery)
 	}
 	c.render(g, http.StatusOK, "grid", p)
 }
@@ -80,6 +86,7 @@ func (p *gridPage) fill(a asked) {
 	p.Metric = newMetric(a.experiment, grid.Money, grid.Currency)
 	p.Filtered = len(q.Filter) > 0
 	p.CSV = q.url(gridPath + ".csv")
+	p.Next = q.url(followUpPath)
 	swapped := q
 	swapped.Rows, swapped.Cols = q.Cols, q.Rows
 	p.Swap = swapped.url(gridPath)
@@ -180,6 +187,9 @@ func cellTitle(l gridLine) string {
 	s += fmt.Sprintf(", %s sure, %s decisions", experiments.Sure(l.Winner.PBest), experiments.Count(l.Trials))
 	if l.Intersections > 1 {
 		s += fmt.Sprintf(" in %d intersections", l.Intersections)
+	}
+	if l.Claimed && l.State != experiments.StateWinner {
+		s += "; may be claimed together with the others"
 	}
 	if l.Reason != "" {
 		s += "; " + l.Reason

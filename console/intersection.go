@@ -65,6 +65,7 @@ type decisionLine struct {
 	Index     int
 	GroupName string
 	Outcomes  string
+	Explain   string // why it is what it is; empty: not told
 }
 
 // report reads the intersection whose key the URL has.
@@ -103,7 +104,9 @@ func (c *Console) intersection(g *gin.Context) {
 	p.evidence()
 	actions := experiments.Actions(a.evidence)
 	for _, d := range decisions {
-		p.Decisions = append(p.Decisions, viewDecision(d, a.evidence, actions))
+		l := viewDecision(d, a.evidence, actions)
+		l.Explain = c.explainHref(d.ID)
+		p.Decisions = append(p.Decisions, l)
 	}
 	c.render(g, http.StatusOK, "intersection", p)
 }

@@ -34,7 +34,7 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error",
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "decisions", "decision", "next",
 	"overview", "experiments", "experiment", "verb", "what-if", "catalogue"}
 
 func loadPages() (*pages, error) {
@@ -91,6 +91,7 @@ func takesGzip(accept string) bool {
 
 // functions are what templates call; all are pure.
 var functions = template.FuncMap{
+	"money":   experiments.Money,
 	"percent": experiments.Percent,
 	"sure":    experiments.Sure,
 	"count":   experiments.Count,
@@ -122,6 +123,9 @@ type layout struct {
 	Title     string
 	CSS       string
 	Icon      string
+	Script    string // empty: none
+	Newest    string // serial that a page which follows the log has seen; empty: none
+	Every     int64  // ms between two looks of it, at least
 	Store     string
 	Simulated bool
 	User      string // empty: nobody is signed in
@@ -154,6 +158,9 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 			l.Nav = append(l.Nav, navItem{"Overview", homePath, here == homePath}, navItem{"Experiments", trialsPath, strings.HasPrefix(here, trialsPath)})
 		}
 		l.Nav = append(l.Nav, navItem{"Intersections", gridPath, c.deps.Trials == nil && here == homePath || strings.HasPrefix(here, "/console/intersection")})
+		if c.deps.Decisions != nil {
+			l.Nav = append(l.Nav, navItem{"Decisions", decisionsPath, strings.HasPrefix(here, decisionPath)})
+		}
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
 				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})
@@ -232,6 +239,6 @@ func (c *Console) static(g *gin.Context) {
 		g.Header("Content-Encoding", "gzip")
 		b = c.pages.zipped[g.Param("file")]
 	}
-	kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml"}[path.Ext(g.Param("file"))]
+	kind := map[string]string{".css": "text/css; charset=utf-8", ".svg": "image/svg+xml", ".js": "text/javascript; charset=utf-8"}[path.Ext(g.Param("file"))]
 	g.Data(http.StatusOK, kind, b)
 }

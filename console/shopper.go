@@ -170,6 +170,7 @@ func (c *Console) touchLines(g *gin.Context, store StoreView, touches []TouchVie
 		}
 		l := touchLine{decisionLine: viewDecision(t.DecisionView, k.evidence, k.actions), Experiment: "–", Key: clip(t.Key, longestText*2),
 			Why: whySaid(t.DecisionView), Arm: "none", Exact: strconv.FormatFloat(t.Probability, 'g', -1, 64)}
+		l.Explain = c.explainHref(t.ID)
 		named := func(id juncture.ArmID) string {
 			if a, ok := k.evidence.Arms[id]; ok {
 				return clip(a.Arm.String(), longestText*2)

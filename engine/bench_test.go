@@ -21,7 +21,12 @@ func (noLedger) Commit(context.Context, *juncture.Entry) error { return nil }
 
 // BenchmarkChoose is one /choose without HTTP, JSON and the disk: 24 arms (8 actions × 3 copies), 512 intersections in
 // turn, every probability vector cached. The configuration's version is read from SQLite on each call, as in a server.
-func BenchmarkChoose(b *testing.B) {
+func BenchmarkChoose(b *testing.B) { benchmarkChoose(b, "") }
+
+// BenchmarkChooseFiltered is the same where the rule of half of the actions does not hold.
+func BenchmarkChooseFiltered(b *testing.B) { benchmarkChoose(b, `lifecycle == "nobody"`) }
+
+func benchmarkChoose(b *testing.B, rule string) {
 	ctx := context.Background()
 	db, err := store.Open(ctx, filepath.Join(b.TempDir(), "bench.db"), store.Options{Unsafe: true})
 	if err != nil {
@@ -43,6 +48,9 @@ func BenchmarkChoose(b *testing.B) {
 	}
 	for i := range 8 {
 		a := juncture.Action{ID: fmt.Sprintf("a%d", i), Surfaces: []string{"home"}, Type: "content"}
+		if i%2 == 1 {
+			a.Rule = rule
+		}
 		for _, id := range []string{"x", "y", "z"} {
 			a.Copy = append(a.Copy, juncture.Copy{ID: id, Headline: strings.ToUpper(id)})
 		}

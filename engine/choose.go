@@ -179,6 +179,7 @@ type call struct {
 	held      []juncture.Enrolment // of the shopper
 	enrol     []juncture.Enrolment // what is new
 	merges    uint64               // Engine.merges when held was read
+	terms     *terms               // of the experiment; nil: none
 	write     *juncture.DecisionWrite
 	repeat    *juncture.MemoWrite
 	explain   *juncture.ExplanationView

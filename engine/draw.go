@@ -69,6 +69,7 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 		d.Serial = c.e.nextSerial(c.now)
 	}
 	c.write = &juncture.DecisionWrite{Decision: d, SigningKey: c.st.keyring.SignerID(), Enrol: c.enrol}
+	c.behind(v)
 	a := c.answer(&d, served, v)
 	if served != nil {
 		err = c.fill(ctx, a, &served.Action)
@@ -138,6 +139,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		if f.Broken {
 			c.e.stats.RuleFailures.Add(1)
 		}
+		d.Refused = append(d.Refused, juncture.Refused{Arm: f.Arm.ID, Why: f.Why[:min(len(f.Why), juncture.MaxRefusal)]})
 	}
 	if r.Explain {
 		c.explain = &juncture.ExplanationView{Filtered: []juncture.FilteredView{}, Floor: x.FloorMass(), Policy: cmp.Or(x.Policy, juncture.PolicyPooled), Share: d.Share}
@@ -161,7 +163,8 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		d.Reason = juncture.ReasonDisabled
 		return certain(d, c.surface.Default), nil, nil
 	}
-	d.Experiment = at.experiment
+	c.terms = c.st.terms[x.ID]
+	d.Experiment, d.Terms = at.experiment, c.terms.hash
 	switch d.Group {
 	case juncture.GroupHoldout:
 		d.Reason, d.Detail = juncture.ReasonSplit, juncture.DetailHoldout

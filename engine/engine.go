@@ -108,6 +108,7 @@ type Engine struct {
 	memos    *lru.Cache[[16]byte, *juncture.Memo]
 	shoppers *lru.Cache[string, juncture.Identity]
 	enrolled *lru.Cache[string, []juncture.Enrolment] // by first-seen id
+	kept     *lru.Cache[string, struct{}]             // terms and fits that the ledger is known to hold
 	merges   atomic.Uint64                            // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
@@ -140,6 +141,7 @@ type state struct {
 	traffic  juncture.Traffic
 	told     []toldKind               // outcomes that events tell
 	policies map[string]policy.Policy // by experiment, of those that read no snapshot
+	terms    map[string]*terms        // by experiment
 	fits     map[string]string        // by experiment, a hash of what its fit depends on beside evidence
 }
 
@@ -176,6 +178,9 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	e.stats.Ignored = map[string]*atomic.Uint64{}
 	for _, why := range IgnoredWhys() {
 		e.stats.Ignored[why] = new(atomic.Uint64)
+	}
+	if e.kept, err = lru.New[string, struct{}](keptNames); err != nil {
+		return nil, err
 	}
 	last, err := d.Config.LastSerial(ctx, d.Node)
 	if err != nil {
@@ -236,7 +241,7 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read secrets: %w", err)
 	}
-	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, told: toldKinds(snapshot.Declaration.Outcomes), policies: map[string]policy.Policy{}, fits: map[string]string{}}
+	s := &state{pool: snapshot, keyring: secrets.Keyring, group: secrets.GroupSalt, told: toldKinds(snapshot.Declaration.Outcomes), policies: map[string]policy.Policy{}, fits: map[string]string{}, terms: map[string]*terms{}}
 	if t := snapshot.Declaration.Traffic; t != nil {
 		s.traffic = *t
 		if s.staff, err = traffic.ParseAddresses(t.Staff); err != nil {
@@ -248,9 +253,10 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 		s.derives = s.derives || snapshot.Declaration.Layers[l.String()].Source != juncture.SourceRequest
 	}
 	for id, x := range snapshot.Experiments {
+		s.terms[id] = e.termsOf(s, x)
 		if juncture.Pooled(x.Policy) {
 			s.fits[id] = e.fitSettings(s, x)
-		} else if s.policies[id], err = policyOf(s, x); err != nil {
+		} else if s.policies[id], err = policyOf(x, s.terms[id].Shares); err != nil {
 			return nil, err
 		}
 	}
@@ -321,10 +327,12 @@ func (e *Engine) nextSerial(now time.Time) uint64 {
 }
 
 // uniform is the number in [0, 1) that picks the arm of a decision: HMAC of its serial (statistics C.5).
-func (e *Engine) uniform(serial uint64) float64 {
+func (e *Engine) uniform(serial uint64) float64 { return uniformOf(e.pick, serial) }
+
+func uniformOf(salt []byte, serial uint64) float64 {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], serial)
-	return policy.Uniform(binary.BigEndian.Uint64(keyed(e.pick, b[:])))
+	return policy.Uniform(binary.BigEndian.Uint64(keyed(salt, b[:])))
 }
 
 func keyed(key, message []byte) []byte {

@@ -11,6 +11,12 @@ import (
 	"github.com/juncture/juncture/layers"
 )
 
+// What stands for a shopper who was erased: the prefix and random bytes in hex.
+const (
+	erasedPrefix = "erased-"
+	erasedBytes  = 12
+)
+
 // Erase deletes what is known of the shopper behind an id: events, profile, consent, aliases. Decisions stay, under a
 // random id, since tallies are their fold, and of who denied consent the denial, under a keyed hash. It returns once that is durable. The error is CodeInvalidRequest for an
 // impossible id, CodeNotFound where nothing was known.
@@ -18,11 +24,11 @@ func (e *Engine) Erase(ctx context.Context, now time.Time, who Who, id string) (
 	if id == "" || utf8.RuneCountInString(id) > MaxID {
 		return nil, invalid("id", "a shopper's id has 1 to %d characters", MaxID)
 	}
-	var b [12]byte
+	var b [erasedBytes]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return nil, err
 	}
-	x := &juncture.Erasure{ID: id, Replacement: "erased-" + hex.EncodeToString(b[:])}
+	x := &juncture.Erasure{ID: id, Replacement: erasedPrefix + hex.EncodeToString(b[:])}
 	if err := e.d.Ledger.Commit(ctx, &juncture.Entry{Erasures: []*juncture.Erasure{x}}); err != nil {
 		return nil, err
 	}

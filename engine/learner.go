@@ -155,6 +155,7 @@ type belief interface {
 type fitted struct {
 	belief
 	Version   string
+	evidence  juncture.Fit
 	settings  string // hash of what else the fit depends on
 	watermark string // how much of each node's ledger it holds
 	trials    int64
@@ -253,7 +254,8 @@ func (e *Engine) fit(ctx context.Context, st *state, x *juncture.Experiment, now
 	f.number++
 	f.settings = e.fitSettings(st, x)
 	f.Version = f.version(x.ID, asOf(now))
-	if f.belief, err = fitGoal(st, x, e.cast(st, x), views, asOf(now), f.Version); err != nil {
+	f.evidence.Version, f.evidence.AsOf = f.Version, asOf(now)
+	if f.belief, err = fitGoal(outcomesOf(st, x), x, e.cast(st, x), views, asOf(now), f.Version); err != nil {
 		e.stats.PolicyFailures.Add(1)
 		return old, fmt.Errorf("fit %s: %w", x.ID, err)
 	}
@@ -312,10 +314,10 @@ func (e *Engine) fresh(ctx context.Context, st *state, x *juncture.Experiment, n
 func asOf(now time.Time) time.Time { return now.UTC().Truncate(time.Minute) }
 
 // fitGoal fits the lattice of each of the goal's outcomes to its view.
-func fitGoal(st *state, x *juncture.Experiment, cast []lattice.Arm, views []*lattice.View, at time.Time, version string) (belief, error) {
+func fitGoal(outcomes []juncture.OutcomeType, x *juncture.Experiment, cast []lattice.Arm, views []*lattice.View, at time.Time, version string) (belief, error) {
 	var parts []lattice.Part
 	for i, p := range x.Goal.Parts() {
-		s, err := lattice.Fit(views[i], cast, lattice.SettingsOf(x, st.pool.Outcomes[p.Outcome]), at, version)
+		s, err := lattice.Fit(views[i], cast, lattice.SettingsOf(x, outcomes[i]), at, version)
 		if err != nil {
 			return nil, err
 		}
@@ -325,6 +327,15 @@ func fitGoal(st *state, x *juncture.Experiment, cast []lattice.Arm, views []*lat
 		return parts[0].Snapshot, nil
 	}
 	return lattice.NewBlend(parts...)
+}
+
+// outcomesOf are the outcomes of the goal's parts, in their order.
+func outcomesOf(st *state, x *juncture.Experiment) []juncture.OutcomeType {
+	var out []juncture.OutcomeType
+	for _, p := range x.Goal.Parts() {
+		out = append(out, st.pool.Outcomes[p.Outcome])
+	}
+	return out
 }
 
 // compact merges an experiment's old buckets once an hour, since buckets merge at calendar edges alone; in parts, so that
@@ -363,11 +374,16 @@ func (e *Engine) views(ctx context.Context, x *juncture.Experiment) ([]*lattice.
 	if err != nil {
 		return nil, nil, err
 	}
-	var views []*lattice.View
+	return l.views(), &fitted{trials: l.main().Trials(), changes: l.changes, watermark: marksText(l.marks),
+		evidence: juncture.Fit{Experiment: x.ID, Marks: slices.Clone(l.marks)}}, nil
+}
+
+func (l *learning) views() []*lattice.View {
+	var out []*lattice.View
 	for _, p := range l.parts {
-		views = append(views, p.evidence.View())
+		out = append(out, p.evidence.View())
 	}
-	return views, &fitted{trials: l.main().Trials(), changes: l.changes, watermark: marksText(l.marks)}, nil
+	return out
 }
 
 // version names the evidence, by how much of each node's ledger it holds, the settings and the moment: the same three
@@ -455,25 +471,30 @@ func (e *Engine) due(ctx context.Context, x *juncture.Experiment, f *fitted, set
 }
 
 // situation is the evidence of arms at the store and at x, for the policies that read no snapshot.
-func (e *Engine) situation(ctx context.Context, x *juncture.Experiment, goal juncture.OutcomeType, at juncture.Intersection, arms []policy.Arm) (policy.Situation, error) {
-	s := policy.Situation{Arms: arms, Value: goal.Type == juncture.OutcomeMoney && x.Goal.Measure != juncture.MeasureRate}
-	store, here := make([]policy.Counts, len(arms)), make([]policy.Counts, len(arms))
-	s.Rungs = []policy.Rung{{Layer: -1, Counts: store}, {Layer: 0, Counts: here}}
+// It says which evidence that is.
+func (e *Engine) situation(ctx context.Context, x *juncture.Experiment, goal juncture.OutcomeType, at juncture.Intersection, arms []policy.Arm) (policy.Situation, juncture.Fit, error) {
 	t := e.d.Tallies
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	l, err := t.learn(ctx, x.ID, x.Goal)
 	if err != nil {
-		return s, err
+		return policy.Situation{}, juncture.Fit{}, err
 	}
+	return l.situation(x, goal, at, arms), juncture.Fit{Experiment: x.ID, Marks: slices.Clone(l.marks)}, nil
+}
+
+func (l *learning) situation(x *juncture.Experiment, goal juncture.OutcomeType, at juncture.Intersection, arms []policy.Arm) policy.Situation {
+	s := policy.Situation{Arms: arms, Value: goal.Type == juncture.OutcomeMoney && x.Goal.Measure != juncture.MeasureRate}
+	store, here := make([]policy.Counts, len(arms)), make([]policy.Counts, len(arms))
+	s.Rungs = []policy.Rung{{Layer: -1, Counts: store}, {Layer: 0, Counts: here}}
 	for i, a := range arms {
 		store[i], here[i] = policyCounts(l.totals[a.ID]), policyCounts(l.main().Counts(at, a.ID))
 	}
-	return s, nil
+	return s
 }
 
-// policyOf is the policy of an experiment that reads no snapshot, with its settings.
-func policyOf(s *state, x *juncture.Experiment) (policy.Policy, error) {
+// policyOf is the policy of an experiment that reads no snapshot, with its settings. shares are those of a fixed split.
+func policyOf(x *juncture.Experiment, shares map[juncture.ArmID]float64) (policy.Policy, error) {
 	p, err := policy.New(x.Policy)
 	if err != nil || x.Learning == nil {
 		return p, err
@@ -484,17 +505,24 @@ func policyOf(s *state, x *juncture.Experiment) (policy.Policy, error) {
 			return policy.Greedy{Epsilon: x.Learning.Epsilon}, nil
 		}
 	case policy.Fixed:
-		f := policy.Fixed{Share: map[juncture.ArmID]float64{}}
-		copies := map[string]float64{} // an action's share is spread over its live copy
-		for _, a := range s.pool.Surfaces[x.Surface].Arms {
-			copies[a.Arm.Action]++
-		}
-		for _, a := range s.pool.Surfaces[x.Surface].Arms {
-			f.Share[a.ID] = x.Learning.Split[a.Arm.Action] / copies[a.Arm.Action]
-		}
-		return f, nil
+		return policy.Fixed{Share: shares}, nil
 	}
 	return p, nil
+}
+
+// sharesOf are the shares of a fixed split by arm: an action's is spread over its live copy.
+func sharesOf(s *state, x *juncture.Experiment) map[juncture.ArmID]float64 {
+	if x.Policy != juncture.PolicyFixed || x.Learning == nil {
+		return nil
+	}
+	shares, copies := map[juncture.ArmID]float64{}, map[string]float64{}
+	for _, a := range s.pool.Surfaces[x.Surface].Arms {
+		copies[a.Arm.Action]++
+	}
+	for _, a := range s.pool.Surfaces[x.Surface].Arms {
+		shares[a.ID] = x.Learning.Split[a.Arm.Action] / copies[a.Arm.Action]
+	}
+	return shares
 }
 
 func policyCounts(c lattice.Counts) policy.Counts {

@@ -426,6 +426,7 @@ func (c *call) committed(ctx context.Context, a *juncture.ChooseAnswer) (_ *junc
 	}
 	if m == nil {
 		if c.write != nil {
+			c.e.keep(c.write)
 			c.noteEnrolled()
 			for _, memo := range c.write.Memos {
 				memo.Replaces = nil // an answer is enough to keep

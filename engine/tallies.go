@@ -34,8 +34,9 @@ type Tallies struct {
 	epochs map[string]*epoch // by experiment; bounded by the experiments there are
 	broken error             // a cell could not be read while folding: memory no longer follows the ledger
 
-	learnings map[string]*learning // by experiment, of those that were asked for
-	apart     int                  // intersections of one experiment that its snapshots tell apart
+	read      *lru.Cache[string, *readCells] // of the experiments that were read last
+	learnings map[string]*learning           // by experiment, of those that were asked for
+	apart     int                            // intersections of one experiment that its snapshots tell apart
 }
 
 // epoch counts an experiment's evidence, so that cached probabilities are renewed as it grows.
@@ -63,7 +64,11 @@ func NewTallies(ctx context.Context, store CellStore, cells int) (*Tallies, erro
 	if err != nil {
 		return nil, err
 	}
-	t := &Tallies{store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, most: cells, epochs: map[string]*epoch{}, learnings: map[string]*learning{}, apart: Intersections}
+	read, err := lru.New[string, *readCells](readExperiments)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tallies{read: read, store: store, dirty: map[juncture.CellID]*juncture.Cell{}, clean: clean, most: cells, epochs: map[string]*epoch{}, learnings: map[string]*learning{}, apart: Intersections}
 	err = store.Restore(ctx, func(node uint16, seq int64, deltas []juncture.Delta) error {
 		t.Fold(node, seq, deltas)
 		return t.broken
@@ -99,6 +104,9 @@ func (t *Tallies) Fold(node uint16, seq int64, deltas []juncture.Delta) {
 			return
 		}
 		if c.Fold(node, seq, mine...) {
+			if r, ok := t.read.Peek(id.Experiment); ok && !id.Delays {
+				r.changed[id] = struct{}{}
+			}
 			t.dirty[id] = c
 			t.clean.Remove(id)
 			if l := t.learnings[id.Experiment]; l != nil {
@@ -197,7 +205,66 @@ func (t *Tallies) Size() (dirty, clean int) {
 }
 
 // Experiment returns every intersection of an experiment with its tallies over all time, in key order, as they are now.
+// What is returned shares its rows with other readers: it is not to be changed.
 func (t *Tallies) Experiment(ctx context.Context, experiment string) ([]juncture.Cell, error) {
+	if cells, ok, err := t.readAgain(ctx, experiment); ok || err != nil {
+		return cells, err
+	}
+	t.mu.Lock()
+	fresh := &readCells{changed: map[juncture.CellID]struct{}{}}
+	t.read.Add(experiment, fresh) // what is folded from here on is read again
+	t.mu.Unlock()
+	cells, err := t.readAll(ctx, experiment)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err != nil || len(cells) > readIntersections {
+		t.read.Remove(experiment)
+		return cells, err
+	}
+	fresh.cells = slices.Clone(cells)
+	return cells, nil
+}
+
+// readCells are an experiment's cells as they were last read, in key order, and which were folded since.
+type readCells struct {
+	cells   []juncture.Cell // nil: being read
+	changed map[juncture.CellID]struct{}
+}
+
+// How much is kept of what was read, so that pages do not read every cell from the store again.
+const (
+	readExperiments   = 4
+	readIntersections = 50_000
+)
+
+// readAgain is what was read, brought up to date; false where nothing is kept.
+func (t *Tallies) readAgain(ctx context.Context, experiment string) ([]juncture.Cell, bool, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	r, ok := t.read.Get(experiment)
+	if !ok || r.cells == nil {
+		return nil, false, nil
+	}
+	for id := range r.changed {
+		c, err := t.cell(ctx, id)
+		if err != nil {
+			return nil, false, err
+		}
+		flat := c.Flat()
+		i, found := slices.BinarySearchFunc(r.cells, id, func(c juncture.Cell, id juncture.CellID) int { return compareIDs(c.ID(), id) })
+		if !found {
+			r.cells = slices.Insert(r.cells, i, flat)
+		}
+		r.cells[i] = flat
+		delete(r.changed, id)
+	}
+	if len(r.cells) > readIntersections {
+		t.read.Remove(experiment)
+	}
+	return slices.Clone(r.cells), true, nil
+}
+
+func (t *Tallies) readAll(ctx context.Context, experiment string) ([]juncture.Cell, error) {
 	cells, err := t.Dated(ctx, experiment)
 	for i := range cells {
 		cells[i] = cells[i].Flat()

@@ -2,8 +2,8 @@ package engine
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"hash/fnv"
 	"slices"
 	"time"
@@ -33,6 +33,7 @@ type vector struct {
 	borrow  []float64 // pseudo-trials that its prior is worth
 	version string
 	from    *fitted // nil: of a policy that reads no snapshot
+	fit     *juncture.Fit
 }
 
 // setHash hashes the eligible arms in order.
@@ -88,30 +89,39 @@ func (e *Engine) vector(ctx context.Context, st *state, x *juncture.Experiment, 
 		return nil, err
 	}
 	if pooled {
-		v.version, v.from = f.Version, f
+		v.version, v.from, v.fit = f.Version, f, &f.evidence
 		ws := e.workspaces.Get().(*lattice.Workspace)
 		if err = f.Vector(at, v.arms, ws, v.p); err == nil {
 			err = f.Borrowed(at, v.arms, v.borrow)
 		}
 		e.workspaces.Put(ws)
 	} else {
-		v.version = policyVersion(st.pool.Number, x.ID, epoch)
 		var s policy.Situation
-		if s, err = e.situation(ctx, x, st.pool.Outcomes[x.Goal.Main()], at, competing); err != nil {
+		var fit juncture.Fit
+		if s, fit, err = e.situation(ctx, x, st.pool.Outcomes[x.Goal.Main()], at, competing); err != nil {
 			return nil, err
 		}
+		fit.Version = policyVersion(st.terms[x.ID].hash, x.ID, marksText(fit.Marks))
+		v.version, v.fit = fit.Version, &fit
 		err = st.policies[x.ID].Weights(&s, v.p)
 	}
 	if err != nil {
 		e.stats.PolicyFailures.Add(1)
-		for i := range v.p {
-			v.p[i] = 1 / float64(len(v.p))
-		}
-	} else {
-		steer(x, arms, v)
 	}
+	v.settle(x, arms, err)
 	e.vectors.Add(key, v)
 	return v, nil
+}
+
+// settle makes probabilities of the policy's weights: steered, or uniform where it failed.
+func (v *vector) settle(x *juncture.Experiment, arms []*pool.Arm, failed error) {
+	if failed == nil {
+		steer(x, arms, v)
+		return
+	}
+	for i := range v.p {
+		v.p[i] = 1 / float64(len(v.p))
+	}
 }
 
 // nudges says which of an experiment's nudges hold, one bit each.
@@ -162,13 +172,9 @@ func floored(x *juncture.Experiment, arms []*pool.Arm, w []float64) {
 }
 
 // policyVersion names the settings and the evidence behind a vector.
-func policyVersion(number int64, experiment string, epoch uint64) string {
+func policyVersion(terms, experiment, watermark string) string {
 	h := fnv.New64a()
-	var b [16]byte
-	binary.BigEndian.PutUint64(b[:], uint64(number))
-	binary.BigEndian.PutUint64(b[8:], epoch)
-	h.Write(b[:])
-	h.Write([]byte(experiment))
+	fmt.Fprintf(h, "%s %s %s", terms, experiment, watermark)
 	return hex.EncodeToString(h.Sum(nil))
 }
 

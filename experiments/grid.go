@@ -44,6 +44,7 @@ type Grid struct {
 	Leaning       int               `json:"leaning"`
 	Thin          int               `json:"thin"`
 	Empty         int               `json:"empty"`
+	Claims        GridClaims        `json:"claims"`
 	Sentence      string            `json:"sentence"`
 	Notes         []string          `json:"notes"`
 	Choices       []GridAxis        `json:"-"` // every axis with its values before the filter, to choose filters from
@@ -72,6 +73,7 @@ type GridCell struct {
 	Successes     int64  `json:"successes"`
 	Intersections int    `json:"intersections"` // that it sums
 	Key           string `json:"key,omitempty"` // of the intersection, where it is only one
+	Claimed       bool   `json:"claimed"`       // one of Grid.Claims
 	Verdict
 }
 
@@ -273,7 +275,7 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 	}
 	total := c.sum(within)
 	g.Trials, g.Successes = total.trials, total.successes
-	g.Rows, g.Cols = newGridAxis(axes[0].name, rows), newGridAxis(axes[1].name, cols)
+	g.Rows, g.Cols = newGridAxis(axes[0].name, rows, ev.Names), newGridAxis(axes[1].name, cols, ev.Names)
 
 	top := []rung{{-1, everything}}
 	if len(f.axes) > 0 {
@@ -304,6 +306,9 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 		}
 	}
 	if err := parallel(jobs); err != nil {
+		return Grid{}, err
+	}
+	if err := g.claim(); err != nil {
 		return Grid{}, err
 	}
 	for _, a := range c.actions(within) {
@@ -367,7 +372,7 @@ func (c *contest) choices() []GridAxis {
 		for i := range c.ev.Cells {
 			sums[a.of(c.ev.Cells[i].Intersection)] += trials[i]
 		}
-		out = append(out, newGridAxis(name, sums))
+		out = append(out, newGridAxis(name, sums, c.ev.Names))
 	}
 	return out
 }
@@ -396,10 +401,14 @@ func places(name, v string) []int {
 }
 
 // newGridAxis orders the values: the derived vocabulary in its own order, others by traffic, unknown last.
-func newGridAxis(name string, trials map[string]int64) GridAxis {
+func newGridAxis(name string, trials map[string]int64, names map[string]string) GridAxis {
 	a := GridAxis{Axis: name, Title: AxisTitle(name), Values: []AxisValue{}}
 	for v, n := range trials {
-		a.Values = append(a.Values, AxisValue{v, ValueTitle(name, v), n})
+		title := ValueTitle(name, v)
+		if name == "meaning" && names[v] != "" {
+			title = names[v]
+		}
+		a.Values = append(a.Values, AxisValue{v, title, n})
 	}
 	byTraffic := func(x, y AxisValue) int {
 		return cmp.Or(cmp.Compare(y.Trials, x.Trials), strings.Compare(x.Value, y.Value))

@@ -145,16 +145,29 @@ func filters(c *gin.Context) map[string]string {
 }
 
 func (s *Server) getGrid(c *gin.Context) {
+	if g, ok := s.grid(c); ok {
+		s.json(c, g)
+	}
+}
+
+func (s *Server) getNext(c *gin.Context) {
+	if g, ok := s.grid(c); ok {
+		s.json(c, experiments.NextOf(g))
+	}
+}
+
+// grid builds the grid that was asked for; false when it has answered with a problem.
+func (s *Server) grid(c *gin.Context) (experiments.Grid, bool) {
 	ev, ok := s.evidence(c)
 	if !ok {
-		return
+		return experiments.Grid{}, false
 	}
 	g, err := experiments.BuildGrid(ev, experiments.GridQuery{Rows: c.Query("rows"), Cols: c.Query("cols"), Filter: filters(c)})
 	if err != nil {
 		s.fail(c, err)
-		return
+		return g, false
 	}
-	s.json(c, g)
+	return g, true
 }
 
 func (s *Server) getWinners(c *gin.Context) {

@@ -115,7 +115,7 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"ActivateRequest": {juncture.ActivateRequest{}, false}, "Served": {juncture.Served{}, false}, "ActivateAnswer": {juncture.ActivateAnswer{}, true},
 		"RewardRequest": {juncture.RewardRequest{}, false}, "RewardAnswer": {juncture.RewardAnswer{}, true}, "CreditView": {juncture.CreditView{}, true}, "ProblemView": {juncture.ProblemView{}, true},
 		"LayerSetting": {juncture.LayerSetting{}, true}, "Outcome": {juncture.OutcomeType{}, true}, "Experiment": {juncture.ExperimentView{}, true}, "Guard": {juncture.Guard{}, true}, "Trip": {juncture.Trip{}, true}, "Shipment": {juncture.Shipment{}, true}, "ExperimentChange": {juncture.ExperimentChange{}, true}, "Goal": {juncture.Goal{}, true}, "GroupShares": {juncture.GroupShares{}, true},
-		"Grid": {experiments.Grid{}, true}, "GridAxis": {experiments.GridAxis{}, true}, "AxisValue": {experiments.AxisValue{}, true}, "GridCell": {experiments.GridCell{}, true},
+		"Grid": {experiments.Grid{}, true}, "GridAxis": {experiments.GridAxis{}, true}, "GridClaims": {experiments.GridClaims{}, true}, "Next": {experiments.Next{}, true}, "ApartCell": {experiments.ApartCell{}, true}, "ThinCell": {experiments.ThinCell{}, true}, "CopyCell": {experiments.CopyCell{}, true}, "AxisValue": {experiments.AxisValue{}, true}, "GridCell": {experiments.GridCell{}, true},
 		"ActionInfo": {experiments.ActionInfo{}, true}, "ActionEstimate": {experiments.ActionEstimate{}, true}, "Winners": {experiments.Segments{}, true}, "SegmentWinner": {experiments.SegmentWinner{}, true},
 		"Intersection": {experiments.IntersectionReport{}, true}, "LayerName": {experiments.LayerValue{}, true}, "Rung": {experiments.RungReport{}, true}, "ActionReport": {experiments.ActionReport{}, true},
 		"Report": {report.Report{}, true}, "ReportGroup": {report.Group{}, true}, "ReportMetric": {report.Metric{}, true}, "Bounds": {report.Bounds{}, true}, "Lift": {report.Lift{}, true},
@@ -130,6 +130,9 @@ func TestDescriptionAndTypesAgree(t *testing.T) {
 		"SettingsView": {juncture.SettingsView{}, true}, "SettingGroup": {juncture.SettingGroup{}, true}, "SettingLine": {juncture.SettingLine{}, true},
 		"ArmReport": {experiments.ArmReport{}, true}, "PastArm": {experiments.PastArm{}, true}, "GroupReport": {experiments.GroupReport{}, true},
 		"Evaluation": {evaluate.Report{}, true}, "Worth": {evaluate.Worth{}, true}, "Observed": {evaluate.Observed{}, true}, "ValuedPolicy": {evaluate.Valued{}, true}, "PolicyDifference": {evaluate.DifferenceOf{}, true},
+		"LoggedDecision": {juncture.LoggedDecision{}, true}, "DecisionPage": {juncture.DecisionPage{}, true}, "ExplainedDecision": {juncture.ExplainedDecision{}, true}, "ExplainedLayer": {juncture.ExplainedLayer{}, true},
+		"Candidate": {juncture.Candidate{}, true}, "FilteredArm": {juncture.FilteredArm{}, true}, "ExplainedReward": {juncture.ExplainedReward{}, true}, "Replay": {juncture.ReplayView{}, true}, "ReplayPart": {juncture.ReplayPart{}, true},
+		"ReplayArm": {juncture.ReplayArm{}, true}, "ReplayEvidence": {juncture.ReplayEvidence{}, true}, "Fit": {juncture.FitView{}, true}, "Mark": {juncture.MarkView{}, true},
 		"NotScored": {evaluate.Left{}, true}, "Finding": {evaluate.Finding{}, true}, "TierWorth": {evaluate.Step{}, true}, "OffPolicyEstimate": {offpolicy.Estimate{}, true}, "Figure": {offpolicy.Figure{}, true}, "Range": {offpolicy.Interval{}, true},
 	} {
 		ref := doc.Components.Schemas[name]

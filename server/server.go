@@ -84,6 +84,8 @@ type Options struct {
 	Desk Desk
 	// History tells what was done to an experiment; nil: not found.
 	History History
+	// Decisions reads the log of decisions; nil: not found.
+	Decisions Decisions
 }
 
 // Server is Juncture's HTTP handler.
@@ -232,12 +234,14 @@ func (s *Server) routes() {
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)
+	api.GET("/experiments/:id/next", s.getNext)
 	api.GET("/experiments/:id/winners", s.getWinners)
 	api.GET("/experiments/:id/intersection", s.getIntersection)
 	api.GET("/experiments/:id/report", s.getReport)
 	api.GET("/experiments/:id/evaluate", s.getEvaluation)
 	api.GET("/experiments/:id/worth", s.getWorth)
 	api.GET("/experiments/:id/health", s.getHealth)
+	s.decisionRoutes(api)
 }
 
 func (s *Server) ready(c *gin.Context) {

@@ -14,7 +14,7 @@ import (
 
 // statements of the writer, prepared once.
 type statements struct {
-	decision, memo, memoForget, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
+	decision, terms, fit, memo, memoForget, memoRead, activation, activationRead, outcome, outcomesOf, outcomesAll, outcomeStatus,
 	value, message, event, alias, said, aliasSeen, firstDecision, standing, movement,
 	standsFor, enrol, enrolmentsOf, shopperOf, unitOutcomes, unitOutcome, unitStale, unitSumsOf, unitSumsSet *sqlx.Stmt
 }
@@ -27,8 +27,10 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 		sql string
 	}{
 		{&s.decision, `INSERT INTO decisions (serial, at, until, signing_key, experiment, intersection, arm, grp, probability,
-			flags, surface, shopper, session, reason, detail, share, policy_version, ranking, memos, shadow)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+			flags, surface, shopper, session, reason, detail, share, policy_version, ranking, memos, shadow, terms, refused)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`},
+		{&s.terms, `INSERT INTO terms (hash, body) VALUES (?, ?) ON CONFLICT DO NOTHING`},
+		{&s.fit, `INSERT INTO fits (version, experiment, marks, as_of) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING`},
 		{&s.memo, `INSERT INTO memos (id, body, answer, expires) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE
 			SET body = excluded.body, answer = excluded.answer, expires = excluded.expires
 			WHERE memos.expires <= ? OR memos.answer = ?`},
@@ -74,7 +76,7 @@ func (s *statements) prepare(ctx context.Context, db *sqlx.DB) error {
 
 func (s *statements) close() error {
 	var errs []error
-	for _, stmt := range []*sqlx.Stmt{s.decision, s.memo, s.memoForget, s.memoRead, s.activation, s.activationRead, s.outcome,
+	for _, stmt := range []*sqlx.Stmt{s.decision, s.terms, s.fit, s.memo, s.memoForget, s.memoRead, s.activation, s.activationRead, s.outcome,
 		s.outcomesOf, s.outcomesAll, s.outcomeStatus, s.value,
 		s.message, s.event, s.alias, s.said, s.aliasSeen, s.firstDecision, s.standing, s.movement,
 		s.standsFor, s.enrol, s.enrolmentsOf, s.shopperOf, s.unitOutcomes, s.unitOutcome, s.unitStale, s.unitSumsOf, s.unitSumsSet} {
@@ -178,6 +180,9 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	for i := range w.Memos {
 		memos = append(memos, w.Memos[i].ID[:]...)
 	}
+	if err := t.behind(w); err != nil {
+		return err
+	}
 	flags := 0
 	if d.Ignored {
 		flags |= 1
@@ -187,7 +192,7 @@ func (t *turn) decision(w *juncture.DecisionWrite) error {
 	}
 	if _, err := t.tx.Stmtx(t.w.stmts.decision).Exec(int64(d.Serial), ms(d.At), ms(d.Until), w.SigningKey, d.Experiment,
 		d.Intersection.Key(), d.Arm, d.Group, d.Probability, flags, d.Surface, d.Shopper, d.Session, string(d.Reason),
-		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking, d.Policy), memos, d.Shadow); err != nil {
+		string(d.Detail), d.Share, d.Version, encodeRanking(d.Ranking, d.Policy), memos, d.Shadow, d.Terms, encodeRefused(d.Refused)); err != nil {
 		return err
 	}
 	if !d.Ignored && !d.Deferred {

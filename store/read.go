@@ -161,7 +161,7 @@ func (db *DB) LayerValues(ctx context.Context) ([]juncture.LayerValue, error) {
 }
 
 const decisionColumns = `serial, at, until, signing_key, experiment, intersection, arm, grp, probability, flags, surface,
-	shopper, session, reason, detail, share, policy_version, ranking, shadow`
+	shopper, session, reason, detail, share, policy_version, ranking, shadow, terms, refused`
 
 // StoredDecision is a decision with the key that signed its id.
 type StoredDecision struct {
@@ -179,9 +179,9 @@ func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
 	var d StoredDecision
 	var serial, at, until, flags int64
 	var key string
-	var ranking []byte
+	var ranking, refused []byte
 	err := rows.Scan(append([]any{&serial, &at, &until, &d.SigningKey, &d.Experiment, &key, &d.Arm, &d.Group, &d.Probability,
-		&flags, &d.Surface, &d.Shopper, &d.Session, &d.Reason, &d.Detail, &d.Share, &d.Version, &ranking, &d.Shadow}, more...)...)
+		&flags, &d.Surface, &d.Shopper, &d.Session, &d.Reason, &d.Detail, &d.Share, &d.Version, &ranking, &d.Shadow, &d.Terms, &refused}, more...)...)
 	if err != nil {
 		return d, err
 	}
@@ -190,7 +190,10 @@ func scanDecision(rows *sql.Rows, more ...any) (StoredDecision, error) {
 	if d.Intersection, err = juncture.ParseIntersection(key); err != nil {
 		return d, err
 	}
-	d.Ranking, d.Policy, err = decodeRanking(ranking)
+	if d.Ranking, d.Policy, err = decodeRanking(ranking); err != nil {
+		return d, err
+	}
+	d.Refused, err = decodeRefused(refused)
 	return d, err
 }
 

@@ -46,6 +46,7 @@ func whoMay() map[string]string {
 		"GET /api/v1/experiments": read, "GET /api/v1/experiments/:id": read, "GET /api/v1/experiments/:id/grid": read, "GET /api/v1/experiments/:id/winners": read,
 		"GET /api/v1/experiments/:id/intersection": read, "GET /api/v1/experiments/:id/report": read, "GET /api/v1/experiments/:id/evaluate": read, "GET /api/v1/experiments/:id/worth": read,
 		"GET /api/v1/experiments/:id/health": read, "GET /api/v1/experiments/:id/history": read, "GET /api/v1/products": read,
+		"GET /api/v1/decisions": read, "GET /api/v1/decisions/:id": read, "GET /api/v1/decisions/:id/replay": read, "GET /api/v1/experiments/:id/next": read,
 		"PUT /api/v1/products": all, "PATCH /api/v1/products": all, "PATCH /api/v1/clusters/:id": all, "POST /api/v1/clusters/refit": all,
 		"GET /api/v1/profiles/:id/export": all, "DELETE /api/v1/profiles/:id": all, "POST /api/v1/profiles/:id/exclude": all,
 		"POST /api/v1/experiments/:id/start": all, "POST /api/v1/experiments/:id/pause": all, "POST /api/v1/experiments/:id/resume": all, "POST /api/v1/experiments/:id/stop": all,
@@ -62,6 +63,8 @@ func whoMay() map[string]string {
 		"GET /console/layers": viewer, "GET /console/layers/mix.csv": viewer, "GET /console/layers/moves.csv": viewer, "GET /console/layers/clusters.csv": viewer, "GET /console/layers/quarantine.csv": viewer,
 		"GET /console/layers/clusters/:id": viewer, "POST /console/layers/clusters/:id": editor, "GET /console/layers/refit": viewer, "POST /console/layers/refit": admin,
 		"GET /console/shoppers/*rest": admin, "POST /console/shoppers/*rest": admin,
+		"GET /console/decisions": viewer, "GET /console/decisions.csv": viewer, "GET /console/decision": viewer, "GET /console/live": viewer,
+		"GET /console/intersections/next": viewer, "GET /console/intersections/next.csv": viewer,
 		"GET /console/experiments": viewer, "GET /console/experiments.csv": viewer, "GET /console/experiments/:id": viewer, "GET /console/experiments/:id/lifts.csv": viewer,
 		"GET /console/experiments/:id/groups.csv": viewer, "GET /console/experiments/:id/arms.csv": viewer, "GET /console/experiments/:id/layers.csv": viewer,
 		"GET /console/experiments/:id/days.csv": viewer, "GET /console/experiments/:id/history.csv": viewer, "GET /console/experiments/:id/what-if": viewer, "GET /console/experiments/:id/what-if.csv": viewer,
@@ -138,9 +141,33 @@ func (h *house) call(method, path, body string, change func(*http.Request)) *htt
 	if change != nil {
 		change(req)
 	}
-	w := httptest.NewRecorder()
-	h.server.ServeHTTP(w, req)
-	return w
+	if w := httptest.NewRecorder(); path != "/console/live" {
+		h.server.ServeHTTP(w, req)
+		return w
+	}
+	ctx, leave := context.WithCancel(req.Context()) // the stream ends when who reads it goes away
+	defer leave()
+	w := &leaving{httptest.NewRecorder(), leave}
+	h.server.ServeHTTP(w, req.WithContext(ctx))
+	return w.ResponseRecorder
+}
+
+// leaving goes away once anything was written.
+type leaving struct {
+	*httptest.ResponseRecorder
+	leave func()
+}
+
+func (w *leaving) Write(b []byte) (int, error) {
+	defer w.leave()
+	return w.ResponseRecorder.Write(b)
+}
+
+func (w *leaving) WriteString(s string) (int, error) { return w.Write([]byte(s)) }
+
+func (w *leaving) Flush() {
+	defer w.leave()
+	w.ResponseRecorder.Flush()
 }
 
 func withToken(token string) func(*http.Request) {

@@ -45,6 +45,7 @@ type settings struct {
 	Vectors    int           `env:"VECTORS" yaml:"vectors"`
 	Profiles   int           `env:"PROFILES" yaml:"profiles"`
 	Products   int           `env:"PRODUCTS" yaml:"products"`
+	LivePages  int           `env:"LIVE_PAGES" yaml:"livePages"`
 	Rate       int           `env:"RATE" yaml:"rate"`
 	Lag        time.Duration `env:"HEALTH_LAG" yaml:"healthLag"`
 	Places     int           `env:"HEALTH_PLACES" yaml:"healthPlaces"`
@@ -71,7 +72,7 @@ type oidcSettings struct {
 
 func defaults() settings {
 	return settings{Addr: "127.0.0.1:8080", DB: "juncture-data/juncture.db", Node: 1, Log: "info", Deadline: 10 * time.Second,
-		Checkpoint: 30 * time.Second, Drain: time.Second, GuardEvery: time.Minute, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, Rate: 20, Lag: watch.DefaultLag, Places: 12}
+		Checkpoint: 30 * time.Second, Drain: time.Second, GuardEvery: time.Minute, Queue: 8192, Cells: 200_000, Vectors: 50_000, Profiles: 20_000, Products: 200_000, LivePages: 64, Rate: 20, Lag: watch.DefaultLag, Places: 12}
 }
 
 // app is one run of the program.
@@ -100,7 +101,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.Uint16Var(&a.Node, "node", a.Node, "number of this node, 1 to 1023 (JUNCTURE_NODE)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd) }
 	root.AddCommand(a.serveCommand(), a.demoCommand(), a.applyCommand(), a.experimentsCommand(), a.keysCommand(), a.usersCommand(), a.auditCommand(),
-		a.importCommand(), a.refitCommand(), a.eraseCommand(), a.migrateCommand(), a.verifyCommand(), a.exportCommand(), a.reportCommand(), a.replayCommand(), a.simulateCommand(), a.evaluateCommand(), a.versionCommand())
+		a.importCommand(), a.refitCommand(), a.eraseCommand(), a.migrateCommand(), a.verifyCommand(), a.exportCommand(), a.reportCommand(), a.replayCommand(), a.simulateCommand(), a.evaluateCommand(), a.explainCommand(), a.versionCommand())
 	return root.ExecuteContext(ctx)
 }
 
@@ -128,6 +129,7 @@ func (a *app) configure(cmd *cobra.Command) error {
 		"log": func() { s.Log = flagged.Log }, "deadline": func() { s.Deadline = flagged.Deadline },
 		"checkpoint": func() { s.Checkpoint = flagged.Checkpoint }, "drain": func() { s.Drain = flagged.Drain }, "queue": func() { s.Queue = flagged.Queue },
 		"cells": func() { s.Cells = flagged.Cells }, "vectors": func() { s.Vectors = flagged.Vectors },
+		"live-pages":      func() { s.LivePages = flagged.LivePages },
 		"guard-every":     func() { s.GuardEvery = flagged.GuardEvery },
 		"profiles":        func() { s.Profiles = flagged.Profiles },
 		"products":        func() { s.Products = flagged.Products },
@@ -144,6 +146,9 @@ func (a *app) configure(cmd *cobra.Command) error {
 	}
 	if s.Node == 0 || s.Node > 1023 {
 		return fmt.Errorf("node %d is not 1 to 1023", s.Node)
+	}
+	if s.LivePages < 1 {
+		return fmt.Errorf("live-pages %d is no number of pages", s.LivePages)
 	}
 	if s.GuardEvery <= 0 {
 		return fmt.Errorf("guard-every %v is no time between two looks", s.GuardEvery)

@@ -38,6 +38,7 @@ func (a *app) serveFlags(c *cobra.Command) {
 	f.IntVar(&a.Places, "health-places", a.Places, "places at which change-points are looked for; 0: none (JUNCTURE_HEALTH_PLACES)")
 	f.StringSliceVar(&a.Proxies, "trusted-proxies", a.Proxies, "addresses or CIDR ranges whose X-Forwarded-For is believed (JUNCTURE_TRUSTED_PROXIES)")
 	f.StringVar(&a.URL, "url", a.URL, "address of this server as browsers see it, such as https://juncture.shop.example; empty: as each request says (JUNCTURE_URL)")
+	f.IntVar(&a.LivePages, "live-pages", a.LivePages, "open pages of the console that are told of decisions as they are made (JUNCTURE_LIVE_PAGES)")
 	f.BoolVar(&a.TLS, "tls", a.TLS, "a proxy in front speaks TLS: cookies are marked secure (JUNCTURE_TLS)")
 	f.BoolVar(&a.Dev, "dev", a.Dev, "allow what only tests may do (JUNCTURE_DEV)")
 	f.BoolVar(&a.TestClock, "test-clock", a.TestClock, "with --dev: take the time of a call from its Juncture-Now header (JUNCTURE_TEST_CLOCK)")
@@ -99,12 +100,14 @@ func (a *app) singleSignOn(r *running) (console.SingleSignOn, error) {
 // running is a started server.
 type running struct {
 	*node
-	addr   string
-	people *access.Service
-	http   *http.Server
-	server *server.Server
-	failed chan error
-	drain  time.Duration
+	addr     string
+	people   *access.Service
+	http     *http.Server
+	server   *server.Server
+	live     *console.Live
+	unfollow context.CancelFunc // ends the streams of open pages, before the listener waits for them
+	failed   chan error
+	drain    time.Duration
 }
 
 // startServer wires the HTTP side onto a node and listens.
@@ -138,8 +141,9 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	admins := access.NewDesk(r.people, n.db, n.db, n.db, a.random(), a.now)
 	trail, facts := audit.NewLog(n.db, a.now), runs{a, n}
 	asked := newEvaluations(n, time.Now)
+	decisions := n.engine.LogOf(n.db)
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: asked, History: n.db, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: asked, History: n.db, Decisions: decisions, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
 		Desk: server.Desk{People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts}}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -149,7 +153,11 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Trials: s, Health: s, WhatIf: &whatIf{asked, clock}, Catalogue: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
+	r.live = console.NewLive(console.NewestOf(decisions), a.LivePages)
+	following, unfollow := context.WithCancel(n.running)
+	r.unfollow = unfollow
+	n.jobs.Go(func() { r.live.Run(following) })
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Decisions: decisions, Live: r.live, Trials: s, Health: s, WhatIf: &whatIf{asked, clock}, Catalogue: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
@@ -186,6 +194,7 @@ func (r *running) wait(ctx context.Context) error {
 func (r *running) close() error {
 	r.server.Leave()
 	r.log.Info("stopping")
+	r.unfollow()
 	time.Sleep(r.drain) // a load balancer sees that it is not ready, and sends no more
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()

@@ -35,7 +35,7 @@ func rooms() map[string]room {
 		"policy":                {[]string{"."}, gonum(), "a choice is a function of evidence: it must be reproducible without a store or a clock"},
 		"policy/lattice":        {[]string{".", "policy"}, gonum(), "a snapshot is a function of counts: any node must be able to fit it again"},
 		"simulate":              {[]string{"."}, gonum(), "a made-up store drives any policy and favours none"},
-		"experiments":           {[]string{".", "policy", "layers"}, gonum(), "a read-out is a function of evidence; layers lends it the order of their values"},
+		"experiments":           {[]string{".", "policy", "layers", "experiments/interval"}, gonum(), "a read-out is a function of evidence; layers lends it the order of their values, interval what may be claimed of many cells"},
 		"experiments/report":    {[]string{".", "experiments", "experiments/interval"}, nil, "a report is a function of enrolments and rollups, in numbers and words"},
 		"experiments/interval":  {[]string{"."}, gonum(), "a lift is a function of sums: anybody who has them must get the same interval"},
 		"experiments/health":    {[]string{"."}, gonum(), "whether numbers may be believed is judged apart from what they say"},

@@ -96,14 +96,43 @@ type overview struct {
 	share []float64 // sum to 1
 }
 
+// spread is the shares of the effects of a family over a place; adding allocates nothing, and effects are gone through in
+// the order in which they came, so that the same place gives the same sum to the bit.
+type spread struct {
+	share []float64 // of each effect, 0 outside of
+	of    []int32
+}
+
+func (m *spread) open(effects int) {
+	for _, at := range m.of {
+		m.share[at] = 0
+	}
+	m.of = m.of[:0]
+	if len(m.share) < effects {
+		m.share = make([]float64, effects)
+	}
+}
+
+// add takes shares above 0.
+func (m *spread) add(at int32, share float64) {
+	if m.share[at] == 0 {
+		m.of = append(m.of, at)
+	}
+	m.share[at] += share
+}
+
 // average gathers the belief of arms of one action over a place: its score there is the mean of its scores at the
 // intersections, a sum of effects each with the share of traffic that has it, and so is the variance, with the shares
 // squared. What was seen at the intersections is in the effects: nothing is left out, and nothing is own.
 func (s *Snapshot) average(o *overview, arms []int32, weights []float64) belief {
 	b := belief{eta: s.base}
-	part := make(map[int32]float64)
+	m, _ := s.spreads.Get().(*spread)
+	if m == nil {
+		m = &spread{}
+	}
+	defer s.spreads.Put(m)
 	sum := func(l *learnt, k int32, w, mix float64, base bool) {
-		clear(part)
+		m.open(len(l.effect))
 		unseen := 0.0 // share of the traffic that has no effect of the family: its own would be the prior's
 		for i := range o.spots {
 			sp := &o.spots[i]
@@ -117,13 +146,14 @@ func (s *Snapshot) average(o *overview, arms []int32, weights []float64) belief 
 			}
 			switch at := l.at(sp, p, row, group); {
 			case at >= 0:
-				part[at] += o.share[i]
+				m.add(at, o.share[i])
 			case !sp.blank(s.places[l.spot]):
 				unseen += o.share[i] * o.share[i]
 			}
 		}
 		v := unseen * l.width * l.width
-		for at, share := range part {
+		for _, at := range m.of {
+			share := m.share[at]
 			b.eta += w * share * float64(l.effect[at])
 			v += share * share * float64(l.variance[at])
 		}

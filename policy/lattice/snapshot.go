@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"sync"
 
 	"github.com/juncture/juncture"
 )
@@ -23,6 +24,7 @@ type Snapshot struct {
 	value    *Snapshot // of ln(value); nil: the goal is the rate
 	noise    float64   // of a value model: variance of one success
 	known    bool      // of a value model: whether there was any order
+	spreads  sync.Pool // of *spread
 }
 
 // served is what serving needs of the rows: 20 bytes for each, and 16 more for the effects at whole keys.
