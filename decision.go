@@ -130,6 +130,7 @@ const (
 	DetailSticky         Detail = "STICKY"
 	DetailBreaker        Detail = "BREAKER" // a guard tripped: the default
 	DetailShadow         Detail = "SHADOW"
+	DetailKilled         Detail = "KILLED" // a kill switch is on: nothing
 )
 
 // Ranked is an eligible arm with the exact probability with which it was picked.

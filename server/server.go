@@ -39,6 +39,9 @@ type Engine interface {
 	ChangeProducts(ctx context.Context, now time.Time, changes []juncture.ProductChange) ([]error, error)
 	Erase(ctx context.Context, now time.Time, who engine.Who, id string) (*juncture.Erasure, error)
 	Exclude(ctx context.Context, now time.Time, who engine.Who, id, reason, why string) (*juncture.Exclusion, error)
+	PoolReader
+	PoolReviewer
+	PoolWriter
 	ChangeExperiment(ctx context.Context, now time.Time, who engine.Who, id string, verb juncture.Verb, r juncture.ExperimentChange) (juncture.ExperimentView, error)
 }
 
@@ -101,6 +104,7 @@ type Server struct {
 	product     *intake.Decoder[juncture.ProductChange]
 	exclusion   *intake.Decoder[juncture.ExclusionRequest]
 	change      *intake.Decoder[juncture.ExperimentChange]
+	pool        poolDecoders
 	description []byte
 	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
@@ -130,6 +134,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s.product = intake.NewDecoder[juncture.ProductChange](intake.Options{})
 	s.exclusion = intake.NewDecoder[juncture.ExclusionRequest](intake.Options{})
 	s.change = intake.NewDecoder[juncture.ExperimentChange](intake.Options{})
+	s.pool = newPoolDecoders()
 	s.metrics = newMetrics(o.Metrics)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -218,6 +223,7 @@ func (s *Server) routes() {
 	for _, verb := range juncture.Verbs() {
 		admin.POST("/experiments/:id/"+string(verb), s.postExperiment(verb))
 	}
+	s.poolRoutes(api, admin)
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)
