@@ -157,6 +157,11 @@ type Decision struct {
 	Policy []float64
 }
 
+// Drew reports whether what was served was drawn, by the policy or by chance.
+func (d *Decision) Drew() bool {
+	return d.Arm != 0 && d.Shadow == 0 && (d.Group == GroupPolicy || d.Group == GroupRandom)
+}
+
 // Claims are what a decision id says, signed, so that /reward looks no decision up.
 type Claims struct {
 	Serial       uint64    // unique: the node in the high bits, rising in time below

@@ -121,6 +121,14 @@ type Touch struct {
 	Shadow     ArmID // Decision.Shadow
 }
 
+// Serve is a decision that served a shopper something.
+type Serve struct {
+	Serial uint64
+	At     time.Time
+	Arm    ArmID
+	Drawn  bool // by the policy or by chance: it is not the surface's default as such
+}
+
 // Credited is a decision with a share of an outcome that came for its shopper.
 type Credited struct {
 	Touch

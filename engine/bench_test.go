@@ -21,7 +21,19 @@ func (noLedger) Commit(context.Context, *juncture.Entry) error { return nil }
 
 // BenchmarkChoose is one /choose without HTTP, JSON and the disk: 24 arms (8 actions × 3 copies), 512 intersections in
 // turn, every probability vector cached. The configuration's version is read from SQLite on each call, as in a server.
-func BenchmarkChoose(b *testing.B) {
+func BenchmarkChoose(b *testing.B) { benchmarkChoose(b, func(*juncture.Declaration) {}) }
+
+// BenchmarkChooseCapped is BenchmarkChoose with every action capped per shopper and per day, and pressure, none reached.
+func BenchmarkChooseCapped(b *testing.B) {
+	benchmarkChoose(b, func(d *juncture.Declaration) {
+		for i := range d.Actions {
+			d.Actions[i].Cap = &juncture.Cap{PerShopper: &juncture.Frequency{N: 100, Per: juncture.PerHour}, PerDay: 1e12, Spend: &juncture.Spend{Most: 1e12, Cost: 1, Per: juncture.SpendServe}}
+		}
+		d.Pressure = &juncture.Pressure{PerShopper: juncture.Frequency{N: 100, Per: juncture.PerHour}}
+	})
+}
+
+func benchmarkChoose(b *testing.B, more func(*juncture.Declaration)) {
 	ctx := context.Background()
 	db, err := store.Open(ctx, filepath.Join(b.TempDir(), "bench.db"), store.Options{Unsafe: true})
 	if err != nil {
@@ -48,6 +60,7 @@ func BenchmarkChoose(b *testing.B) {
 		}
 		d.Actions = append(d.Actions, a)
 	}
+	more(d)
 	change, err := pool.Plan(&juncture.Catalog{}, d, true, "bench", "bench", now)
 	if err == nil {
 		err = db.Change(ctx, change)
@@ -63,7 +76,7 @@ func BenchmarkChoose(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	e, err := engine.New(ctx, engine.Deps{Ledger: noLedger{}, Config: db, Shoppers: db, Tallies: tallies,
+	e, err := engine.New(ctx, engine.Deps{Ledger: noLedger{}, Config: db, Shoppers: db, Enrolments: db, Tallies: tallies,
 		Secrets: func(context.Context) (engine.Secrets, error) {
 			return engine.Secrets{PickSalt: make([]byte, 32), GroupSalt: make([]byte, 32), Keyring: ring}, nil
 		}})
@@ -81,6 +94,7 @@ func BenchmarkChoose(b *testing.B) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
+		now = now.Add(time.Second) // a shopper comes again every 512 seconds: 7 touches in the hour
 		if _, err := e.Choose(ctx, now, engine.Caller{}, requests[i%len(requests)]); err != nil {
 			b.Fatal(err)
 		}

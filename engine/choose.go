@@ -89,6 +89,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 		}
 		if out[i].Err != nil {
 			out[i].Answer = nil
+			c.settle(false)
 			e.values.Forget(c.described.Fresh)
 			continue
 		}
@@ -122,6 +123,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 		e.values.Forget(entry.Values)
 		for i, c := range writes {
 			if c != nil {
+				c.settle(false)
 				out[i] = Result[juncture.ChooseAnswer]{Err: err}
 			}
 		}
@@ -173,6 +175,7 @@ type call struct {
 	enrol     []juncture.Enrolment // what is new
 	write     *juncture.DecisionWrite
 	repeat    *juncture.MemoWrite
+	claim     *claim // places held at caps; nil: none
 	explain   *juncture.ExplanationView
 	shadow    *juncture.ShadowView // nil: the experiment is not in shadow
 }

@@ -154,9 +154,17 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 	}
 	arms := c.stock(c.narrow(c.surface.Eligible(nil, facts, c.x, refused), refused), refused)
+	open := len(arms)
+	arms, err := c.reserve(ctx, arms, refused)
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(arms) == 0 {
 		// Randomised only with something to randomise over: not in the experiment this time.
 		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, juncture.DetailEmptyPool
+		if open > 0 {
+			d.Detail = juncture.DetailCap
+		}
 		return certain(d, c.surface.DefaultAt(c.now)), nil, nil
 	}
 	d.Serial = c.e.nextSerial(c.now)

@@ -215,6 +215,7 @@ func (e *Engine) forgetShoppers(aliases []juncture.Alias) {
 	e.merges.Add(1) // before the removal: whoever read the store earlier sees it, and takes back what they added
 	for _, a := range aliases {
 		e.shoppers.Remove(a.ID)
+		e.caps.forget(a.ID, a.Shopper)
 	}
 }
 
@@ -319,6 +320,7 @@ func (e *Engine) forgetEverybody() {
 	e.merges.Add(1)
 	e.shoppers.Purge()
 	e.enrolled.Purge()
+	e.caps.forget()
 }
 
 // memo finds a memo that has not expired, in memory or the store.
