@@ -39,6 +39,7 @@ type fake struct {
 	clusters  juncture.ClustersView
 	changed   []string // actor, id and change
 	changeErr error
+	pool      *fakePool
 	refit     juncture.RefitView
 	refitErr  error
 	counts    []LayerCount
@@ -201,6 +202,8 @@ func newFake() *fake {
 	}
 	f.cannedShopper()
 	f.cannedTastes()
+	f.pool = newPool()
+	f.store.Surfaces = []juncture.Surface{{ID: "home_hero", Channel: "onsite"}, {ID: "cart_email", Channel: "email"}, {ID: "cart_text", Channel: "sms"}, {ID: "cart_push", Channel: "push"}}
 	return f
 }
 
@@ -369,7 +372,7 @@ func (f *fake) cannedTastes() {
 func serve(t *testing.T, f *fake) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Pool: f.pool, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

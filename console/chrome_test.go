@@ -151,6 +151,10 @@ func TestInChromium(t *testing.T) {
 		"movements":    shopperPath + "?id=ada&show=movements",
 		"forbidden":    recordsPath + "ada/erase",
 		"empty":        gridPath + "?experiment=hero&filter.live=rising",
+		"pool":         poolPath,
+		"pool-none":    poolPath + "?q=nothing-like-it",
+		"reviews":      reviewsPath,
+		"action":       actionURL("five_off"),
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 360, 320} {
@@ -205,6 +209,7 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 			look(scheme, width)
 			at := fmt.Sprintf("-%s-%d", scheme, width)
 			for name, path := range map[string]string{"layers": layersPath + "?clusters=all&days=90", "layers-saved": layersPath + "?saved=wedding-guests", "cluster-form": clusterPath + "wedding-guests",
+				"pool": poolPath, "reviews": reviewsPath + "?shopper=ada", "action": actionURL("five_off") + "?edit=plain", "action-killed": actionURL("wrong_price") + "?done=kill", "action-paused": actionURL("size_guide"),
 				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase"} {
 				run(name, chromedp.Navigate(base+path), chromedp.WaitReady(chromedp.CSS(`main`)))
 				say(tables)

@@ -141,6 +141,7 @@ type Deps struct {
 	Shoppers Shoppers         // nil: the pages Shoppers and Layers are not offered
 	Records  Records          // nil: Shoppers says nothing of consent and movements, and neither exports nor erases
 	Tastes   Tastes           // nil: Layers says how decisions spread, and nothing of shoppers
+	Pool     Pool             // nil: the pages Pool and Review are not offered
 	Log      *slog.Logger     // nil: slog.Default
 	Now      func() time.Time // nil: time.Now
 	TLS      bool             // a proxy before us ends TLS: cookies are secure although requests arrive plain
@@ -204,6 +205,9 @@ func (c *Console) Mount(r *gin.Engine) {
 		get(people, refitPath, func(g *gin.Context) { g.Redirect(http.StatusSeeOther, layersPath+"#clusters") })
 		people.POST(clusterPath+":id", c.least(access.RoleEditor), c.changeCluster)
 		people.POST(refitPath, c.least(access.RoleAdmin), c.refit)
+	}
+	if c.deps.Pool != nil {
+		c.mountPool(people, get)
 	}
 	if c.deps.Shoppers != nil && c.deps.Records != nil {
 		// The id of a shopper may hold a slash, so it is the path up to its last part.

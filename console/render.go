@@ -33,7 +33,7 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "error"}
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "pool", "reviews", "action", "error"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -97,9 +97,12 @@ var functions = template.FuncMap{
 	"when":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"colour":  colourClass,
-	"state":   stateTitle,
-	"part":    part,
-	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
+	"periods": func() []string {
+		return []string{string(juncture.PerHour), string(juncture.PerDay), string(juncture.PerWeek), string(juncture.PerMonth)}
+	},
+	"state": stateTitle,
+	"part":  part,
+	"bar":   func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
 	"short": func(s string) string {
 		if len(s) > 14 {
 			return s[:12] + "…"
@@ -145,6 +148,9 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 		l.User, l.Role = u.Name, fmt.Sprint(u.Role)
 		here := g.Request.URL.Path
 		l.Nav = []navItem{{"Intersections", gridPath, here == homePath || strings.HasPrefix(here, "/console/intersection")}}
+		if c.deps.Pool != nil {
+			l.Nav = append(l.Nav, navItem{"Pool", poolPath, here == poolPath || strings.HasPrefix(here, actionPath)}, navItem{"Review", reviewsPath, here == reviewsPath})
+		}
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},
 				navItem{"Layers", layersPath, here == layersPath || strings.HasPrefix(here, layersPath+"/")})

@@ -132,7 +132,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	}
 	latest.Store(r.server)
 	s := &source{n, clock}
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Pool: s, Sessions: r.people, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
