@@ -513,6 +513,9 @@ func fieldText(b json.RawMessage) string {
 	return clip(string(b), 2000)
 }
 
+// mostShown bounds a text of a preview, in characters; the diff beside it has more.
+const mostShown = 600
+
 // preview is how a channel shows it.
 type preview struct {
 	Kind                string // the template's: banner, module, popup, mail, text, push
@@ -525,7 +528,7 @@ type preview struct {
 }
 
 func (c *Console) previews(ctx context.Context, store StoreView, a juncture.Action, w juncture.Copy, shopper string) ([]preview, error) {
-	base := preview{Headline: clip(w.Headline, 2000), Body: clip(w.Body, 2000), CTA: clip(w.CTA, 200)}
+	base := preview{Headline: clip(w.Headline, mostShown), Body: clip(w.Body, mostShown), CTA: clip(w.CTA, 100)}
 	if a.Slots > 0 || a.Editorial > 0 {
 		var err error
 		if base.Products, base.Pieces, err = c.deps.Pool.ShownTo(ctx, shopper, a); err != nil {
@@ -542,6 +545,9 @@ func (c *Console) previews(ctx context.Context, store StoreView, a juncture.Acti
 		if !seen[kind] {
 			p := base
 			p.Kind, p.Title, p.Surface, seen[kind] = kind, title, experiments.Title(surface), true
+			if kind == "text" || kind == "push" { // they have no room for products
+				p.Products, p.Pieces, p.Whose = nil, nil, ""
+			}
 			if kind == "text" {
 				p.Text = strings.Join(slices.DeleteFunc([]string{w.Headline, w.Body, w.CTA}, func(s string) bool { return s == "" }), " ")
 				places, segments, wide := smsLength(p.Text)
@@ -549,7 +555,7 @@ func (c *Console) previews(ctx context.Context, store StoreView, a juncture.Acti
 				if wide {
 					p.Length += " (a character outside the GSM set halves what fits)"
 				}
-				p.Text = clip(p.Text, 2000)
+				p.Text = clip(p.Text, mostShown)
 			}
 			out = append(out, p)
 		}
