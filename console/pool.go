@@ -91,6 +91,7 @@ type poolPage struct {
 	Query    poolQuery
 	Selects  []choice
 	Lines    []poolLine
+	Says     string // which decisions are counted
 	More     int
 	CSV      string
 	Waiting  int
@@ -161,21 +162,47 @@ func copyOf(w juncture.PoolCopy) (out juncture.Copy) {
 	return out
 }
 
-// mostEvidence bounds the experiments whose evidence a page adds up.
-const mostEvidence = 4
+// mostEvidence bounds the experiments whose evidence a page adds up: each of 10,000 intersections takes some 100 ms.
+const mostEvidence = 2
 
-// evidenceByArm adds up trials and successes by arm, over the experiments that have started at the surfaces (none: at any).
-func (c *Console) evidenceByArm(ctx context.Context, store StoreView, surfaces []string) (map[juncture.Arm][2]int64, error) {
-	out := map[juncture.Arm][2]int64{}
-	asked := 0
-	for _, x := range store.Experiments {
-		if x.Status == juncture.StatusDraft || len(surfaces) > 0 && !slices.Contains(surfaces, x.Surface) || asked == mostEvidence {
+// armEvidence is trials and successes by arm, and of which experiments.
+type armEvidence struct {
+	byArm map[juncture.Arm][2]int64
+	of    []string // their names
+	left  int      // experiments that were left out
+}
+
+// says names the experiments.
+func (e armEvidence) says() string {
+	switch {
+	case len(e.of) == 0:
+		return "No experiment has begun yet, so no decision is counted."
+	case e.left > 0:
+		return fmt.Sprintf("Decisions are those of %s; %s more left out here.", strings.Join(e.of, " and "), plural(e.left, "experiment is", "experiments are"))
+	}
+	return fmt.Sprintf("Decisions are those of %s, all versions together.", strings.Join(e.of, " and "))
+}
+
+// evidenceByArm adds up the experiments that have started at the surfaces (none: at any), running ones first.
+func (c *Console) evidenceByArm(ctx context.Context, store StoreView, surfaces []string) (armEvidence, error) {
+	out := armEvidence{byArm: map[juncture.Arm][2]int64{}}
+	list := slices.Clone(store.Experiments)
+	slices.SortStableFunc(list, func(a, b juncture.Experiment) int {
+		first := func(x juncture.Experiment) int { return map[bool]int{false: 1}[x.Status == juncture.StatusRunning] }
+		return first(a) - first(b)
+	})
+	for _, x := range list {
+		if x.Status == juncture.StatusDraft || len(surfaces) > 0 && !slices.Contains(surfaces, x.Surface) {
 			continue
 		}
-		asked++
+		if len(out.of) == mostEvidence {
+			out.left++
+			continue
+		}
+		out.of = append(out.of, experiments.Title(x.ID))
 		ev, err := c.deps.Source.Evidence(ctx, x.ID)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		for _, cell := range ev.Cells {
 			for _, r := range cell.Rows {
@@ -183,26 +210,25 @@ func (c *Console) evidenceByArm(ctx context.Context, store StoreView, surfaces [
 				if !ok {
 					continue
 				}
-				n := out[info.Arm]
+				n := out.byArm[info.Arm]
 				switch r.Event {
 				case "":
 					n[0] += r.Trials
 				case x.Goal.Main():
 					n[1] += r.Successes
 				}
-				out[info.Arm] = n
+				out.byArm[info.Arm] = n
 			}
 		}
 	}
 	return out, nil
 }
 
-func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.PoolAction, q poolQuery) ([]poolLine, error) {
+func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.PoolAction, q poolQuery) (out []poolLine, says string, _ error) {
 	evidence, err := c.evidenceByArm(g.Request.Context(), store, nil)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var out []poolLine
 	for _, a := range all {
 		content := actionOf(a)
 		l := poolLine{ID: a.ID, Name: experiments.Title(a.ID), Href: actionURL(a.ID), State: poolState(a.State), Type: experiments.Title(content.Type),
@@ -226,7 +252,7 @@ func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.Pool
 			l.Expires = a.Expires.UTC().Format(time.RFC3339)
 		}
 		l.Dates = datesOf(a.Terms)
-		for arm, n := range evidence {
+		for arm, n := range evidence.byArm {
 			if arm.Action == a.ID {
 				l.Trials, l.Successes = l.Trials+n[0], l.Successes+n[1]
 			}
@@ -237,7 +263,7 @@ func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.Pool
 		}
 		out = append(out, l)
 	}
-	return out, nil
+	return out, evidence.says(), nil
 }
 
 func datesOf(t juncture.Terms) string {
@@ -266,7 +292,7 @@ func (c *Console) pool(g *gin.Context) {
 	}
 	p := &poolPage{Query: readPoolQuery(g.Request.URL.Query()), Queue: reviewsPath, MayKill: may(g, access.RoleApprover), Any: len(all) > 0}
 	if err == nil {
-		p.Lines, err = c.poolLines(g, store, all, p.Query)
+		p.Lines, p.Says, err = c.poolLines(g, store, all, p.Query)
 	}
 	if err != nil {
 		c.fail(g, err)
@@ -313,7 +339,7 @@ func (c *Console) poolCSV(g *gin.Context) {
 	if err == nil {
 		var all []juncture.PoolAction
 		if all, err = c.deps.Pool.Actions(g.Request.Context()); err == nil {
-			lines, err = c.poolLines(g, store, all, readPoolQuery(g.Request.URL.Query()))
+			lines, _, err = c.poolLines(g, store, all, readPoolQuery(g.Request.URL.Query()))
 		}
 	}
 	if err != nil {
@@ -633,6 +659,7 @@ type actionPage struct {
 	Caps               []string
 	Breaches           []string
 	Parts              []versionsPart
+	Says               string // which decisions are counted
 	Previews           []preview
 	Shopper            string
 	MayEdit, MayDecide bool
@@ -706,14 +733,14 @@ func (c *Console) renderAction(g *gin.Context, status int, form copyForm, field,
 		c.fail(g, err)
 		return
 	}
-	p := &actionPage{ID: a.ID, Name: experiments.Title(a.ID), State: poolState(a.State), Back: poolPath, Killed: a.Killed, Hold: a.Hold, Breaches: a.Breaches, Shopper: g.Query("shopper"),
+	p := &actionPage{ID: a.ID, Name: experiments.Title(a.ID), State: poolState(a.State), Back: poolPath, Says: evidence.says(), Killed: a.Killed, Hold: a.Hold, Breaches: a.Breaches, Shopper: g.Query("shopper"),
 		MayEdit: may(g, access.RoleEditor), MayDecide: may(g, access.RoleApprover), Form: form, Field: field, Problem: problem, Done: doneWords[g.Query("done")], Terms: termsOf(a.Terms), Caps: capWords(a.Cap, store.Currency)}
 	if !sayable(p.Shopper) {
 		p.Shopper = ""
 	}
 	trials, successes := int64(0), int64(0)
 	sum := func(match func(juncture.Arm) bool) (n [2]int64) {
-		for arm, e := range evidence {
+		for arm, e := range evidence.byArm {
 			if arm.Action == a.ID && match(arm) {
 				n[0], n[1] = n[0]+e[0], n[1]+e[1]
 			}
