@@ -130,6 +130,7 @@ const (
 	DetailSticky         Detail = "STICKY"
 	DetailBreaker        Detail = "BREAKER" // a guard tripped: the default
 	DetailShadow         Detail = "SHADOW"
+	DetailKilled         Detail = "KILLED" // a kill switch is on: nothing
 )
 
 // Ranked is an eligible arm with the exact probability with which it was picked.
@@ -157,6 +158,11 @@ type Decision struct {
 
 	Terms   string    // Terms.Hash of what it was decided by; empty: no experiment, or decided before they were kept
 	Refused []Refused // arms that were live and not eligible
+}
+
+// Drew reports whether what was served was drawn, by the policy or by chance.
+func (d *Decision) Drew() bool {
+	return d.Arm != 0 && d.Shadow == 0 && (d.Group == GroupPolicy || d.Group == GroupRandom)
 }
 
 // Claims are what a decision id says, signed, so that /reward looks no decision up.

@@ -26,6 +26,8 @@ type Declaration struct {
 	Editorial   []Editorial             `json:"editorial,omitempty"`
 	Traffic     *Traffic                `json:"traffic,omitempty"` // who is no shopper; nil means the defaults
 	Context     []string                `json:"context,omitempty"` // context keys that are kept; empty keeps all
+	Guardrails  *Guardrails             `json:"guardrails,omitempty"`
+	Pressure    *Pressure               `json:"pressure,omitempty"` // of all surfaces together
 
 	// CopyOrder is the order of each action's copy as last declared; it is derived, never written in a store file.
 	CopyOrder map[string][]string `json:"copyOrder,omitempty"`
@@ -38,12 +40,20 @@ type Declaration struct {
 	Shipped map[string]Shipment  `json:"shipped,omitempty"`
 	Tripped map[string]Trip      `json:"tripped,omitempty"`
 	Resets  map[string]time.Time `json:"resets,omitempty"`
+
+	// Terms are those of each action, as it last declared them; Holds what keeps "action" or "action/copy" back; Kills the
+	// switches that are on. All are derived.
+	Terms map[string]Terms `json:"terms,omitempty"`
+	Holds map[string]Hold  `json:"holds,omitempty"`
+	Kills map[string]Kill  `json:"kills,omitempty"`
 }
 
 // StoreInfo names the store. One database is one store.
 type StoreInfo struct {
 	Name     string `json:"name"`
 	Currency string `json:"currency"` // ISO 4217; money outcomes in another currency are refused
+
+	SelfApproval bool `json:"selfApproval,omitempty"` // people may approve what they wrote; each time is recorded as a bypass
 }
 
 // Where a layer's value comes from.
@@ -189,6 +199,8 @@ type Action struct {
 	From      []string `json:"from,omitempty"`      // what may fill the other slots (Sources); empty: all
 	Editorial int      `json:"editorial,omitempty"` // pieces that it shows
 
+	Terms
+
 	Copy []Copy `json:"copy,omitempty"`
 }
 
@@ -201,8 +213,11 @@ type Copy struct {
 	Voice    []string `json:"voice,omitempty"` // meaning values or tiers it is written for; empty is broad
 }
 
-// Hash is the content hash that an approval binds to; an action's copy is not part of it.
-func (a Action) Hash() string { a.Copy = nil; return contentHash(a) }
+// Hash is the content hash that an approval binds to; an action's copy and its terms are not part of it.
+func (a Action) Hash() string { return contentHash(a.Content()) }
+
+// Content is the action without its copy and its terms: what a version of it holds.
+func (a Action) Content() Action { a.Copy, a.Terms = nil, Terms{}; return a }
 
 // Hash is the content hash that an approval binds to.
 func (c Copy) Hash() string { return contentHash(c) }
@@ -610,6 +625,7 @@ func (d *Declaration) Problems() []Problem {
 		path := fmt.Sprintf("actions[%d]", i)
 		name(&c, path+".id", a.ID, actions, a)
 		c.action(path, a, surfaces)
+		c.terms(path, a.Terms, outcomes)
 		for _, at := range a.Surfaces {
 			if arms[at] += len(a.Copy); arms[at] > MaxArmsPerSurface && arms[at]-len(a.Copy) <= MaxArmsPerSurface {
 				c.add(path, fmt.Sprintf("surface %q has over %d arms (actions × copy)", at, MaxArmsPerSurface), "")
@@ -649,6 +665,10 @@ func (d *Declaration) Problems() []Problem {
 	c.holdouts(d.Holdouts, experiments)
 	c.merchandise(d)
 	c.traffic(d.Traffic)
+	c.guardrails(d.Guardrails)
+	if d.Pressure != nil {
+		c.frequency("pressure.perShopper", &d.Pressure.PerShopper)
+	}
 	for i, k := range d.Context {
 		if k == "" || len(k) > 64 {
 			c.add(fmt.Sprintf("context[%d]", i), "a context key is 1 to 64 characters", "")

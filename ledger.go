@@ -37,7 +37,7 @@ type DecisionWrite struct {
 	SigningKey uint8
 	Memos      []Memo
 	Enrol      []Enrolment // of the shopper, where the caller knows of none; Serial is the decision's
-	Terms      *Terms      // behind Decision.Terms, nil where they are kept already
+	Terms      *DrawTerms  // behind Decision.Terms, nil where they are kept already
 	Fit        *Fit        // behind Decision.Version, nil where it is kept already, or there is none
 
 	Recalled *Memo // result
@@ -130,6 +130,14 @@ type Touch struct {
 	Detail     Detail
 	Removed    bool  // it was taken out with its shopper
 	Shadow     ArmID // Decision.Shadow
+}
+
+// Serve is a decision that served a shopper something.
+type Serve struct {
+	Serial uint64
+	At     time.Time
+	Arm    ArmID
+	Drawn  bool // by the policy or by chance: it is not the surface's default as such
 }
 
 // Credited is a decision with a share of an outcome that came for its shopper.

@@ -19,19 +19,29 @@ type Fit struct {
 	AsOf       time.Time // minutes; zero for a policy that does not weigh by age
 }
 
-// Terms are all that an experiment decided by beside evidence, named by their Hash. With a Fit they give the
+// DrawTerms are all that an experiment decided by beside evidence, named by their Hash. With a Fit they give the
 // probabilities again.
-type Terms struct {
+type DrawTerms struct {
 	Experiment Experiment        `json:"experiment"`         // as declared then
 	Outcomes   []OutcomeType     `json:"outcomes"`           // of the goal's parts, in their order
 	Holdouts   []Holdout         `json:"holdouts,omitempty"` // that stood above it
 	Default    ArmID             `json:"default,omitempty"`  // of the surface; 0: none
+	From       *time.Time        `json:"from,omitempty"`     // when the default may be served; nil: since ever
+	Until      *time.Time        `json:"until,omitempty"`    // exclusive; nil: for good
 	Cast       []ArmID           `json:"cast,omitempty"`     // arms that a fit knows, ascending; none: the policy fits nothing
 	Shares     map[ArmID]float64 `json:"shares,omitempty"`   // of a fixed split
 }
 
+// DefaultAt is the surface's default as it was at now; 0: none.
+func (t DrawTerms) DefaultAt(now time.Time) ArmID {
+	if !(Terms{Starts: t.From, Expires: t.Until}).Live(now) {
+		return 0
+	}
+	return t.Default
+}
+
 // Hash names the terms: equal terms have equal names.
-func (t Terms) Hash() string {
+func (t DrawTerms) Hash() string {
 	b, _ := json.Marshal(t) // plain data always can
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])

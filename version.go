@@ -1,11 +1,16 @@
 package juncture
 
-import "time"
+import (
+	"encoding/json"
+	"time"
+)
 
-// Statuses of a version.
+// Statuses of a version. Of each action and each copy the newest approved version is served.
 const (
+	VersionDraft    = "draft" // being written: nobody is asked to look at it
 	VersionInReview = "in_review"
 	VersionApproved = "approved"
+	VersionRejected = "rejected" // with a comment; it may be submitted again
 )
 
 // Version is one immutable version of an action, or of a copy of it. An approval binds to Hash.
@@ -14,13 +19,14 @@ type Version struct {
 	Copy      string // empty: the action itself
 	Number    int    // from 1
 	Hash      string
-	Body      []byte // JSON of Action (without its copy) or Copy
+	Body      []byte // JSON of Action (without its copy and its Terms) or Copy
 	Status    string
 	Author    string
 	CreatedAt time.Time
-	Reviewer  string // empty: not reviewed
+	Reviewer  string // of the last review; empty: not reviewed
 	Reviewed  time.Time
-	Bypass    bool // approved by who wrote it
+	Comment   string // the reviewer's
+	Bypass    bool   // approved by who wrote it
 }
 
 // Catalog is everything that a store has declared: its configuration and every version that there is.
@@ -36,13 +42,13 @@ type Change struct {
 	Base        int64        // the catalog's number that it was planned on
 	Declaration *Declaration // nil: unchanged
 	Add         []Version
-	Approve     []Version // existing or added versions whose status becomes approved, with reviewer and time
+	Review      []Version // existing or added versions whose status becomes theirs, with reviewer, time, comment and bypass
 	Audit       []AuditNote
 	Lines       []string // the diff, for people
 }
 
 // Empty reports whether the change changes nothing.
-func (c Change) Empty() bool { return c.Declaration == nil && len(c.Add) == 0 && len(c.Approve) == 0 }
+func (c Change) Empty() bool { return c.Declaration == nil && len(c.Add) == 0 && len(c.Review) == 0 }
 
 // AuditNote is one thing done, for the audit log.
 type AuditNote struct {
@@ -52,4 +58,28 @@ type AuditNote struct {
 	Subject       string // such as "action five_off@2"
 	From          string // an address, or "cli"
 	Before, After []byte // JSON; may be empty
+}
+
+// VersionView is a version as the API shows it.
+type VersionView struct {
+	Number   int             `json:"version"`
+	Hash     string          `json:"hash"`
+	Status   string          `json:"status"`
+	Author   string          `json:"author"`
+	Created  time.Time       `json:"created"`
+	Reviewer string          `json:"reviewer,omitempty"`
+	Reviewed *time.Time      `json:"reviewed,omitempty"`
+	Comment  string          `json:"comment,omitempty"`
+	Bypass   bool            `json:"bypass,omitempty"` // approved by who wrote it
+	Body     json.RawMessage `json:"body"`             // the action without its copy, or the copy
+}
+
+// View is the version as the API shows it.
+func (v Version) View() VersionView {
+	out := VersionView{Number: v.Number, Hash: v.Hash, Status: v.Status, Author: v.Author, Created: v.CreatedAt, Reviewer: v.Reviewer,
+		Comment: v.Comment, Bypass: v.Bypass, Body: v.Body}
+	if v.Reviewer != "" {
+		out.Reviewed = &v.Reviewed
+	}
+	return out
 }

@@ -147,6 +147,7 @@ type Deps struct {
 	Catalogue Catalogue   // nil: the page Catalogue is not offered
 	Decisions DecisionLog // nil: the log is not offered
 	Live      *Live       // nil: pages do not follow the log
+	Pool      Pool        // nil: the pages Pool and Review are not offered
 	People    People      // nil, or any of the next four: the page Settings is not offered
 	Keys      Keys
 	Shares    Shares // nil: no page can be shared either
@@ -228,6 +229,9 @@ func (c *Console) Mount(r *gin.Engine) {
 	}
 	c.mountNext(func(path string, h ...gin.HandlerFunc) { get(people, path, h...) })
 	c.mountDecisions(func(path string, h ...gin.HandlerFunc) { get(people, path, h...) })
+	if c.deps.Pool != nil {
+		c.mountPool(people, get)
+	}
 	if c.deps.Shoppers != nil && c.deps.Records != nil {
 		// The id of a shopper may hold a slash, so it is the path up to its last part.
 		get(people, recordsPath+"*rest", c.least(access.RoleAdmin), c.record)

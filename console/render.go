@@ -34,7 +34,7 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "decisions", "decision", "next",
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "pool", "reviews", "action", "decisions", "decision", "next",
 	"overview", "experiments", "experiment", "verb", "what-if", "catalogue"}
 
 func loadPages() (*pages, error) {
@@ -105,6 +105,9 @@ var functions = template.FuncMap{
 	"upper":   upper,
 	"part":    part,
 	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
+	"periods": func() []string {
+		return []string{string(juncture.PerHour), string(juncture.PerDay), string(juncture.PerWeek), string(juncture.PerMonth)}
+	},
 	"short": func(s string) string {
 		if len(s) > 14 {
 			return s[:12] + "…"
@@ -160,6 +163,9 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 		l.Nav = append(l.Nav, navItem{"Intersections", gridPath, c.deps.Trials == nil && here == homePath || strings.HasPrefix(here, "/console/intersection")})
 		if c.deps.Decisions != nil {
 			l.Nav = append(l.Nav, navItem{"Decisions", decisionsPath, strings.HasPrefix(here, decisionPath)})
+		}
+		if c.deps.Pool != nil {
+			l.Nav = append(l.Nav, navItem{"Pool", poolPath, here == poolPath || strings.HasPrefix(here, actionPath)}, navItem{"Review", reviewsPath, here == reviewsPath})
 		}
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},

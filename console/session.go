@@ -103,8 +103,11 @@ func actor(g *gin.Context) string {
 }
 
 // readForm reads what was posted; where it cannot be read it answers and returns false.
-func (c *Console) readForm(g *gin.Context) (url.Values, bool) {
-	g.Request.Body = http.MaxBytesReader(g.Writer, g.Request.Body, maxForm)
+func (c *Console) readForm(g *gin.Context) (url.Values, bool) { return c.readFormOf(g, maxForm) }
+
+// readFormOf is readForm with a bound of its own, in bytes.
+func (c *Console) readFormOf(g *gin.Context, most int64) (url.Values, bool) {
+	g.Request.Body = http.MaxBytesReader(g.Writer, g.Request.Body, most)
 	if err := g.Request.ParseForm(); err != nil {
 		c.fail(g, juncture.Errorf(juncture.CodeInvalidRequest, "The form could not be read: %w", err))
 		return nil, false

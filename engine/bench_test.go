@@ -21,12 +21,28 @@ func (noLedger) Commit(context.Context, *juncture.Entry) error { return nil }
 
 // BenchmarkChoose is one /choose without HTTP, JSON and the disk: 24 arms (8 actions × 3 copies), 512 intersections in
 // turn, every probability vector cached. The configuration's version is read from SQLite on each call, as in a server.
-func BenchmarkChoose(b *testing.B) { benchmarkChoose(b, "") }
+func BenchmarkChoose(b *testing.B) { benchmarkChoose(b, func(*juncture.Declaration) {}) }
+
+// BenchmarkChooseCapped is BenchmarkChoose with every action capped per shopper and per day, and pressure, none reached.
+func BenchmarkChooseCapped(b *testing.B) {
+	benchmarkChoose(b, func(d *juncture.Declaration) {
+		for i := range d.Actions {
+			d.Actions[i].Cap = &juncture.Cap{PerShopper: &juncture.Frequency{N: 100, Per: juncture.PerHour}, PerDay: 1e12, Spend: &juncture.Spend{Most: 1e12, Cost: 1, Per: juncture.SpendServe}}
+		}
+		d.Pressure = &juncture.Pressure{PerShopper: juncture.Frequency{N: 100, Per: juncture.PerHour}}
+	})
+}
 
 // BenchmarkChooseFiltered is the same where the rule of half of the actions does not hold.
-func BenchmarkChooseFiltered(b *testing.B) { benchmarkChoose(b, `lifecycle == "nobody"`) }
+func BenchmarkChooseFiltered(b *testing.B) {
+	benchmarkChoose(b, func(d *juncture.Declaration) {
+		for i := 1; i < len(d.Actions); i += 2 {
+			d.Actions[i].Rule = `lifecycle == "nobody"`
+		}
+	})
+}
 
-func benchmarkChoose(b *testing.B, rule string) {
+func benchmarkChoose(b *testing.B, more func(*juncture.Declaration)) {
 	ctx := context.Background()
 	db, err := store.Open(ctx, filepath.Join(b.TempDir(), "bench.db"), store.Options{Unsafe: true})
 	if err != nil {
@@ -48,14 +64,12 @@ func benchmarkChoose(b *testing.B, rule string) {
 	}
 	for i := range 8 {
 		a := juncture.Action{ID: fmt.Sprintf("a%d", i), Surfaces: []string{"home"}, Type: "content"}
-		if i%2 == 1 {
-			a.Rule = rule
-		}
 		for _, id := range []string{"x", "y", "z"} {
 			a.Copy = append(a.Copy, juncture.Copy{ID: id, Headline: strings.ToUpper(id)})
 		}
 		d.Actions = append(d.Actions, a)
 	}
+	more(d)
 	change, err := pool.Plan(&juncture.Catalog{}, d, true, "bench", "bench", now)
 	if err == nil {
 		err = db.Change(ctx, change)
@@ -89,6 +103,7 @@ func benchmarkChoose(b *testing.B, rule string) {
 	b.ReportAllocs()
 	i := 0
 	for b.Loop() {
+		now = now.Add(time.Second) // a shopper comes again every 512 seconds: 7 touches in the hour
 		if _, err := e.Choose(ctx, now, engine.Caller{}, requests[i%len(requests)]); err != nil {
 			b.Fatal(err)
 		}

@@ -93,6 +93,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 		}
 		if out[i].Err != nil {
 			out[i].Answer = nil
+			c.settle(false)
 			e.values.Forget(c.described.Fresh)
 			continue
 		}
@@ -126,6 +127,7 @@ func (e *Engine) chooseRound(ctx context.Context, out []Result[juncture.ChooseAn
 		e.values.Forget(entry.Values)
 		for i, c := range writes {
 			if c != nil {
+				c.settle(false)
 				out[i] = Result[juncture.ChooseAnswer]{Err: err}
 			}
 		}
@@ -182,6 +184,7 @@ type call struct {
 	terms     *terms               // of the experiment; nil: none
 	write     *juncture.DecisionWrite
 	repeat    *juncture.MemoWrite
+	claim     *claim // places held at caps; nil: none
 	explain   *juncture.ExplanationView
 	shadow    *juncture.ShadowView // nil: the experiment is not in shadow
 }

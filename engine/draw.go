@@ -35,7 +35,7 @@ func (c *call) decide(ctx context.Context) (*juncture.ChooseAnswer, error) {
 	c.warnings = append(c.warnings, c.described.Warnings...)
 	c.x = c.described.Intersection.Ceiling(c.surface.CeilingTier())
 	experiment := c.surface.Experiment(c.now)
-	if experiment != nil {
+	if experiment != nil && c.surface.Killed == nil {
 		if a, err := c.recallSticky(ctx, experiment); a != nil || err != nil {
 			return a, err
 		}
@@ -110,6 +110,14 @@ func (c *call) derive(ctx context.Context) (*layers.Described, error) {
 // draw fills the decision's group, probability and ranking and returns the arm to serve, nil for none.
 func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Experiment) (*pool.Arm, *vector, error) {
 	r := c.r
+	if c.surface.Killed != nil {
+		d.Reason = juncture.ReasonDisabled
+		if c.logged { // else what was denied is the detail
+			d.Detail = juncture.DetailKilled
+		}
+		c.requestID = nil // nothing is no promise: once the switch is put back the same request is decided
+		return nil, nil, nil
+	}
 	if r.Preview != nil {
 		d.Ignored, d.Reason, d.Detail = true, juncture.ReasonStatic, juncture.DetailPreview
 		if a := c.surface.Live(r.Preview.ActionID, ""); a != nil {
@@ -117,14 +125,14 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 		c.warn("preview.actionId: %.80q is not live at this surface", r.Preview.ActionID)
 		d.Reason = juncture.ReasonDefault
-		return certain(d, c.surface.Default), nil, nil
+		return certain(d, c.surface.DefaultAt(c.now)), nil, nil
 	}
 	if x == nil {
 		d.Reason = juncture.ReasonStatic
-		if c.surface.Default == nil {
+		if c.surface.DefaultAt(c.now) == nil {
 			d.Reason = juncture.ReasonDefault
 		}
-		return certain(d, c.surface.Default), nil, nil
+		return certain(d, c.surface.DefaultAt(c.now)), nil, nil
 	}
 	at := place{experiment: x.ID, in: true} // without consent, or no shopper: nobody's trial, served by the policy, never learnt from
 	if !d.Ignored {
@@ -150,10 +158,18 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		}
 	}
 	arms := c.stock(c.narrow(c.surface.Eligible(nil, facts, c.x, refused), refused), refused)
+	open := len(arms)
+	arms, err := c.reserve(ctx, arms, refused)
+	if err != nil {
+		return nil, nil, err
+	}
 	if len(arms) == 0 {
 		// Randomised only with something to randomise over: not in the experiment this time.
 		d.Group, d.Share, d.Reason, d.Detail = juncture.GroupNone, 0, juncture.ReasonDefault, cmp.Or(d.Detail, juncture.DetailEmptyPool)
-		return certain(d, c.surface.Default), nil, nil
+		if open > 0 {
+			d.Detail = juncture.DetailCap
+		}
+		return certain(d, c.surface.DefaultAt(c.now)), nil, nil
 	}
 	d.Serial = c.e.nextSerial(c.now)
 	if err := c.enrolled(ctx, at, d.Serial); err != nil {
@@ -161,7 +177,7 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 	}
 	if !at.in {
 		d.Reason = juncture.ReasonDisabled
-		return certain(d, c.surface.Default), nil, nil
+		return certain(d, c.surface.DefaultAt(c.now)), nil, nil
 	}
 	c.terms = c.st.terms[x.ID]
 	d.Experiment, d.Terms = at.experiment, c.terms.hash
@@ -171,10 +187,10 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 		return nil, nil, nil
 	case juncture.GroupBAU:
 		d.Reason = juncture.ReasonSplit
-		if c.surface.Default == nil {
+		if c.surface.DefaultAt(c.now) == nil {
 			d.Reason = juncture.ReasonDefault
 		}
-		return certain(d, c.surface.Default), nil, nil
+		return certain(d, c.surface.DefaultAt(c.now)), nil, nil
 	}
 	if c.tripped(x) {
 		return c.fallBack(d), nil, nil
@@ -209,13 +225,13 @@ func (c *call) draw(ctx context.Context, d *juncture.Decision, x *juncture.Exper
 func (c *call) overshadow(d *juncture.Decision, drawn *pool.Arm) *pool.Arm {
 	c.shadow = &juncture.ShadowView{ActionID: drawn.Arm.Action, CopyID: drawn.Arm.Copy, Probability: d.Probability}
 	d.Shadow, d.Probability, d.Reason = drawn.ID, 1, juncture.ReasonSplit
-	if c.surface.Default == nil {
+	if c.surface.DefaultAt(c.now) == nil {
 		d.Reason = juncture.ReasonDefault
 	}
 	if d.Detail == "" {
 		d.Detail = juncture.DetailShadow
 	}
-	return c.surface.Default
+	return c.surface.DefaultAt(c.now)
 }
 
 // certain ranks the one arm that is served without a draw, nil for none.

@@ -42,6 +42,7 @@ type ShopperStore interface {
 	FirstSeen(ctx context.Context, one, other string) (string, error)
 	Touches(ctx context.Context, shopper string, limit int) ([]juncture.Touch, error)
 	Credited(ctx context.Context, shopper, event, outcomeID string) ([]juncture.Credited, error)
+	ServeStore
 }
 
 // Notes is the audit log.
@@ -109,7 +110,8 @@ type Engine struct {
 	shoppers *lru.Cache[string, juncture.Identity]
 	enrolled *lru.Cache[string, []juncture.Enrolment] // by first-seen id
 	kept     *lru.Cache[string, struct{}]             // terms and fits that the ledger is known to hold
-	merges   atomic.Uint64                            // aliases committed: what was read of the store before may be too old to keep
+	caps     *caps
+	merges   atomic.Uint64 // aliases committed: what was read of the store before may be too old to keep
 	serial   atomic.Uint64
 	stats    Stats
 	detector *detector
@@ -139,6 +141,7 @@ type state struct {
 	layers   layers.Settings
 	staff    traffic.Addresses
 	traffic  juncture.Traffic
+	caps     *capSettings             // nil: nothing is capped
 	told     []toldKind               // outcomes that events tell
 	policies map[string]policy.Policy // by experiment, of those that read no snapshot
 	terms    map[string]*terms        // by experiment
@@ -182,6 +185,10 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 	if e.kept, err = lru.New[string, struct{}](keptNames); err != nil {
 		return nil, err
 	}
+	if e.caps, err = newCaps(d.Shoppers, d.Node, d.Limits.Shoppers); err != nil {
+		return nil, err
+	}
+	d.Tallies.Watch(e.caps.Folded)
 	last, err := d.Config.LastSerial(ctx, d.Node)
 	if err != nil {
 		return nil, fmt.Errorf("start engine: %w", err)
@@ -257,6 +264,13 @@ func (e *Engine) load(ctx context.Context) (*state, error) {
 		if juncture.Pooled(x.Policy) {
 			s.fits[id] = e.fitSettings(s, x)
 		} else if s.policies[id], err = policyOf(x, s.terms[id].Shares); err != nil {
+			return nil, err
+		}
+	}
+	if s.caps = capsOf(snapshot); s.caps != nil || e.caps.settings != "" {
+		if err := e.caps.configure(s.caps, s.capKey(), func(arms []juncture.ArmID, outcome string) (int64, error) {
+			return e.successes(ctx, snapshot, arms, outcome)
+		}); err != nil {
 			return nil, err
 		}
 	}

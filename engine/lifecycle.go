@@ -150,5 +150,5 @@ func (c *call) fallBack(d *juncture.Decision) *pool.Arm {
 		d.Detail = juncture.DetailBreaker
 	}
 	c.sticky = nil
-	return certain(d, c.surface.Default)
+	return certain(d, c.surface.DefaultAt(c.now))
 }

@@ -215,6 +215,7 @@ func (e *Engine) forgetShoppers(aliases []juncture.Alias) {
 	e.merges.Add(1) // before the removal: whoever read the store earlier sees it, and takes back what they added
 	for _, a := range aliases {
 		e.shoppers.Remove(a.ID)
+		e.caps.forget(a.ID, a.Shopper)
 	}
 }
 
@@ -283,7 +284,25 @@ func (c *call) replayed(m *juncture.Memo) (*juncture.ChooseAnswer, error) {
 		return nil, juncture.Errorf(juncture.CodeDecisionConflict, "requestId %.80q was used for another request", c.r.RequestID).
 			WithHint("a requestId names one request for 7 days").WithField("requestId")
 	}
-	return c.e.recalled(m, juncture.DetailReplay)
+	a, err := c.e.recalled(m, juncture.DetailReplay)
+	if err == nil {
+		c.stop(a)
+	}
+	return a, err
+}
+
+// stop takes from an earlier answer what a kill switch stops. The decision stays what it was: what still comes for it is
+// credited, and once the switch is put back the answer is given whole again.
+func (c *call) stop(a *juncture.ChooseAnswer) {
+	killed := c.surface.Killed != nil
+	if a.ActionID != nil && !killed {
+		_, killed = c.st.pool.Declaration.Kills[juncture.KillAction(*a.ActionID)]
+	}
+	if !killed {
+		return
+	}
+	a.ActionID, a.Action, a.Copy, a.Products, a.Editorial = nil, nil, nil, []juncture.ProductView{}, nil
+	a.Reason, a.ReasonDetail = juncture.ReasonDisabled, juncture.DetailKilled
 }
 
 func (e *Engine) recalled(m *juncture.Memo, detail juncture.Detail) (*juncture.ChooseAnswer, error) {
@@ -301,6 +320,7 @@ func (e *Engine) forgetEverybody() {
 	e.merges.Add(1)
 	e.shoppers.Purge()
 	e.enrolled.Purge()
+	e.caps.forget()
 }
 
 // memo finds a memo that has not expired, in memory or the store.
@@ -370,14 +390,14 @@ func (c *call) recallSticky(ctx context.Context, x *juncture.Experiment) (*junct
 // stillServed reports whether a sticky answer's arm is still the live version and eligible for this call.
 func (c *call) stillServed(a *juncture.ChooseAnswer, x *juncture.Experiment) bool {
 	if a.ActionID == nil {
-		return a.Group == juncture.GroupHoldout || a.Group == juncture.GroupShadow && c.surface.Default == nil
+		return a.Group == juncture.GroupHoldout || a.Group == juncture.GroupShadow && c.surface.DefaultAt(c.now) == nil
 	}
 	arm := c.surface.Live(a.Action.ID, a.Copy.ID)
 	if arm == nil || arm.Arm.ActionVersion != a.Action.Version || arm.Arm.CopyVersion != a.Copy.Version {
 		return false
 	}
 	if a.Group == juncture.GroupBAU || a.Group == juncture.GroupShadow {
-		return c.surface.Default == arm
+		return c.surface.DefaultAt(c.now) == arm
 	}
 	if c.tripped(x) {
 		return false

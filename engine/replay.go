@@ -18,7 +18,7 @@ import (
 // ReplayStore reads what decisions were made of.
 type ReplayStore interface {
 	Logged(ctx context.Context, serial uint64) (*juncture.Settled, error)
-	Terms(ctx context.Context, hash string) (*juncture.Terms, error)
+	Terms(ctx context.Context, hash string) (*juncture.DrawTerms, error)
 	Fit(ctx context.Context, version string) (*juncture.Fit, error)
 	DeltasUpTo(ctx context.Context, marks []juncture.Mark, f func(deltas []juncture.Delta) error) (whole bool, err error)
 	PlacesOf(ctx context.Context, shopper string) ([]juncture.Enrolment, error)
@@ -54,7 +54,7 @@ type refitted struct {
 // replayed is a replay under way.
 type replayed struct {
 	d     *juncture.Settled
-	terms *juncture.Terms
+	terms *juncture.DrawTerms
 	names map[juncture.ArmID]juncture.Arm
 	salts Secrets
 	v     *juncture.ReplayView
@@ -174,7 +174,7 @@ func (r *Replayer) group(ctx context.Context, p *replayed) error {
 }
 
 // assigned is the group that the hash gives in an experiment, or in a holdout above it.
-func assigned(salt []byte, t *juncture.Terms, experiment string, shadow bool, shopper string) (juncture.Group, float64) {
+func assigned(salt []byte, t *juncture.DrawTerms, experiment string, shadow bool, shopper string) (juncture.Group, float64) {
 	x := &t.Experiment
 	if experiment != x.ID {
 		for _, h := range t.Holdouts {
@@ -403,7 +403,7 @@ func (p *replayed) pick(probabilities []float64) {
 		p.say(part, juncture.VerdictDiffers, "HMAC of the serial gives %.17g, which picks %s by the %s probabilities; the log says %s.", u, p.names[d.Ranking[i].Arm], whose, p.names[drawn])
 	case !shadow && !same(d.Probability, probabilities[i]) || shadow && d.Probability != 1:
 		p.say(part, juncture.VerdictDiffers, "The arm is the same; its probability is %.17g, the log says %.17g.", probabilities[i], d.Probability)
-	case shadow && p.terms != nil && d.Arm != p.terms.Default:
+	case shadow && p.terms != nil && d.Arm != p.terms.DefaultAt(p.d.At):
 		p.say(part, juncture.VerdictDiffers, "Drawn in shadow as logged, but what was served is not the surface's default.")
 	default:
 		p.say(part, juncture.VerdictMatch, "HMAC of the serial gives %.17g, which picks %s by the %s probabilities.", u, p.names[drawn], whose)
@@ -438,8 +438,8 @@ func (p *replayed) served(part string, arm juncture.ArmID, because string) {
 	switch {
 	case p.terms == nil:
 		p.say(part, juncture.VerdictUnknown, noTerms)
-	case arm != p.terms.Default:
-		p.say(part, juncture.VerdictDiffers, "%s: the surface's default was %s, the log says %s.", because, p.names[p.terms.Default], p.names[arm])
+	case arm != p.terms.DefaultAt(p.d.At):
+		p.say(part, juncture.VerdictDiffers, "%s: the surface's default was %s, the log says %s.", because, p.names[p.terms.DefaultAt(p.d.At)], p.names[arm])
 	default:
 		p.say(part, juncture.VerdictMatch, "%s: the surface's default, %s.", because, p.names[arm])
 	}

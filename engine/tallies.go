@@ -35,6 +35,7 @@ type Tallies struct {
 	broken error             // a cell could not be read while folding: memory no longer follows the ledger
 
 	read      *lru.Cache[string, *readCells] // of the experiments that were read last
+	watcher   func([]juncture.Delta)         // of what is folded; nil: none
 	learnings map[string]*learning           // by experiment, of those that were asked for
 	apart     int                            // intersections of one experiment that its snapshots tell apart
 }
@@ -93,10 +94,20 @@ func (t *Tallies) cell(ctx context.Context, id juncture.CellID) (*juncture.Cell,
 	return &c, nil
 }
 
+// Watch has f told of what each later commit adds. It is called before anything else is folded, and must not ask for tallies.
+func (t *Tallies) Watch(f func([]juncture.Delta)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.watcher = f
+}
+
 // Fold adds what one commit added.
 func (t *Tallies) Fold(node uint16, seq int64, deltas []juncture.Delta) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.watcher != nil {
+		t.watcher(deltas)
+	}
 	juncture.FoldInto(deltas, func(id juncture.CellID, mine []juncture.Delta) {
 		c, err := t.cell(context.Background(), id)
 		if err != nil {

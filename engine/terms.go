@@ -8,20 +8,20 @@ const keptNames = 4096
 
 // terms are an experiment's, with their name.
 type terms struct {
-	juncture.Terms
+	juncture.DrawTerms
 	hash string
 }
 
 // termsOf are what an experiment decides by, beside evidence.
 func (e *Engine) termsOf(s *state, x *juncture.Experiment) *terms {
-	t := &terms{Terms: juncture.Terms{Experiment: *x, Outcomes: outcomesOf(s, x), Shares: sharesOf(s, x)}}
+	t := &terms{DrawTerms: juncture.DrawTerms{Experiment: *x, Outcomes: outcomesOf(s, x), Shares: sharesOf(s, x)}}
 	for _, h := range s.pool.Declaration.Holdouts {
 		if h.Covers(*x) {
 			t.Holdouts = append(t.Holdouts, h)
 		}
 	}
 	if at := s.pool.Surfaces[x.Surface]; at != nil && at.Default != nil {
-		t.Default = at.Default.ID
+		t.Default, t.From, t.Until = at.Default.ID, at.Default.Terms.Starts, at.Default.Terms.Expires
 	}
 	if juncture.Pooled(x.Policy) {
 		for _, a := range e.cast(s, x) {
@@ -36,7 +36,7 @@ func (e *Engine) termsOf(s *state, x *juncture.Experiment) *terms {
 func (c *call) behind(v *vector) {
 	d := &c.write.Decision
 	if c.terms != nil && !c.e.kept.Contains(d.Terms) {
-		c.write.Terms = &c.terms.Terms
+		c.write.Terms = &c.terms.DrawTerms
 	}
 	if v != nil && v.fit != nil && d.Version != "" && !c.e.kept.Contains(d.Version) {
 		c.write.Fit = v.fit

@@ -113,7 +113,7 @@ func ParseStoreFile(name string, b []byte, checks ...func(*juncture.Declaration)
 
 // storeFileShape is a declaration less what the store derives.
 func storeFileShape() *shape {
-	return shapeOf(reflect.TypeFor[juncture.Declaration]()).without("copyOrder", "phases", "shipped", "tripped", "resets")
+	return shapeOf(reflect.TypeFor[juncture.Declaration]()).without("copyOrder", "phases", "shipped", "tripped", "resets", "terms", "holds", "kills")
 }
 
 // reader turns the nodes of one file into a declaration, and gathers problems.

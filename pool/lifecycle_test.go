@@ -25,7 +25,7 @@ func at(hours int) time.Time { return testkit.Epoch().Add(time.Duration(hours) *
 // take makes a change of a life, as a store does.
 func (s *shelf) take(c juncture.Change) {
 	s.t.Helper()
-	if c.Base != s.c.Number || c.Declaration == nil || len(c.Add)+len(c.Approve) > 0 {
+	if c.Base != s.c.Number || c.Declaration == nil || len(c.Add)+len(c.Review) > 0 {
 		s.t.Errorf("planned on %d of %d: %+v", c.Base, s.c.Number, c)
 	}
 	s.c.Number++

@@ -1,9 +1,11 @@
 package pool
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -25,6 +27,7 @@ func Plan(c *juncture.Catalog, d *juncture.Declaration, approve bool, actor, fro
 			problems[0].Path, problems[0].Message).WithHint(problems[0].Hint)
 	}
 	p.settings(c.Declaration, next)
+	p.guard = guard(&next)
 	for i := range d.Actions {
 		if err := p.action(d.Actions[i]); err != nil {
 			return juncture.Change{}, err
@@ -61,6 +64,8 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	next.Holdouts = overlay(old.Holdouts, d.Holdouts, func(h juncture.Holdout) string { return h.ID })
 	next.Phases = phases(old, next)
 	next.Shipped, next.Tripped, next.Resets = lasting(old, next), old.Tripped, old.Resets // only a reset undoes a trip
+	next.Guardrails, next.Pressure = cmp.Or(d.Guardrails, old.Guardrails), cmp.Or(d.Pressure, old.Pressure)
+	next.Holds, next.Kills, next.Terms = old.Holds, old.Kills, terms(old.Terms, d.Actions)
 	next.CopyOrder = map[string][]string{}
 	for k, v := range old.CopyOrder {
 		next.CopyOrder[k] = v
@@ -71,6 +76,20 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 			order = append(order, w.ID)
 		}
 		next.CopyOrder[a.ID] = order
+	}
+	return next
+}
+
+// terms lays those of the actions over the ones before. Nil: no action has any.
+func terms(old map[string]juncture.Terms, actions []juncture.Action) map[string]juncture.Terms {
+	next := cloned(old)
+	for _, a := range actions {
+		if delete(next, a.ID); a.Terms != (juncture.Terms{}) {
+			next[a.ID] = a.Terms
+		}
+	}
+	if len(next) == 0 {
+		return nil
 	}
 	return next
 }
@@ -123,11 +142,19 @@ func whole(next juncture.Declaration, c *juncture.Catalog, d *juncture.Declarati
 	return &next
 }
 
-// currentActions are the newest version of each action with the newest of its copy.
+// currentActions are the newest version of each action with the newest of its copy. Drafts, and what was rejected, count
+// only where there is nothing else.
 func currentActions(c *juncture.Catalog) []juncture.Action {
 	var out []juncture.Action
 	copies := map[string]map[string]juncture.Copy{}
-	for _, v := range c.Versions { // by action, copy, number: a later one overwrites
+	counts := map[versionKey]bool{} // one that counts was seen
+	for _, v := range c.Versions {  // by action, copy, number: a later one overwrites
+		key := versionKey{v.Action, v.Copy, 0}
+		if waits := v.Status == juncture.VersionDraft || v.Status == juncture.VersionRejected; waits && counts[key] {
+			continue
+		} else if !waits {
+			counts[key] = true
+		}
 		if v.Copy == "" {
 			var a juncture.Action
 			if json.Unmarshal(v.Body, &a) == nil {
@@ -144,6 +171,7 @@ func currentActions(c *juncture.Catalog) []juncture.Action {
 		}
 	}
 	for i := range out {
+		out[i].Terms = c.Declaration.Terms[out[i].ID]
 		for _, w := range copies[out[i].ID] {
 			out[i].Copy = append(out[i].Copy, w)
 		}
@@ -156,6 +184,8 @@ type planner struct {
 	change      juncture.Change
 	changed     bool
 	approve     bool
+	draft       bool // what is added is a draft
+	guard       func(action, copy string, body []byte) []string
 	actor, from string
 	now         time.Time
 }
@@ -231,9 +261,21 @@ func (p *planner) settings(old, next juncture.Declaration) {
 	diff(p, "editorial", byID(old.Editorial, func(e juncture.Editorial) string { return e.ID }), byID(next.Editorial, func(e juncture.Editorial) string { return e.ID }))
 	diff(p, "traffic", map[string]*juncture.Traffic{"": old.Traffic}, map[string]*juncture.Traffic{"": next.Traffic})
 	diff(p, "context", map[string][]string{"": old.Context}, map[string][]string{"": next.Context})
+	diff(p, "guardrails", map[string]*juncture.Guardrails{"": old.Guardrails}, map[string]*juncture.Guardrails{"": next.Guardrails})
+	diff(p, "pressure", map[string]*juncture.Pressure{"": old.Pressure}, map[string]*juncture.Pressure{"": next.Pressure})
+	diff(p, "terms of", whileAny(old.Terms, next.Terms), whileAny(next.Terms, old.Terms))
 	diff(p, "holdout", byID(old.Holdouts, func(h juncture.Holdout) string { return h.ID }), byID(next.Holdouts, func(h juncture.Holdout) string { return h.ID }))
 	p.changed = p.changed || canonical(old.Phases) != canonical(next.Phases) || canonical(old.Shipped) != canonical(next.Shipped)
 	diff(p, "copy order of", old.CopyOrder, next.CopyOrder)
+}
+
+// whileAny is m with an empty entry for each of the other's that it lacks, so that what is gone shows.
+func whileAny(m, other map[string]juncture.Terms) map[string]juncture.Terms {
+	out := cloned(m)
+	for id := range other {
+		out[id] = m[id]
+	}
+	return out
 }
 
 func byID[T any](list []T, id func(T) string) map[string]T {
@@ -287,51 +329,135 @@ func (p *planner) action(a juncture.Action) error {
 		e := err.(*juncture.Error)
 		return e.WithField("action " + a.ID + ".rule")
 	}
-	body := a
-	body.Copy = nil
-	p.version(a.ID, "", a.Hash(), body)
+	if err := p.version(a.ID, "", a.Hash(), a.Content()); err != nil {
+		return err
+	}
 	for _, w := range a.Copy {
-		p.version(a.ID, w.ID, w.Hash(), w)
+		if err := p.version(a.ID, w.ID, w.Hash(), w); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// version adds a version where the content is not that of the newest, and approves it where asked.
-func (p *planner) version(action, copy, hash string, body any) {
-	subject := "action " + action
-	if copy != "" {
-		subject = "copy " + action + "/" + copy
-	}
-	var newest *juncture.Version
+// version adds a version where the content is neither the newest nor what is served, and approves it where asked. What was
+// rejected stays so. The error is CodeUnprocessable: it breaks the guardrails.
+func (p *planner) version(action, copy, hash string, body any) error {
+	subject := juncture.PoolSubject(action, copy)
+	var newest, live *juncture.Version
 	for i := range p.c.Versions {
 		if v := &p.c.Versions[i]; v.Action == action && v.Copy == copy {
-			newest = v
+			if newest = v; v.Status == juncture.VersionApproved {
+				live = v
+			}
 		}
 	}
 	v := juncture.Version{Action: action, Copy: copy, Number: 1, Hash: hash, Body: []byte(canonical(body)),
 		Status: juncture.VersionInReview, Author: p.actor, CreatedAt: p.now}
+	word, done := "in review", "submit"
+	if p.draft {
+		v.Status, word, done = juncture.VersionDraft, "draft", "draft"
+	}
 	switch {
 	case newest != nil && newest.Hash == hash:
 		v = *newest
-	case newest != nil:
-		v.Number = newest.Number + 1
-		p.line("~ %s@%d %s -> @%d %s (in review)", subject, newest.Number, newest.Body, v.Number, v.Body)
-		p.note("submit", fmt.Sprintf("%s@%d", subject, v.Number), json.RawMessage(newest.Body), json.RawMessage(v.Body))
-		p.change.Add = append(p.change.Add, v)
+	case live != nil && live.Hash == hash: // what was written since waits beside it
+		return nil
 	default:
-		p.line("+ %s@1 %s (in review)", subject, v.Body)
-		p.note("submit", subject+"@1", nil, json.RawMessage(v.Body))
+		if !p.draft {
+			if err := breach(subject, p.guard(action, copy, v.Body)); err != nil {
+				return err
+			}
+		}
+		if newest == nil {
+			p.line("+ %s@1 %s (%s)", subject, v.Body, word)
+			p.note(done, subject+"@1", nil, json.RawMessage(v.Body))
+		} else {
+			v.Number = newest.Number + 1
+			p.line("~ %s@%d %s -> @%d %s (%s)", subject, newest.Number, newest.Body, v.Number, v.Body, word)
+			p.note(done, fmt.Sprintf("%s@%d", subject, v.Number), json.RawMessage(newest.Body), json.RawMessage(v.Body))
+		}
 		p.change.Add = append(p.change.Add, v)
+	}
+	if v.Status == juncture.VersionDraft && !p.draft && !p.approve {
+		return p.submit(v)
 	}
 	if !p.approve || v.Status == juncture.VersionApproved {
-		return
+		return nil
 	}
-	v.Status, v.Reviewer, v.Reviewed, v.Bypass = juncture.VersionApproved, p.actor, p.now, v.Author == p.actor
-	p.change.Approve = append(p.change.Approve, v)
+	if v.Status == juncture.VersionRejected {
+		p.line("! %s@%d stays rejected: %s", subject, v.Number, v.Comment)
+		return nil
+	}
+	if err := breach(subject, p.guard(action, copy, v.Body)); err != nil {
+		return err
+	}
+	p.approved(v, "")
+	return nil
+}
+
+// submit puts a version that is there before the reviewers. The error is breach's.
+func (p *planner) submit(v juncture.Version) error {
+	subject := juncture.PoolSubject(v.Action, v.Copy)
+	if err := breach(subject, p.guard(v.Action, v.Copy, v.Body)); err != nil {
+		return err
+	}
+	p.line("~ %s@%d %s -> in review", subject, v.Number, v.Status)
+	p.note("submit", fmt.Sprintf("%s@%d", subject, v.Number), map[string]string{"status": v.Status}, map[string]string{"status": juncture.VersionInReview, "hash": v.Hash})
+	v.Status = juncture.VersionInReview
+	p.change.Review = append(p.change.Review, v)
+	return nil
+}
+
+// approved approves a version in the actor's name.
+func (p *planner) approved(v juncture.Version, comment string) {
+	subject := fmt.Sprintf("%s@%d", juncture.PoolSubject(v.Action, v.Copy), v.Number)
+	v.Status, v.Reviewer, v.Reviewed, v.Comment, v.Bypass = juncture.VersionApproved, p.actor, p.now, comment, v.Author == p.actor
+	p.change.Review = append(p.change.Review, v)
 	word := "approve"
 	if v.Bypass {
 		word = "approve (bypass: approved by its author)"
 	}
-	p.line("! %s %s@%d", word, subject, v.Number)
-	p.note("approve", fmt.Sprintf("%s@%d", subject, v.Number), nil, map[string]any{"hash": v.Hash, "bypass": v.Bypass})
+	p.line("! %s %s", word, subject)
+	after := map[string]any{"hash": v.Hash, "bypass": v.Bypass}
+	if comment != "" {
+		after["reason"] = comment
+	}
+	p.note("approve", subject, nil, after)
+}
+
+// guard says what a version breaks of the guardrails of a declaration.
+func guard(d *juncture.Declaration) func(action, copy string, body []byte) []string {
+	g := d.Guardrails
+	return func(action, copy string, body []byte) []string {
+		if g == nil {
+			return nil
+		}
+		if copy != "" {
+			var w juncture.Copy
+			if json.Unmarshal(body, &w) != nil {
+				return []string{"its content cannot be read"}
+			}
+			return g.Copy(w)
+		}
+		var a juncture.Action
+		if json.Unmarshal(body, &a) != nil {
+			return []string{"its content cannot be read"}
+		}
+		return g.Action(a, func(surface string) string {
+			if i := slices.IndexFunc(d.Surfaces, func(s juncture.Surface) bool { return s.ID == surface }); i >= 0 {
+				return d.Surfaces[i].Channel
+			}
+			return ""
+		})
+	}
+}
+
+// breach is the error of what breaks guardrails, nil where nothing does.
+func breach(subject string, breaks []string) error {
+	if len(breaks) == 0 {
+		return nil
+	}
+	return juncture.Errorf(juncture.CodeUnprocessable, "%s breaks the store's guardrails: %s", subject, strings.Join(breaks, "; ")).
+		WithHint("change it, or have an administrator change guardrails in the store file")
 }

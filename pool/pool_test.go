@@ -36,8 +36,15 @@ func (s *shelf) apply(d *juncture.Declaration, approve bool, actor string) junct
 	if change.Base != s.c.Number {
 		s.t.Errorf("planned on %d, not %d", change.Base, s.c.Number)
 	}
+	s.make(change)
+	return change
+}
+
+// make makes a change of the catalogue, as the store does.
+func (s *shelf) make(change juncture.Change) {
+	s.t.Helper()
 	if change.Empty() {
-		return change
+		return
 	}
 	s.c.Number++
 	if change.Declaration != nil {
@@ -45,7 +52,7 @@ func (s *shelf) apply(d *juncture.Declaration, approve bool, actor string) junct
 		s.c.Declaration.Actions = nil
 	}
 	s.c.Versions = append(s.c.Versions, change.Add...)
-	for _, v := range change.Approve {
+	for _, v := range change.Review {
 		i := slices.IndexFunc(s.c.Versions, func(o juncture.Version) bool {
 			return o.Action == v.Action && o.Copy == v.Copy && o.Number == v.Number && o.Hash == v.Hash
 		})
@@ -65,7 +72,6 @@ func (s *shelf) apply(d *juncture.Declaration, approve bool, actor string) junct
 			}
 		}
 	}
-	return change
 }
 
 // live lists a surface's arms as they are tried.
@@ -92,8 +98,8 @@ func edit(headline string) func(*juncture.Declaration) {
 func TestApplyingTwiceChangesNothing(t *testing.T) {
 	s := newShelf(t)
 	first := s.apply(testkit.Declaration(), true, "ada")
-	if len(first.Add) != 9 || len(first.Approve) != 9 { // 4 actions, 5 copies
-		t.Errorf("%d added, %d approved", len(first.Add), len(first.Approve))
+	if len(first.Add) != 9 || len(first.Review) != 9 { // 4 actions, 5 copies
+		t.Errorf("%d added, %d approved", len(first.Add), len(first.Review))
 	}
 	if len(first.Lines) == 0 || len(first.Audit) < len(first.Lines)/2 {
 		t.Errorf("diff %q, audit %v", first.Lines, first.Audit)
@@ -128,7 +134,7 @@ func TestEditsMakeVersionsThatWait(t *testing.T) {
 		t.Errorf("%s", got)
 	}
 	change := s.apply(testkit.Declaration(edit("two")), false, "ada")
-	if len(change.Add) != 1 || len(change.Approve) != 0 || change.Add[0].Number != 2 || change.Add[0].Status != juncture.VersionInReview || change.Declaration != nil {
+	if len(change.Add) != 1 || len(change.Review) != 0 || change.Add[0].Number != 2 || change.Add[0].Status != juncture.VersionInReview || change.Declaration != nil {
 		t.Errorf("%+v", change)
 	}
 	if len(change.Lines) != 1 || !strings.HasPrefix(change.Lines[0], "~ copy news/plain@1 ") {
@@ -141,14 +147,14 @@ func TestEditsMakeVersionsThatWait(t *testing.T) {
 		t.Errorf("the same edit again: %+v", change)
 	}
 	change = s.apply(testkit.Declaration(edit("two")), true, "bob")
-	if len(change.Add) != 0 || len(change.Approve) != 1 || change.Approve[0].Bypass || change.Approve[0].Reviewer != "bob" || change.Approve[0].Author != "ada" {
+	if len(change.Add) != 0 || len(change.Review) != 1 || change.Review[0].Bypass || change.Review[0].Reviewer != "bob" || change.Review[0].Author != "ada" {
 		t.Errorf("approved by another: %+v", change)
 	}
 	if got := s.live("home_hero"); got != strings.Replace(old, "news@1/plain@1", "news@1/plain@2", 1) {
 		t.Errorf("%s", got)
 	}
 	change = s.apply(testkit.Declaration(edit("three")), true, "ada")
-	if len(change.Approve) != 1 || !change.Approve[0].Bypass || !strings.Contains(fmt.Sprint(change.Lines), "bypass") {
+	if len(change.Review) != 1 || !change.Review[0].Bypass || !strings.Contains(fmt.Sprint(change.Lines), "bypass") {
 		t.Errorf("approved by its author: %+v", change)
 	}
 	for _, n := range change.Audit {

@@ -27,6 +27,8 @@ type Facts struct {
 	Weekday   string         `expr:"weekday"` // monday to sunday
 	Context   map[string]any `expr:"context"`
 	Profile   map[string]any `expr:"profile"`
+
+	now time.Time // of the call: rules see its hour and weekday
 }
 
 // NewFacts describes a call to the rules.
@@ -41,7 +43,7 @@ func NewFacts(x juncture.Intersection, channel string, now time.Time, context ma
 	return Facts{
 		Lifecycle: axis("lifecycle"), Status: axis("status"), Mode: axis("mode"), Meaning: axis("meaning"),
 		Latent: axis("latent"), Live: axis("live"), Category: axis("category"), Channel: channel,
-		Hour: now.Hour(), Weekday: strings.ToLower(now.Weekday().String()), Context: context,
+		Hour: now.Hour(), Weekday: strings.ToLower(now.Weekday().String()), Context: context, now: now,
 	}
 }
 

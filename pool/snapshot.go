@@ -16,14 +16,16 @@ type Arm struct {
 	Arm    juncture.Arm
 	Action juncture.Action // without its copy
 	Copy   juncture.Copy
+	Terms  juncture.Terms // of its action
 	rule   *Rule
 }
 
 // Surface is a surface with what may be shown there.
 type Surface struct {
 	juncture.Surface
-	Arms        []*Arm // live, by action, then copy as the action lists it
-	Default     *Arm   // the default action with its first copy, or the one that is named; nil when there is none or it is not approved
+	Arms        []*Arm         // live, by action, then copy as the action lists it
+	Default     *Arm           // the default action with its first copy, or the one that is named; nil when there is none or it is not live
+	Killed      *juncture.Kill // the switch that stops it; nil: none
 	Experiments []juncture.Experiment
 }
 
@@ -37,6 +39,14 @@ func (s *Surface) Experiment(now time.Time) *juncture.Experiment {
 	return nil
 }
 
+// DefaultAt is the default at now: nil too while its action has not begun, or is over.
+func (s *Surface) DefaultAt(now time.Time) *Arm {
+	if s.Default == nil || !s.Default.Terms.Live(now) {
+		return nil
+	}
+	return s.Default
+}
+
 // Snapshot is the live pool at one version of the catalog. It is immutable and safe for concurrent use.
 type Snapshot struct {
 	Number      int64
@@ -47,7 +57,8 @@ type Snapshot struct {
 	Arms        map[juncture.ArmID]*Arm // live and past
 }
 
-// Build makes the snapshot of a catalog. Of each action and each copy the newest approved version is live.
+// Build makes the snapshot of a catalog. Of each action and each copy the newest approved version is live, unless it is
+// paused, retired or killed.
 func Build(c *juncture.Catalog) (*Snapshot, error) {
 	s := &Snapshot{
 		Number: c.Number, Declaration: c.Declaration, Surfaces: map[string]*Surface{}, Experiments: map[string]*juncture.Experiment{},
@@ -57,7 +68,7 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 		s.Outcomes[o.Name] = o
 	}
 	for _, d := range c.Declaration.Surfaces {
-		s.Surfaces[d.ID] = &Surface{Surface: d}
+		s.Surfaces[d.ID] = &Surface{Surface: d, Killed: c.Declaration.KilledAt(d.ID)}
 	}
 	for i := range c.Declaration.Experiments {
 		e := &c.Declaration.Experiments[i]
@@ -75,7 +86,7 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 		}
 	}
 	for arm, id := range c.Arms {
-		a := &Arm{ID: id, Arm: arm}
+		a := &Arm{ID: id, Arm: arm, Terms: c.Declaration.Terms[arm.Action]}
 		if err := json.Unmarshal(bodies[versionKey{arm.Action, "", arm.ActionVersion}].Body, &a.Action); err != nil {
 			return nil, fmt.Errorf("arm %v: action: %w", arm, err)
 		}
@@ -88,6 +99,9 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 		}
 		s.Arms[id] = a
 		if newest[versionKey{arm.Action, "", 0}] != arm.ActionVersion || newest[versionKey{arm.Action, arm.Copy, 0}] != arm.CopyVersion {
+			continue
+		}
+		if held(&c.Declaration, arm) {
 			continue
 		}
 		for _, id := range a.Action.Surfaces {
@@ -106,6 +120,18 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 		}
 	}
 	return s, nil
+}
+
+// held reports whether something keeps the arm from being served.
+func held(d *juncture.Declaration, a juncture.Arm) bool {
+	if _, killed := d.Kills[juncture.KillAction(a.Action)]; killed {
+		return true
+	}
+	if h, ok := d.Holds[a.Action]; ok && h.Holds(a.ActionVersion) {
+		return true
+	}
+	h, ok := d.Holds[a.Action+"/"+a.Copy]
+	return ok && h.Holds(a.CopyVersion)
 }
 
 type versionKey struct {
@@ -149,7 +175,8 @@ type Refusal struct {
 	Broken bool // its rule could not be evaluated
 }
 
-// Eligible appends to dst the surface's arms that may compete for this call: their rule holds and their voice fits.
+// Eligible appends to dst the surface's arms that may compete for this call: their action has begun and is not over, their
+// rule holds and their voice fits.
 // refused, when not nil, is told of every other.
 func (s *Surface) Eligible(dst []*Arm, f Facts, x juncture.Intersection, refused func(Refusal)) []*Arm {
 	tier := x.Tier().String()
@@ -161,6 +188,8 @@ func (s *Surface) Eligible(dst []*Arm, f Facts, x juncture.Intersection, refused
 			lastOK, err = a.rule.Holds(f)
 			if broken = err != nil; broken {
 				lastWhy = err.Error()
+			} else if !a.Terms.Live(f.now) {
+				lastOK, lastWhy = false, "its action has not begun, or is over"
 			}
 		}
 		why := ""

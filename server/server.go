@@ -41,6 +41,9 @@ type Engine interface {
 	ChangeProducts(ctx context.Context, now time.Time, changes []juncture.ProductChange) ([]error, error)
 	Erase(ctx context.Context, now time.Time, who engine.Who, id string) (*juncture.Erasure, error)
 	Exclude(ctx context.Context, now time.Time, who engine.Who, id, reason, why string) (*juncture.Exclusion, error)
+	PoolReader
+	PoolReviewer
+	PoolWriter
 	ChangeExperiment(ctx context.Context, now time.Time, who engine.Who, id string, verb juncture.Verb, r juncture.ExperimentChange) (juncture.ExperimentView, error)
 }
 
@@ -110,6 +113,7 @@ type Server struct {
 	product     *intake.Decoder[juncture.ProductChange]
 	exclusion   *intake.Decoder[juncture.ExclusionRequest]
 	change      *intake.Decoder[juncture.ExperimentChange]
+	pool        poolDecoders
 	description []byte
 	pages       gin.HandlerFunc // of unknown paths under /console; nil: a problem, as everywhere
 }
@@ -139,6 +143,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	s.product = intake.NewDecoder[juncture.ProductChange](intake.Options{})
 	s.exclusion = intake.NewDecoder[juncture.ExclusionRequest](intake.Options{})
 	s.change = intake.NewDecoder[juncture.ExperimentChange](intake.Options{})
+	s.pool = newPoolDecoders()
 	s.metrics = newMetrics(o.Metrics)
 
 	gin.SetMode(gin.ReleaseMode)
@@ -231,6 +236,7 @@ func (s *Server) routes() {
 	if s.o.Desk.People != nil {
 		s.administers(admin)
 	}
+	s.poolRoutes(api, admin)
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)

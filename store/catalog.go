@@ -67,7 +67,7 @@ func readCatalog(ctx context.Context, tx *sqlx.Tx) (*juncture.Catalog, error) {
 
 func readVersions(ctx context.Context, tx *sqlx.Tx) ([]juncture.Version, error) {
 	rows, err := tx.QueryContext(ctx, `SELECT action, copy, version, hash, body, status, author, created_at, reviewer,
-		reviewed_at, bypass FROM versions ORDER BY action, copy, version`)
+		reviewed_at, bypass, comment FROM versions ORDER BY action, copy, version`)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +78,7 @@ func readVersions(ctx context.Context, tx *sqlx.Tx) ([]juncture.Version, error) 
 		var created, reviewed int64
 		var body string
 		if err := rows.Scan(&v.Action, &v.Copy, &v.Number, &v.Hash, &body, &v.Status, &v.Author, &created, &v.Reviewer,
-			&reviewed, &v.Bypass); err != nil {
+			&reviewed, &v.Bypass, &v.Comment); err != nil {
 			return nil, err
 		}
 		v.Body, v.CreatedAt, v.Reviewed = []byte(body), fromMS(created), fromMS(reviewed)
@@ -96,7 +96,7 @@ func (db *DB) Change(ctx context.Context, c juncture.Change) error {
 		}
 		if c.Declaration != nil {
 			d := *c.Declaration
-			d.Actions = nil // they live in versions
+			d.Actions = nil // they live in versions, and their terms in the declaration
 			body, err := json.Marshal(d)
 			if err != nil {
 				return err
@@ -111,10 +111,10 @@ func (db *DB) Change(ctx context.Context, c juncture.Change) error {
 				return err
 			}
 		}
-		for _, v := range c.Approve {
-			res, err := tx.ExecContext(ctx, `UPDATE versions SET status = ?, reviewer = ?, reviewed_at = ?, bypass = ?
+		for _, v := range c.Review {
+			res, err := tx.ExecContext(ctx, `UPDATE versions SET status = ?, reviewer = ?, reviewed_at = ?, bypass = ?, comment = ?
 				WHERE action = ? AND copy = ? AND version = ? AND hash = ?`,
-				juncture.VersionApproved, v.Reviewer, ms(v.Reviewed), v.Bypass, v.Action, v.Copy, v.Number, v.Hash)
+				v.Status, v.Reviewer, ms(v.Reviewed), v.Bypass, v.Comment, v.Action, v.Copy, v.Number, v.Hash)
 			if err != nil {
 				return err
 			}

@@ -92,7 +92,7 @@ func (t *turn) behind(w *juncture.DecisionWrite) error {
 
 // Terms reads what decisions with a hash were made by; nil where it is not kept. Whether it is what the hash names is for
 // the caller to check.
-func (db *DB) Terms(ctx context.Context, hash string) (*juncture.Terms, error) {
+func (db *DB) Terms(ctx context.Context, hash string) (*juncture.DrawTerms, error) {
 	var body string
 	err := db.read.GetContext(ctx, &body, `SELECT body FROM terms WHERE hash = ?`, hash)
 	if errors.Is(err, sql.ErrNoRows) {
@@ -101,7 +101,7 @@ func (db *DB) Terms(ctx context.Context, hash string) (*juncture.Terms, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &juncture.Terms{}
+	t := &juncture.DrawTerms{}
 	if err := json.Unmarshal([]byte(body), t); err != nil {
 		return nil, fmt.Errorf("terms %s: %w", hash, err)
 	}

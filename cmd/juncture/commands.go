@@ -72,7 +72,7 @@ func (a *app) apply(cmd *cobra.Command, db *store.DB, d *juncture.Declaration, a
 	for _, line := range change.Lines {
 		fmt.Fprintln(a.out, line)
 	}
-	if waiting := len(change.Add) - len(change.Approve); waiting > 0 && !approve {
+	if waiting := len(change.Add) - len(change.Review); waiting > 0 && !approve {
 		fmt.Fprintf(a.out, "%d versions wait for review; apply --approve approves them\n", waiting)
 	}
 	return nil

@@ -36,6 +36,7 @@ func catalog(t *testing.T, open func(t *testing.T) *store.DB) {
 	}
 	approved := func(v juncture.Version) juncture.Version {
 		v.Status, v.Reviewer, v.Reviewed, v.Bypass = juncture.VersionApproved, "bob", now.Add(time.Minute), true
+		v.Comment = "good"
 		return v
 	}
 	note := func(subject string) juncture.AuditNote {
@@ -55,8 +56,12 @@ func catalog(t *testing.T, open func(t *testing.T) *store.DB) {
 		d.Shipped = map[string]juncture.Shipment{"home_hero": {Experiment: "hero", Action: "news", Copy: "plain", Before: "welcome", At: now}}
 		d.Tripped = map[string]juncture.Trip{"hero": {At: now, Guard: juncture.Guard{Outcome: "click", Direction: juncture.GuardBelow, Margin: 0.2, Against: "random", Alpha: 0.05}, Why: "clicks fell"}}
 		d.Resets = map[string]time.Time{"hero": now.Add(time.Nanosecond)}
+		d.Holds = map[string]juncture.Hold{"news": {State: juncture.PoolRetired, Version: 2, Reason: "sold out", By: "user:bob", At: now}}
+		d.Kills = map[string]juncture.Kill{juncture.KillStore: {Reason: "wrong price", By: "user:bob", At: now}}
+		d.Terms = map[string]juncture.Terms{"news": {Owner: "mia", Starts: &now, Cap: &juncture.Cap{PerDay: 5}}}
+		d.Guardrails, d.Pressure = &juncture.Guardrails{MaxDiscount: 30}, &juncture.Pressure{PerShopper: juncture.Frequency{N: 3, Per: juncture.PerDay}}
 		a, w := version("news", "", 1, "h1"), version("news", "plain", 1, "h2")
-		check(t, db.Change(ctx, juncture.Change{Declaration: d, Add: []juncture.Version{a, w}, Approve: []juncture.Version{approved(a)}, Audit: []juncture.AuditNote{note("one")}}))
+		check(t, db.Change(ctx, juncture.Change{Declaration: d, Add: []juncture.Version{a, w}, Review: []juncture.Version{approved(a)}, Audit: []juncture.AuditNote{note("one")}}))
 		c := read(t, db)
 		want := *d
 		want.Actions = nil // they are versions
@@ -94,8 +99,8 @@ func catalog(t *testing.T, open func(t *testing.T) *store.DB) {
 			code   juncture.Code
 		}{
 			"a version twice":                 {juncture.Change{Base: 1, Declaration: &juncture.Declaration{}, Add: []juncture.Version{version("b", "", 1, "h"), a}}, juncture.CodeInternal},
-			"approval of edited content":      {juncture.Change{Base: 1, Declaration: &juncture.Declaration{}, Add: []juncture.Version{version("b", "", 1, "h")}, Approve: []juncture.Version{approved(other)}}, juncture.CodeDecisionConflict},
-			"approval of what does not exist": {juncture.Change{Base: 1, Add: []juncture.Version{version("b", "", 1, "h")}, Approve: []juncture.Version{approved(version("c", "", 1, "h"))}}, juncture.CodeDecisionConflict},
+			"approval of edited content":      {juncture.Change{Base: 1, Declaration: &juncture.Declaration{}, Add: []juncture.Version{version("b", "", 1, "h")}, Review: []juncture.Version{approved(other)}}, juncture.CodeDecisionConflict},
+			"approval of what does not exist": {juncture.Change{Base: 1, Add: []juncture.Version{version("b", "", 1, "h")}, Review: []juncture.Version{approved(version("c", "", 1, "h"))}}, juncture.CodeDecisionConflict},
 		} {
 			db := open(t)
 			check(t, db.Change(ctx, juncture.Change{Declaration: testkit.Declaration(), Add: []juncture.Version{a}}))

@@ -19,7 +19,7 @@ func logged(t *testing.T, open func(t *testing.T) *store.DB) {
 	d := begin(t, db)
 	now := d.clock.Now()
 	floor := 0.05
-	terms := juncture.Terms{Experiment: juncture.Experiment{ID: "hero", Surface: "home_hero", Floor: &floor, Goal: juncture.Goal{Outcome: "click", Window: juncture.Duration(36 * time.Hour)},
+	terms := juncture.DrawTerms{Experiment: juncture.Experiment{ID: "hero", Surface: "home_hero", Floor: &floor, Goal: juncture.Goal{Outcome: "click", Window: juncture.Duration(36 * time.Hour)},
 		Nudges: []juncture.Nudge{{Action: "news", Factor: 1.1, Owner: "ada", Expires: now.Add(time.Hour)}}}, Cast: []juncture.ArmID{1, 3}, Shares: map[juncture.ArmID]float64{1: 1.0 / 3}, Default: 1}
 	fit := juncture.Fit{Version: "v1", Experiment: "hero", Marks: []juncture.Mark{{Node: 1, Seq: 1}}, AsOf: now.Truncate(time.Minute)}
 	write := func(n uint64, change func(*juncture.DecisionWrite)) *juncture.DecisionWrite {

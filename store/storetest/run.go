@@ -15,7 +15,7 @@ func Run(t *testing.T, open func(t *testing.T) *store.DB) {
 		{"Catalog", catalog}, {"Secrets", secrets}, {"People", people}, {"Ledger", ledger}, {"Memos", memos}, {"Shoppers", shoppers},
 		{"Writer", writer}, {"Outcomes", outcomes}, {"Checkpoint", checkpoint}, {"Export", export}, {"Events", events},
 		{"Products", products}, {"Tastes", tastes}, {"Consents", consents}, {"Standings", standings}, {"Erasures", erasures}, {"Exports", exports},
-		{"Identity", identity}, {"Units", units}, {"Settled", settled}, {"Watch", watch}, {"Logged", logged},
+		{"Identity", identity}, {"Units", units}, {"Settled", settled}, {"Watch", watch}, {"Logged", logged}, {"Serves", serves},
 	} {
 		t.Run(part.name, func(t *testing.T) { part.run(t, open) })
 	}
