@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -305,5 +306,40 @@ func TestEvidenceReadAgainIsEvidenceReadAnew(t *testing.T) {
 		if d := cmp.Diff(anew, again); d != "" || len(anew) < 5 {
 			t.Fatalf("round %d, %d cells: %s", round, len(anew), d)
 		}
+	}
+}
+
+// Caps narrow what was drawn among, and an action whose dates are over is no default: a replay knows of both.
+func TestCapsAndDatesAreMadeAgain(t *testing.T) {
+	shares := testkit.Shares(0.4, 0.2, 0.4, 0)
+	s := open(t, shares)
+	over := s.Clock.Now().Add(72 * time.Hour)
+	s.seasons(3, shares, func(d *juncture.Declaration) {
+		testkit.Action(d.Surfaces[0].Default, func(a *juncture.Action) { a.Expires = &over })(d)
+		testkit.Action("five_off", func(a *juncture.Action) { a.Cap = &juncture.Cap{PerDay: 3} })(d)
+		testkit.Action("news", func(a *juncture.Action) {
+			a.Cap = &juncture.Cap{PerShopper: &juncture.Frequency{N: 1, Per: juncture.PerWeek}}
+		})(d)
+	})
+	r, capped, bau := s.replayer(), 0, map[bool]int{}
+	for _, d := range s.log() {
+		if d.Experiment != "hero" {
+			continue
+		}
+		v, err := r.Replay(context.Background(), d.Serial)
+		if err != nil || v.Verdict != juncture.VerdictMatch {
+			t.Fatalf("decision %d of group %s at %v: %v %s %+v", d.Serial, d.Group, d.At, err, v.Verdict, v.Parts)
+		}
+		if d.Group == juncture.GroupBAU {
+			bau[d.Arm == 0]++
+		}
+		for _, f := range d.Refused {
+			if strings.Contains(f.Why, "was served it 1 times") || strings.Contains(f.Why, "was served 3 times today") {
+				capped++
+			}
+		}
+	}
+	if capped == 0 || bau[true] == 0 || bau[false] == 0 {
+		t.Errorf("%d arms over their cap, business as usual without a default and with one: %v", capped, bau)
 	}
 }
