@@ -314,8 +314,10 @@ func TestSharedPages(t *testing.T) {
 			t.Errorf("offered to %s: %v", token, got)
 		}
 	}
-	if strings.Contains(get(h, shopperPath+"?id=ada", "admin").Body.String(), `class="share"`) {
-		t.Error("offers to share a shopper")
+	for _, path := range []string{shopperPath + "?id=ada", homePath} {
+		if strings.Contains(get(h, path, "admin").Body.String(), `class="share"`) {
+			t.Errorf("offers to share %s", path)
+		}
 	}
 	w := as(h, "editor", sharesPath, url.Values{"path": {gridPath + "?rows=status"}, "days": {"30"}})
 	holds(t, w.Body.String(), `value="http://shop.example/console/share/tokenofalink"`, "20 Dec 2026")

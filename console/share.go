@@ -48,7 +48,7 @@ func (c *Console) offerShare(g *gin.Context) *sharing {
 		return nil
 	}
 	u := *g.Request.URL
-	if u.Path == homePath {
+	if u.Path == homePath && c.deps.Trials == nil { // the grid is the first page
 		u.Path = gridPath
 	}
 	if path := u.RequestURI(); access.Shareable(path) {

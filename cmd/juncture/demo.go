@@ -176,7 +176,7 @@ func (a *app) welcome(ctx context.Context, s *running, w *demo.World, o demoFlag
 	layers := fmt.Sprintf(`{"moment":%q,"meaning":%q,"trajectory":%q,"catalogue":%q}`, places[0][0], places[0][1], places[0][2], places[0][3])
 	fmt.Fprintf(a.out, `A made-up shop: %s simulated shoppers at %d intersections, seed %d. Nothing here is real.
 
-  console   http://%s/console
+  console   http://%s/console/intersections
   sign in   admin, password %s
   API key   %s
 

@@ -54,7 +54,7 @@ func (s *source) Health(ctx context.Context, id string) (console.HealthView, err
 		v.State = console.HealthWarning
 	case judged > 0:
 		v.State = console.HealthGood
-		v.Sentences = append(v.Sentences, fmt.Sprintf("Nothing speaks against the numbers; checks that had enough to judge by: %d of %d.", judged, len(h.Checks)))
+		v.Sentences = append(v.Sentences, fmt.Sprintf("%d of %d checks had enough to judge by.", judged, len(h.Checks)))
 	}
 	return v, nil
 }
