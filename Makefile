@@ -44,6 +44,10 @@ bench: ## Speed: /choose, /reward and /v1/batch as ratios, a million profiles, a
 bench-report: ## Speed of a report on ten million decisions: it writes some gigabytes and takes a quarter of an hour
 	JUNCTURE_EVALUATE=1 go test -run '^$$' -bench '^BenchmarkReport$$' -benchtime 5x -timeout 60m ./cmd/juncture
 
+.PHONY: bench-pages
+bench-pages: ## Speed of the console's pages at 10,000 intersections, and of a replay: it makes half a million decisions first
+	JUNCTURE_EVALUATE=1 go test -run '^$$' -bench '^Benchmark(Pages|Replay)$$' -benchtime 1x -timeout 30m ./cmd/juncture ./engine
+
 FUZZ_TIME ?= 20s
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZ_TIME (20s each)
