@@ -105,7 +105,7 @@ func BenchmarkPages(b *testing.B) {
 	}
 	s := &source{n, time.Now}
 	log := n.engine.LogOf(n.db)
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Sessions: everybody{}, Decisions: log, Log: n.log, Now: time.Now})
+	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Trials: s, Health: s, Pool: s, Catalogue: s, Sessions: everybody{}, Decisions: log, Log: n.log, Now: time.Now})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -118,7 +118,8 @@ func BenchmarkPages(b *testing.B) {
 	for _, path := range []string{"/console/intersections", "/console/intersections?rows=meaning&cols=moment", "/console/intersections?rows=moment&cols=trajectory", "/console/intersections?filter.lifecycle=loyal&rows=meaning&cols=category",
 		"/console/intersections/next", "/console/intersections/next?rows=meaning&cols=moment", "/console/intersections/list", "/console/intersections/list?filter.lifecycle=loyal&filter.status=browsing",
 		"/console/intersection?experiment=hero&key=" + key, "/console/layers", "/console/decisions", "/console/decisions?shopper=s7", "/console/decisions?experiment=hero&action=news&group=policy", "/console/decisions?group=holdout",
-		"/console/decision?id=" + strconv.FormatUint(5000|1<<juncture.NodeShift, 10), "/console/shopper?id=s7"} {
+		"/console/decision?id=" + strconv.FormatUint(5000|1<<juncture.NodeShift, 10), "/console/shopper?id=s7",
+		"/console", "/console/experiments", "/console/experiments/hero", "/console/pool", "/console/pool/news", "/console/reviews", "/console/catalogue"} {
 		var took []time.Duration
 		size := 0
 		for range 9 {
