@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/internal/testkit"
@@ -84,6 +86,11 @@ func TestCatalogueClustersAndErasure(t *testing.T) {
 	}
 	if _, err := s.Writer.CheckpointProfiles(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+	var mix juncture.MixView
+	into(&mix)(ask("GET", "/api/v1/layers?days=7", "read", ""))
+	if w := (juncture.ValueCount{What: "window", Value: "new", Shoppers: 60}); !slices.Contains(mix.Counts, w) || len(mix.Quarantine) != 0 || mix.AsOf.Sub(mix.Since) != 7*24*time.Hour {
+		t.Errorf("layers: %+v", mix)
 	}
 	var fitted juncture.RefitView
 	into(&fitted)(ask("POST", "/api/v1/clusters/refit", "admin", ""))

@@ -336,7 +336,7 @@ func TestAnswersFitTheDescription(t *testing.T) {
 	for _, path := range []string{"/api/v1/store", "/api/v1/experiments", "/api/v1/experiments/hero", "/api/v1/experiments/hero/grid", "/api/v1/experiments/hero/grid?rows=mode&cols=meaning&filter.lifecycle=loyal",
 		"/api/v1/experiments/hero/winners", "/api/v1/experiments/hero/winners?axes=lifecycle,meaning&limit=3", "/api/v1/experiments/hero/intersection?key=v1/loyal._._/_/_/_", "/api/v1/experiments/hero/intersection?key=v1/nobody/_/_/_",
 		"/api/v1/experiments/hero/report", "/api/v1/experiments/hero/history", "/api/v1/products", "/api/v1/products?q=dress&stock=in&hidden=false&limit=3&offset=1", "/api/v1/catalogue", "/api/v1/experiments/hero/report?filter.lifecycle=loyal&cuped=true",
-		"/api/v1/experiments/hero/health"} {
+		"/api/v1/experiments/hero/health", "/api/v1/layers", "/api/v1/layers?days=7"} {
 		answer("GET", path, "", read, 200)
 	}
 	answer("GET", "/api/v1/experiments/none/winners", "", read, 404)

@@ -89,6 +89,8 @@ type Options struct {
 	History History
 	// Decisions reads the log of decisions; nil: not found.
 	Decisions Decisions
+	// Shoppers tells how shoppers spread and what each did; nil: not found.
+	Shoppers Shoppers
 }
 
 // Server is Juncture's HTTP handler.
@@ -219,6 +221,8 @@ func (s *Server) routes() {
 	api := r.Group("/api/v1", s.auth(access.ScopeRead))
 	api.GET("/store", s.getStore)
 	api.GET("/profiles/:id", s.getProfile)
+	api.GET("/profiles/:id/timeline", readsShoppers(s, "limit", defaultTimeline, mostTimeline, s.timeline))
+	api.GET("/layers", readsShoppers(s, "days", defaultMixDays, mostMixDays, s.mix))
 	api.GET("/clusters", s.getClusters)
 	api.GET("/catalogue", s.getCatalogue)
 	s.shelves(api)

@@ -45,7 +45,7 @@ func open(t testing.TB, d *juncture.Declaration, change ...func(*server.Options)
 func openOn(t testing.TB, n *testkit.Node, change ...func(*server.Options)) *site {
 	t.Helper()
 	s := &site{Node: n, t: t, keys: map[string]string{}, ids: map[string]string{}}
-	o := server.Options{Version: "1.2.3", Ready: s.DB.Ping, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), History: s.DB}
+	o := server.Options{Version: "1.2.3", Ready: s.DB.Ping, Now: s.Clock.Now, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(), History: s.DB, Shoppers: s.DB}
 	people := access.NewService(s.DB, s.DB, rand.Reader, access.Options{})
 	admins := access.NewDesk(people, s.DB, s.DB, s.DB, rand.Reader, s.Clock.Now)
 	o.Desk = server.Desk{People: admins, Keys: admins, Shares: admins, Audit: audit.NewLog(s.DB, s.Clock.Now), Settings: noSettings{}}

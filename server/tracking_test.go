@@ -163,6 +163,19 @@ func TestAProfileReadsWhatEventsSay(t *testing.T) {
 		p.PredictedChurnRisk == nil || len(p.ProductCategories) != 1 || p.ProductCategories[0] != "dresses" {
 		t.Errorf("%s", r.body)
 	}
+	read := headers("Authorization", "Bearer "+s.keys["read"])
+	var line juncture.TimelineView
+	if r := s.call("GET", "/api/v1/profiles/ann/timeline?limit=2", "", read); json.Unmarshal(r.body, &line) != nil || len(line.Events) != 2 {
+		t.Fatalf("timeline: %d %s", r.status, r.body)
+	}
+	if back, last := line.Events[0], line.Events[1]; back.Name != "Order Refunded" || back.Value != 20 || back.OrderID != "o1" || last.OrderID != "o2" || last.Value != 70 || last.Products[0].ID != "p" || last.Products[0].Category != "dresses" {
+		t.Errorf("timeline: %+v", line)
+	}
+	for path, status := range map[string]int{"/api/v1/profiles/nobody/timeline": 404, "/api/v1/profiles/ann/timeline?limit=0": 400, "/api/v1/profiles/ann/timeline?limit=1001": 400, "/api/v1/layers?days=x": 400, "/api/v1/layers?days=367": 400} {
+		if r := s.call("GET", path, "", read); r.status != status {
+			t.Errorf("%s: %d %s", path, r.status, r.body)
+		}
+	}
 	if x, err := juncture.ParseIntersection(p.Segment); err != nil || x.Axis(juncture.Moment, 0) != "returning" || x.Axis(juncture.Moment, 1) != "freshly-converted" {
 		t.Errorf("segment %s, %v", p.Segment, err)
 	}

@@ -10,15 +10,8 @@ import (
 	"github.com/juncture/juncture"
 )
 
-// Tally is how many shoppers stand at one value.
-type Tally struct {
-	What     string // a layer's name, "window" or "posture"
-	Value    string
-	Shoppers int64
-}
-
 // LayerCounts counts shoppers by each layer's values, by window and by posture: in this order, and of each the most first.
-func (db *DB) LayerCounts(ctx context.Context) ([]Tally, error) {
+func (db *DB) LayerCounts(ctx context.Context) ([]juncture.ValueCount, error) {
 	var names, parts []string
 	add := func(name, column string) {
 		names = append(names, name)
@@ -38,10 +31,10 @@ func (db *DB) LayerCounts(ctx context.Context) ([]Tally, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []Tally
+	var out []juncture.ValueCount
 	for rows.Next() {
 		var place int
-		var t Tally
+		var t juncture.ValueCount
 		if err := rows.Scan(&place, &t.Value, &t.Shoppers); err != nil {
 			return nil, err
 		}
@@ -51,16 +44,8 @@ func (db *DB) LayerCounts(ctx context.Context) ([]Tally, error) {
 	return out, rows.Err()
 }
 
-// MoveCount is how many shoppers passed from one value of an axis to another.
-type MoveCount struct {
-	Axis     string
-	From, To string
-	Shoppers int64
-	Reason   string // of the latest
-}
-
 // Moves counts who moved since a time, most first.
-func (db *DB) Moves(ctx context.Context, since time.Time) ([]MoveCount, error) {
+func (db *DB) Moves(ctx context.Context, since time.Time) ([]juncture.MoveCount, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT axis, from_value, to_value, count(DISTINCT shopper), max(CASE WHEN place = 1 THEN reason ELSE '' END)
 		FROM (SELECT axis, from_value, to_value, shopper, reason,
 			row_number() OVER (PARTITION BY axis, from_value, to_value ORDER BY at DESC, shopper) AS place FROM movements WHERE at >= ?) AS m
@@ -69,9 +54,9 @@ func (db *DB) Moves(ctx context.Context, since time.Time) ([]MoveCount, error) {
 		return nil, err
 	}
 	defer rows.Close()
-	var out []MoveCount
+	var out []juncture.MoveCount
 	for rows.Next() {
-		var m MoveCount
+		var m juncture.MoveCount
 		if err := rows.Scan(&m.Axis, &m.From, &m.To, &m.Shoppers, &m.Reason); err != nil {
 			return nil, err
 		}

@@ -42,7 +42,7 @@ func whoMay() map[string]string {
 		"POST /v1/track": events, "POST /v1/page": events, "POST /v1/screen": events, "POST /v1/identify": events, "POST /v1/group": events, "POST /v1/alias": events, "POST /v1/batch": events,
 		"POST /v1/t": events, "POST /v1/p": events, "POST /v1/s": events, "POST /v1/i": events, "POST /v1/g": events, "POST /v1/a": events, "POST /v1/b": events,
 
-		"GET /api/v1/store": read, "GET /api/v1/profiles/:id": read, "GET /api/v1/clusters": read, "GET /api/v1/catalogue": read,
+		"GET /api/v1/store": read, "GET /api/v1/profiles/:id": read, "GET /api/v1/profiles/:id/timeline": read, "GET /api/v1/layers": read, "GET /api/v1/clusters": read, "GET /api/v1/catalogue": read,
 		"GET /api/v1/experiments": read, "GET /api/v1/experiments/:id": read, "GET /api/v1/experiments/:id/grid": read, "GET /api/v1/experiments/:id/winners": read,
 		"GET /api/v1/experiments/:id/intersection": read, "GET /api/v1/experiments/:id/report": read, "GET /api/v1/experiments/:id/evaluate": read, "GET /api/v1/experiments/:id/worth": read,
 		"GET /api/v1/experiments/:id/health": read, "GET /api/v1/experiments/:id/history": read, "GET /api/v1/products": read,

@@ -143,7 +143,7 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	asked := newEvaluations(n, time.Now)
 	decisions := n.engine.LogOf(n.db)
 	if r.server, err = server.New(n.engine, n.engine, n.db, server.Options{Version: version, TestClock: a.TestClock, Deadline: a.Deadline,
-		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: asked, History: n.db, Decisions: decisions, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
+		Ready: n.ready, Now: a.now, Exports: exports{n.db}, Evaluations: asked, History: n.db, Decisions: decisions, Shoppers: n.db, Log: log, Metrics: registry, Rate: a.Rate, TrustedProxies: a.Proxies,
 		Desk: server.Desk{People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts}}); err != nil {
 		return nil, errors.Join(err, n.close())
 	}

@@ -35,8 +35,8 @@ func standings(t *testing.T, open func(t *testing.T) *store.DB) {
 		}
 		return d, m, moments
 	}
-	moves := func(from, to string, n int64, reason string) store.MoveCount {
-		return store.MoveCount{Axis: "lifecycle", From: from, To: to, Shoppers: n, Reason: reason}
+	moves := func(from, to string, n int64, reason string) juncture.MoveCount {
+		return juncture.MoveCount{Axis: "lifecycle", From: from, To: to, Shoppers: n, Reason: reason}
 	}
 	write := func(t *testing.T, d *desk, want int) time.Time {
 		t.Helper()
@@ -106,7 +106,7 @@ func standings(t *testing.T, open func(t *testing.T) *store.DB) {
 		write(t, d, 5)
 		got, err := d.db.LayerCounts(ctx)
 		check(t, err)
-		want := []store.Tally{{What: "moment", Value: "prospect", Shoppers: 3}, {What: "moment", Value: "loyal", Shoppers: 2}, {What: "meaning", Value: "c1", Shoppers: 5},
+		want := []juncture.ValueCount{{What: "moment", Value: "prospect", Shoppers: 3}, {What: "moment", Value: "loyal", Shoppers: 2}, {What: "meaning", Value: "c1", Shoppers: 5},
 			{What: "trajectory", Value: "_._", Shoppers: 5}, {What: "catalogue", Value: "dresses", Shoppers: 5}, {What: "window", Value: "active", Shoppers: 5},
 			{What: "posture", Value: "calm", Shoppers: 5}}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -129,10 +129,10 @@ func standings(t *testing.T, open func(t *testing.T) *store.DB) {
 		}
 		for _, c := range []struct {
 			since time.Time
-			want  []store.MoveCount
+			want  []juncture.MoveCount
 		}{
-			{begun, []store.MoveCount{moves("x", "y", 2, "a is y"), moves("x", "z", 1, "c is z"), moves("y", "x", 1, "a is x")}},
-			{turns[2], []store.MoveCount{moves("x", "y", 1, "a is y"), moves("y", "x", 1, "a is x")}},
+			{begun, []juncture.MoveCount{moves("x", "y", 2, "a is y"), moves("x", "z", 1, "c is z"), moves("y", "x", 1, "a is x")}},
+			{turns[2], []juncture.MoveCount{moves("x", "y", 1, "a is y"), moves("y", "x", 1, "a is x")}},
 			{turns[3].Add(time.Millisecond), nil},
 		} {
 			got, err := d.db.Moves(ctx, c.since)
