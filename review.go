@@ -253,6 +253,30 @@ type PoolPriority struct {
 	Versions []VersionView `json:"versions"`           // the newest first
 }
 
+// PriorityPreview is what a priority does beside those that are in force.
+type PriorityPreview struct {
+	Slots   []SlotsPreview   `json:"slots"`   // of products: the slots of some actions
+	Effects []PriorityEffect `json:"effects"` // of an action: each experiment that runs where it is offered
+}
+
+// SlotsPreview is what an action shows a shopper without a version of a priority, and with it.
+type SlotsPreview struct {
+	Action string        `json:"actionId"` // empty: no action has slots yet, and it stands for any
+	Now    []ProductView `json:"now"`      // as it is shown now: with the version that is in force, where one is
+	Then   []ProductView `json:"then"`
+}
+
+// PriorityEffect is what a priority of an action does to an experiment's policy, over its busiest intersections, each by its
+// traffic so far (statistics C.3).
+type PriorityEffect struct {
+	Experiment string  `json:"experiment"`
+	Chance     float64 `json:"chance"`  // of the action, with the priority
+	Without    float64 `json:"without"` // the same without it
+	Cost       float64 `json:"cost"`    // of one decision, in units of the goal; below 0: it brings something
+	Unit       string  `json:"unit"`    // an outcome, a currency, or empty for weighed points
+	Covered    float64 `json:"covered"` // share of the traffic that was looked at; 1: all, or there was none yet
+}
+
 // ReviewItem is a version that waits for review, beside what is approved now.
 type ReviewItem struct {
 	VersionRef
