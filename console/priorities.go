@@ -177,7 +177,7 @@ func priceWords(e juncture.PriorityEffect) string {
 	case e.Unit == "":
 		amount += " points"
 	default:
-		amount += " of " + strings.ToLower(experiments.Title(e.Unit))
+		amount += " " + strings.ToLower(experiments.Title(e.Unit))
 	}
 	if e.Cost < 0 {
 		return "brings " + amount
@@ -203,7 +203,7 @@ func (c *Console) wishes(ctx context.Context) (out []wishLine, waiting int, _ er
 		l := wishLine{ID: p.ID, Name: experiments.Title(p.ID), Href: priorityURL(p.ID), State: poolState(p.State), Raises: raises(body), By: raisesBy(body), Owner: clip(body.Owner, longestText), Why: clip(body.Why, sentenceLimit),
 			Dates: datesOf(juncture.Terms{Starts: body.Starts, Expires: &body.Expires}), Waiting: p.Waiting, Breaches: p.Breaches, body: body, cost: costs[p.ID]}
 		for _, e := range l.cost {
-			l.Prices = append(l.Prices, priceWords(e)+" ("+clip(experiments.Title(e.Experiment), longestText)+")")
+			l.Prices = append(l.Prices, clip(experiments.Title(e.Experiment), longestText)+": "+priceWords(e))
 		}
 		waiting += p.Waiting
 		out = append(out, l)
@@ -366,7 +366,7 @@ func (c *Console) priority(g *gin.Context) {
 func priorityLead(s juncture.PoolState, p juncture.Priority) string {
 	return map[juncture.PoolState]string{juncture.PoolDraft: "It is a draft: it raises nothing.", juncture.PoolInReview: "It waits for review: it raises nothing yet.", juncture.PoolRejected: "It was rejected: it raises nothing.",
 		juncture.PoolScheduled: "It is approved and begins later.", juncture.PoolExpired: "It is over: it raises nothing any more.", juncture.PoolPaused: "It is paused: it raises nothing.",
-		juncture.PoolRetired: "It is retired: only a newer version, approved, raises again.", juncture.PoolLive: "It raises " + raises(p) + "."}[s]
+		juncture.PoolRetired: "It is retired: only a newer version, approved, raises again.", juncture.PoolLive: "It raises " + strings.TrimSuffix(raises(p), ", …") + "."}[s]
 }
 
 // wishPreview tells what a version of a priority does for a shopper.

@@ -90,7 +90,7 @@ func TestConsolePriorities(t *testing.T) {
 	for path, role := range map[string]string{poolPath: "good", prioritiesPath: "editor"} {
 		body := get(h, path, role).Body.String()
 		holds(t, body, ">New drop</a>", "6 products: d1, d2, d3, d4, d5, …", "score × 1.25", "the action Points", "weight × 2.00", "category shoes", "until 30 Nov 2026, 08:30",
-			"0.42 of click (Hero)", "brings £1.20 (Cart)", ">Paused</span>", "which this store does not say") // 1,000 × 0.00042; 1,000 × 0.0012
+			"Hero: 0.42 click", "Cart: brings £1.20", ">Paused</span>", "which this store does not say") // 1,000 × 0.00042; 1,000 × 0.0012
 		if strings.Contains(body, "<img") || strings.Contains(body, "<script") || strings.Index(body, ">New drop<") > strings.Index(body, ">All draft<") {
 			t.Errorf("%s: what raises does not stand first, or a text is markup", path)
 		}
@@ -124,7 +124,7 @@ func TestConsolePriority(t *testing.T) {
 	if strings.Contains(body, "<img") || strings.Contains(body, "<script") {
 		t.Error("a text is markup")
 	}
-	holds(t, get(h, priorityURL("push-points"), "good").Body.String(), "It raises the action Points.", "20.0% of decisions without it, 31.0% with it", "0.42 of click", "Looked at: 80.0% of the traffic")
+	holds(t, get(h, priorityURL("push-points"), "good").Body.String(), "It raises the action Points.", "20.0% of decisions without it, 31.0% with it", "0.42 click", "Looked at: 80.0% of the traffic")
 	holds(t, get(h, priorityURL("all-paused"), "good").Body.String(), "It is paused", "Paused <time")
 	if body := get(h, priorityURL("new-drop"), "good").Body.String(); strings.Contains(body, ">Pause</button>") || strings.Contains(body, "Withdraw") || strings.Contains(body, ">Edit<") {
 		t.Error("a viewer is offered changes")
