@@ -161,6 +161,12 @@ type NudgeView struct {
 	Owner    string    `json:"owner"`
 	Why      string    `json:"why,omitempty"`
 	Expires  time.Time `json:"expires"`
+	Priority string    `json:"priorityId,omitempty"` // that it comes of; left out: the experiment declares it
+}
+
+// View is the nudge as the API shows it.
+func (n Nudge) View() NudgeView {
+	return NudgeView{ActionID: n.Action, Factor: n.Factor, Owner: n.Owner, Why: n.Why, Expires: n.Expires, Priority: n.Priority}
 }
 
 // EffectView is one term of what is believed of an arm at an intersection, on the log-odds.

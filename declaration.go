@@ -41,8 +41,8 @@ type Declaration struct {
 	Tripped map[string]Trip      `json:"tripped,omitempty"`
 	Resets  map[string]time.Time `json:"resets,omitempty"`
 
-	// Terms are those of each action, as it last declared them; Holds what keeps "action" or "action/copy" back; Kills the
-	// switches that are on. All are derived.
+	// Terms are those of each action, as it last declared them; Holds what keeps "action", "action/copy" or "priority id"
+	// back; Kills the switches that are on. All are derived.
 	Terms map[string]Terms `json:"terms,omitempty"`
 	Holds map[string]Hold  `json:"holds,omitempty"`
 	Kills map[string]Kill  `json:"kills,omitempty"`
@@ -349,6 +349,8 @@ type Nudge struct {
 	Why     string     `json:"why,omitempty"` // "new drop", "overstock"
 	Starts  *time.Time `json:"starts,omitempty"`
 	Expires time.Time  `json:"expires"` // exclusive
+
+	Priority string `json:"priorityId,omitempty"` // that it comes of; empty: the experiment declares it
 }
 
 // Live reports whether the nudge holds at now.
@@ -356,7 +358,8 @@ func (n Nudge) Live(now time.Time) bool {
 	return (n.Starts == nil || !now.Before(*n.Starts)) && now.Before(n.Expires)
 }
 
-// MaxNudges bounds the nudges of an experiment, MaxFloors the sum of its floors: beyond, evidence would hardly choose.
+// MaxNudges bounds the nudges that an experiment declares, and as many come of priorities at its surface; MaxFloors bounds
+// the sum of its floors: beyond, evidence would hardly choose.
 const (
 	MaxNudges = 16
 	MaxFloors = 0.5
@@ -663,7 +666,7 @@ func (d *Declaration) Problems() []Problem {
 		}
 	}
 	c.holdouts(d.Holdouts, experiments)
-	c.merchandise(d)
+	c.merchandise(d, actions)
 	c.traffic(d.Traffic)
 	c.guardrails(d.Guardrails)
 	if d.Pressure != nil {
@@ -961,6 +964,9 @@ func (c *check) steered(path string, e Experiment, actions map[string]Action) {
 		}
 		c.text(at+".owner", n.Owner)
 		c.text(at+".why", n.Why)
+		if n.Priority != "" {
+			c.add(at+".priorityId", "an experiment's own nudge comes of no priority", "declare it under priorities, with the action")
+		}
 		if n.Expires.IsZero() {
 			c.add(at+".expires", "a nudge ends", "expires: 2026-12-01T00:00:00Z")
 		} else if n.Starts != nil && !n.Starts.Before(n.Expires) {

@@ -14,7 +14,7 @@ import (
 type Guardrails struct {
 	MaxDiscount float64  `json:"maxDiscount,omitempty"` // the largest payload field "percent" or "discount", in percent; 0 means no limit
 	Channels    []string `json:"channels,omitempty"`    // where actions may be offered; empty: on all
-	Words       []string `json:"words,omitempty"`       // words and phrases that neither copy nor payload holds, whatever their case
+	Words       []string `json:"words,omitempty"`       // words and phrases that neither copy nor payload nor the why of a priority holds, whatever their case
 }
 
 // MaxWords bounds the words of the guardrails.
@@ -82,6 +82,14 @@ func (g *Guardrails) Copy(w Copy) []string {
 		out = append(out, g.text(f[0], f[1])...)
 	}
 	return out
+}
+
+// Priority names what a priority breaks: its why is told with the products that it raises.
+func (g *Guardrails) Priority(p Priority) []string {
+	if g == nil {
+		return nil
+	}
+	return g.text("why", p.Why)
 }
 
 func (g *Guardrails) text(path, text string) []string {

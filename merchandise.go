@@ -8,16 +8,32 @@ import (
 	"time"
 )
 
-// Priority is a merchandiser's wish: products, or a whole category, to be shown more for a while.
+// Priority is a merchandiser's wish for a while: that products, or a whole category, are shown more in the slots of
+// actions, or that an action is shown more by the experiments of its surfaces. It has immutable versions, as an action has.
 type Priority struct {
 	ID       string     `json:"id"`
 	Owner    string     `json:"owner"`         // who answers for it
 	Why      string     `json:"why,omitempty"` // "new drop", "overstock", "margin push"
 	Products []string   `json:"products,omitempty"`
 	Category string     `json:"category,omitempty"`
-	Weight   float64    `json:"weight"`           // in (0, 1]: the part of the most that a priority may raise a product
+	Action   string     `json:"action,omitempty"` // instead of products and category
+	Weight   float64    `json:"weight"`           // in (0, 1]: the part of the most that a priority may raise, a product by half, an action to twice
 	Starts   *time.Time `json:"starts,omitempty"` // nil: at once
 	Expires  time.Time  `json:"expires"`          // exclusive
+}
+
+// Live reports whether the priority holds at now.
+func (p Priority) Live(now time.Time) bool {
+	return (p.Starts == nil || !now.Before(*p.Starts)) && now.Before(p.Expires)
+}
+
+// Hash is the content hash that an approval binds to: dates and owner are part of it.
+func (p Priority) Hash() string { return contentHash(p) }
+
+// Nudge is what a priority of an action does in an experiment: 2 to the power of its weight, so that the most is the most of
+// a nudge (statistics C.3).
+func (p Priority) Nudge() Nudge {
+	return Nudge{Action: p.Action, Factor: math.Exp2(p.Weight), Owner: p.Owner, Why: p.Why, Starts: p.Starts, Expires: p.Expires, Priority: p.ID}
 }
 
 // Editorial is a piece of content that an action may carry: a guide, a look book, a story.
@@ -43,7 +59,7 @@ const (
 	MaxEditorial  = 5_000
 )
 
-func (c *check) merchandise(d *Declaration) {
+func (c *check) merchandise(d *Declaration, actions map[string]Action) {
 	c.most("priorities", len(d.Priorities), MaxPriorities)
 	priorities := map[string]Priority{}
 	for i, p := range d.Priorities {
@@ -52,10 +68,17 @@ func (c *check) merchandise(d *Declaration) {
 		if strings.TrimSpace(p.Owner) == "" {
 			c.add(path+".owner", "a priority needs an owner", "who answers for it, such as owner: mia")
 		}
-		if len(p.Products) == 0 && p.Category == "" {
-			c.add(path, "a priority needs products or a category", "products: [sku-1, sku-2]")
+		_, known := actions[p.Action]
+		switch goods := len(p.Products) > 0 || p.Category != ""; {
+		case !goods && p.Action == "":
+			c.add(path, "a priority needs products, a category or an action", "products: [sku-1, sku-2]")
+		case goods && p.Action != "":
+			c.add(path+".action", "a priority raises products or an action, not both", "write two")
+		case p.Action != "" && !known:
+			c.add(path+".action", fmt.Sprintf("no action is called %.80q", p.Action), "declare it under actions")
 		}
 		c.most(path+".products", len(p.Products), 1_000)
+		c.text(path+".category", p.Category)
 		if !(p.Weight > 0 && p.Weight <= 1) {
 			c.add(path+".weight", fmt.Sprintf("%v is not over 0 and up to 1", p.Weight), "")
 		}

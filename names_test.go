@@ -273,6 +273,18 @@ func TestProblemsNameThePath(t *testing.T) {
 			e := &d.Experiments[0]
 			e.Policy, e.Floors = PolicyUniform, map[string]float64{d.Actions[0].ID: 0.1}
 		}, "experiments[0].nudges"},
+		"a nudge that says it is a priority's": {func(d *Declaration) {
+			d.Experiments[0].Nudges = []Nudge{{Action: d.Actions[0].ID, Factor: 2, Owner: "mia", Expires: time.Now(), Priority: "push"}}
+		}, "experiments[0].nudges[0].priorityId"},
+		"a priority of an action": {func(d *Declaration) {
+			d.Priorities = []Priority{{ID: "push", Owner: "mia", Action: d.Actions[0].ID, Weight: 1, Expires: time.Now()}}
+		}, ""},
+		"priorities of nothing, of no action and of both": {func(d *Declaration) {
+			p := Priority{Owner: "mia", Weight: 1, Expires: time.Now()}
+			nothing, unknown, both := p, p, p
+			nothing.ID, unknown.ID, unknown.Action, both.ID, both.Action, both.Category = "a", "b", "none", "c", d.Actions[0].ID, "shoes"
+			d.Priorities = []Priority{nothing, unknown, both}
+		}, "priorities[0] priorities[1].action priorities[2].action"},
 		"no window":               {func(d *Declaration) { d.Experiments[0].Goal.Window = 0 }, "experiments[0].goal.window"},
 		"a window of a minute":    {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MinWindow) }, ""},
 		"a window of 60 days":     {func(d *Declaration) { d.Experiments[0].Goal.Window = Duration(MaxWindow) }, ""},

@@ -9,22 +9,22 @@ import (
 	"unicode/utf8"
 )
 
-// Verbs of the pool. VerbPause and VerbResume are an action's or a copy's too.
+// Verbs of the pool. VerbPause and VerbResume are an action's, a copy's or a priority's too.
 const (
 	VerbSubmit   Verb = "submit"   // a version: draft or rejected, to in review
 	VerbWithdraw Verb = "withdraw" // a version: in review, to draft
 	VerbApprove  Verb = "approve"  // a version that is in review
 	VerbReject   Verb = "reject"   // a version that is in review
-	VerbRetire   Verb = "retire"   // what is served of an action or a copy; a newer version may be approved
+	VerbRetire   Verb = "retire"   // what is in force of an action, a copy or a priority; a newer version may be approved
 	VerbKill     Verb = "kill"     // an action, a surface or the store: nothing of it is served, repeats included
 	VerbRestore  Verb = "restore"  // what was killed
 )
 
-// ReviewVerbs are done to versions, HoldVerbs to what is served of an action or a copy, KillVerbs to an action, a surface
-// or the store.
+// ReviewVerbs are done to versions, HoldVerbs to what is in force of an action, a copy or a priority, KillVerbs to an
+// action, a surface or the store.
 func ReviewVerbs() []Verb { return []Verb{VerbSubmit, VerbWithdraw, VerbApprove, VerbReject} }
 
-// HoldVerbs lists what is done to an action or a copy.
+// HoldVerbs lists what is done to an action, a copy or a priority.
 func HoldVerbs() []Verb { return []Verb{VerbPause, VerbResume, VerbRetire} }
 
 // KillVerbs lists what is done to an action, a surface or the store at once.
@@ -35,16 +35,26 @@ const MaxReview = 200
 
 // VersionRef names a version as whoever reviews it saw it.
 type VersionRef struct {
-	Action string `json:"actionId"`
-	Copy   string `json:"copyId,omitempty"` // empty: the action itself
-	Number int    `json:"version"`
-	Hash   string `json:"hash"` // of the content that was looked at: another is a conflict
+	Action   string `json:"actionId,omitempty"`
+	Copy     string `json:"copyId,omitempty"`     // empty: the action itself
+	Priority string `json:"priorityId,omitempty"` // instead of an action
+	Number   int    `json:"version"`
+	Hash     string `json:"hash"` // of the content that was looked at: another is a conflict
 }
 
 // Subject names it for the audit log, such as "copy five_off/plain@2".
-func (r VersionRef) Subject() string {
-	return fmt.Sprintf("%s@%d", PoolSubject(r.Action, r.Copy), r.Number)
+func (r VersionRef) Subject() string { return fmt.Sprintf("%s@%d", r.Item(), r.Number) }
+
+// Item names what it is a version of, such as "copy five_off/plain" or "priority new-drop".
+func (r VersionRef) Item() string {
+	if r.Priority != "" {
+		return PrioritySubject(r.Priority)
+	}
+	return PoolSubject(r.Action, r.Copy)
 }
+
+// PrioritySubject names a priority, such as "priority new-drop".
+func PrioritySubject(id string) string { return "priority " + id }
 
 // PoolSubject names an action or a copy, such as "action five_off".
 func PoolSubject(action, copy string) string {
@@ -67,6 +77,12 @@ func (r ReviewRequest) Check(verb Verb) error {
 		return Errorf(CodeInvalidRequest, "%.40q is done to no version", verb).WithHint(fmt.Sprintf("one of %q", ReviewVerbs()))
 	case len(r.Items) == 0 || len(r.Items) > MaxReview:
 		return Errorf(CodeInvalidRequest, "items names %d versions, not 1 to %d", len(r.Items), MaxReview).WithField("items")
+	}
+	for i, v := range r.Items {
+		if (v.Action == "") == (v.Priority == "") || v.Priority != "" && v.Copy != "" {
+			return Errorf(CodeInvalidRequest, "items[%d] is a version of an action, of a copy of it, or of a priority", i).
+				WithHint("name actionId, actionId and copyId, or priorityId").WithField("items")
+		}
 	}
 	return checkReason(r.Reason, verb == VerbApprove || verb == VerbReject)
 }
@@ -133,7 +149,13 @@ type ActionDraft struct {
 	Submit bool `json:"submit,omitempty"`
 }
 
-// Hold keeps an action, or a copy, from being served.
+// PriorityDraft is a priority to be written: a new one, or a new version of one that there is.
+type PriorityDraft struct {
+	Priority
+	Submit bool `json:"submit,omitempty"` // for review at once; else it is a draft
+}
+
+// Hold keeps an action, a copy or a priority back.
 type Hold struct {
 	State   PoolState `json:"state"`             // paused or retired
 	Version int       `json:"version,omitempty"` // of retired: the newest version that is held back
@@ -171,7 +193,7 @@ func (d *Declaration) KilledAt(surface string) *Kill {
 	return nil
 }
 
-// PoolState is where an action or a copy stands.
+// PoolState is where an action, a copy or a priority stands.
 type PoolState string
 
 // The states: of what was never approved its newest version's, else what keeps it from being served.
@@ -217,6 +239,42 @@ type PoolCopy struct {
 	Live     int           `json:"live"`
 	Hold     *Hold         `json:"hold,omitempty"`
 	Versions []VersionView `json:"versions"`
+}
+
+// PoolPriority is a priority with everything that there is of it.
+type PoolPriority struct {
+	ID       string        `json:"id"`
+	State    PoolState     `json:"state"`
+	Next     []Verb        `json:"next"`
+	Live     int           `json:"live"`    // the newest approved version; 0: none
+	Waiting  int           `json:"waiting"` // versions in review
+	Hold     *Hold         `json:"hold,omitempty"`
+	Breaches []string      `json:"breaches,omitempty"` // of the guardrails as they are now, by what is approved
+	Versions []VersionView `json:"versions"`           // the newest first
+}
+
+// PriorityPreview is what a priority does beside those that are in force.
+type PriorityPreview struct {
+	Slots   []SlotsPreview   `json:"slots"`   // of products: the slots of some actions
+	Effects []PriorityEffect `json:"effects"` // of an action: each experiment that runs where it is offered
+}
+
+// SlotsPreview is what an action shows a shopper without a version of a priority, and with it.
+type SlotsPreview struct {
+	Action string        `json:"actionId"` // empty: no action has slots yet, and it stands for any
+	Now    []ProductView `json:"now"`      // as it is shown now: with the version that is in force, where one is
+	Then   []ProductView `json:"then"`
+}
+
+// PriorityEffect is what a priority of an action does to an experiment's policy, over its busiest intersections, each by its
+// traffic so far (statistics C.3).
+type PriorityEffect struct {
+	Experiment string  `json:"experiment"`
+	Chance     float64 `json:"chance"`  // of the action, with the priority
+	Without    float64 `json:"without"` // the same without it
+	Cost       float64 `json:"cost"`    // of one decision, in units of the goal; below 0: it brings something
+	Unit       string  `json:"unit"`    // an outcome, a currency, or empty for weighed points
+	Covered    float64 `json:"covered"` // share of the traffic that was looked at; 1: all, or there was none yet
 }
 
 // ReviewItem is a version that waits for review, beside what is approved now.

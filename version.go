@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Statuses of a version. Of each action and each copy the newest approved version is served.
+// Statuses of a version. Of each action, copy and priority the newest approved version is in force.
 const (
 	VersionDraft    = "draft" // being written: nobody is asked to look at it
 	VersionInReview = "in_review"
@@ -13,13 +13,14 @@ const (
 	VersionRejected = "rejected" // with a comment; it may be submitted again
 )
 
-// Version is one immutable version of an action, or of a copy of it. An approval binds to Hash.
+// Version is one immutable version of an action, of a copy of it, or of a priority. An approval binds to Hash.
 type Version struct {
-	Action    string
+	Action    string // empty: of a priority
 	Copy      string // empty: the action itself
+	Priority  string // empty: of an action, or of a copy
 	Number    int    // from 1
 	Hash      string
-	Body      []byte // JSON of Action (without its copy and its Terms) or Copy
+	Body      []byte // JSON of Action (without its copy and its Terms), Copy or Priority
 	Status    string
 	Author    string
 	CreatedAt time.Time
@@ -33,7 +34,7 @@ type Version struct {
 type Catalog struct {
 	Number      int64 // of the configuration; 0: nothing was ever applied
 	Declaration Declaration
-	Versions    []Version // by action, copy, number
+	Versions    []Version // by action, copy, priority, number
 	Arms        map[Arm]ArmID
 }
 
@@ -71,7 +72,12 @@ type VersionView struct {
 	Reviewed *time.Time      `json:"reviewed,omitempty"`
 	Comment  string          `json:"comment,omitempty"`
 	Bypass   bool            `json:"bypass,omitempty"` // approved by who wrote it
-	Body     json.RawMessage `json:"body"`             // the action without its copy, or the copy
+	Body     json.RawMessage `json:"body"`             // the action without its copy, the copy, or the priority
+}
+
+// Ref names the version.
+func (v Version) Ref() VersionRef {
+	return VersionRef{Action: v.Action, Copy: v.Copy, Priority: v.Priority, Number: v.Number, Hash: v.Hash}
 }
 
 // View is the version as the API shows it.

@@ -184,16 +184,32 @@ func versionsOf(g *gin.Context, action, copy string, versions []juncture.Version
 	if copy != "" {
 		p.Title, p.Edit, fields = "Copy “"+experiments.Title(copy)+"”", actionURL(action)+"?"+url.Values{"edit": {copy}}.Encode()+"#copy", copyFields
 	}
+	p.Lines = versionLines(juncture.VersionRef{Action: action, Copy: copy}, versions, live, fields, evidence)
+	approved := []int{}
+	for _, v := range versions {
+		if v.Status == juncture.VersionApproved {
+			approved = append(approved, v.Number)
+		}
+	}
+	if len(approved) > 1 {
+		p.Prior = priorWords(approved[1], approved[0])
+	}
+	return p
+}
+
+// versionLines are the versions of something, each beside the one before.
+func versionLines(ref juncture.VersionRef, versions []juncture.VersionView, live int, fields []fieldOf, evidence func(int) [2]int64) (lines []versionLine) {
 	for i, v := range versions {
 		n := evidence(v.Number)
+		ref.Number, ref.Hash = v.Number, v.Hash
 		l := versionLine{VersionView: v, State: poolState(juncture.PoolState(v.Status)), Live: v.Number == live, Trials: n[0], Successes: n[1]}
 		l.Comment = clip(l.Comment, 500)
-		if ref, err := json.Marshal(juncture.VersionRef{Action: action, Copy: copy, Number: v.Number, Hash: v.Hash}); err == nil && v.Number > live {
+		if value, err := json.Marshal(ref); err == nil && v.Number > live {
 			switch v.Status {
 			case juncture.VersionDraft, juncture.VersionRejected:
-				l.Value, l.Verb = string(ref), string(juncture.VerbSubmit)
+				l.Value, l.Verb = string(value), string(juncture.VerbSubmit)
 			case juncture.VersionInReview:
-				l.Value, l.Verb = string(ref), string(juncture.VerbWithdraw)
+				l.Value, l.Verb = string(value), string(juncture.VerbWithdraw)
 			}
 		}
 		var before json.RawMessage
@@ -205,18 +221,9 @@ func versionsOf(g *gin.Context, action, copy string, versions []juncture.Version
 				l.Fields = append(l.Fields, f)
 			}
 		}
-		p.Lines = append(p.Lines, l)
+		lines = append(lines, l)
 	}
-	approved := []int{}
-	for _, v := range versions {
-		if v.Status == juncture.VersionApproved {
-			approved = append(approved, v.Number)
-		}
-	}
-	if len(approved) > 1 {
-		p.Prior = priorWords(approved[1], approved[0])
-	}
-	return p
+	return lines
 }
 
 func capWords(c *juncture.Cap, currency string) (out []string) {

@@ -188,14 +188,7 @@ func (p *cataloguePage) shelf(v juncture.CatalogueView, now time.Time) {
 		p.Pairs = append(p.Pairs, pairLine{clip(x.Product, longestText), clip(x.With, longestText), times(x.Lift), strconv.FormatFloat(x.Orders, 'f', 1, 64)})
 	}
 	for _, x := range v.Priorities[:min(len(v.Priorities), mostShelf)] {
-		what := "category " + x.Category
-		if x.Category == "" {
-			what = plural(len(x.Products), "product", "products") + ": " + strings.Join(x.Products[:min(len(x.Products), 5)], ", ")
-			if len(x.Products) > 5 {
-				what += ", …"
-			}
-		}
-		p.Priorities = append(p.Priorities, priorityLine{clip(x.ID, longestText), clip(x.Owner, longestText), or(clip(x.Why, sentenceLimit), "–"), clip(what, 300), experiments.Percent(x.Weight), x.Expires, "in " + age(x.Expires.Sub(now))})
+		p.Priorities = append(p.Priorities, priorityLine{clip(x.ID, longestText), clip(x.Owner, longestText), or(clip(x.Why, sentenceLimit), "–"), raises(x), experiments.Percent(x.Weight), x.Expires, "in " + age(x.Expires.Sub(now))})
 	}
 	for _, x := range v.Editorial[:min(len(v.Editorial), mostShelf)] {
 		l := editorialLine{clip(x.ID, longestText), clip(or(x.Title, x.ID), longestText), or(clip(x.Category, longestText), "the store"), or(clip(strings.Join(x.Meaning, ", "), 300), "everybody"), "never"}
@@ -300,9 +293,9 @@ func (c *Console) shelfCSV(name string) gin.HandlerFunc {
 				t.row(valid([]string{x.Product, x.With, number(x.Lift), number(x.Orders)})...)
 			}
 		case "priorities":
-			t = newTable("id", "owner", "why", "products", "category", "weight", "expires")
+			t = newTable("id", "owner", "why", "products", "category", "action", "weight", "expires")
 			for _, x := range v.Priorities {
-				t.row(valid([]string{x.ID, x.Owner, x.Why, strings.Join(x.Products, "; "), x.Category, number(x.Weight), x.Expires.UTC().Format(time.RFC3339)})...)
+				t.row(valid([]string{x.ID, x.Owner, x.Why, strings.Join(x.Products, "; "), x.Category, x.Action, number(x.Weight), x.Expires.UTC().Format(time.RFC3339)})...)
 			}
 		default:
 			t = newTable("id", "title", "url", "category", "meaning", "expires")

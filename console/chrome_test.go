@@ -173,6 +173,8 @@ func TestInChromium(t *testing.T) {
 		"pool-none":    poolPath + "?q=nothing-like-it",
 		"reviews":      reviewsPath,
 		"action":       actionURL("five_off"),
+		"priorities":   prioritiesPath,
+		"priority":     priorityURL("new-drop"),
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 360, 320} {
@@ -227,7 +229,7 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 			look(scheme, width)
 			at := fmt.Sprintf("-%s-%d", scheme, width)
 			for name, path := range map[string]string{"layers": layersPath + "?clusters=all&days=90", "layers-saved": layersPath + "?saved=wedding-guests", "cluster-form": clusterPath + "wedding-guests",
-				"pool": poolPath, "reviews": reviewsPath + "?shopper=ada", "action": actionURL("five_off") + "?edit=plain", "action-killed": actionURL("wrong_price") + "?done=kill", "action-paused": actionURL("size_guide"),
+				"pool": poolPath, "reviews": reviewsPath + "?shopper=ada", "action": actionURL("five_off") + "?edit=plain", "action-killed": actionURL("wrong_price") + "?done=kill", "action-paused": actionURL("size_guide"), "priorities": prioritiesPath + "?edit=new-drop", "priority": priorityURL("push-points") + "?done=submit", "priority-paused": priorityURL("all-paused"),
 				"erase": recordsPath + "ada/erase", "shopper": shopperPath + "?id=ada", "erase-long": recordsPath + strings.Repeat("long-id-", 20) + "/erase", "settings": settingsPath + "?done=role", "audit": auditPath, "audit-none": auditPath + "?actor=nobody", "grid": gridPath,
 				"ship": trialsPath + "/hero/ship", "experiment": trialsPath + "/hero?done=resume",
 				"experiments": trialsPath} {

@@ -454,6 +454,8 @@ func TestTemplates(t *testing.T) {
 	metric := metric{Name: "Rate", Money: true, Currency: "GBP"}
 	grid := experiments.Grid{Notes: []string{"note"}}
 	selects := []choice{{"n", "t", []option{{"v", "t", true}}}}
+	wished := wishesPart{Lines: []wishLine{{Breaches: []string{"b"}, Waiting: 1, Prices: []string{"p"}}, {}}, More: 2, All: "/", Write: "/"}
+	wish := &wishPreview{Slots: []slotsLine{{Now: []slotLine{{}}, Then: []slotLine{{Raised: true}}}, {}}, Effects: []effectLine{{Covered: "c"}, {}}, Unknown: true}
 	for name, pages := range map[string][]any{
 		"sign-in": {&signInPage{}, &signInPage{layout: full, Next: "/", Name: "n", Problem: "p"}},
 		"error":   {&errorPage{}, &errorPage{layout: full, Status: 404, Message: "m", Hint: "h"}},
@@ -477,9 +479,12 @@ func TestTemplates(t *testing.T) {
 		"erase": {&erasePage{}, &erasePage{layout: full, ID: "i", Typed: "t", Problem: "p"}, &erasePage{Done: &juncture.ErasureView{}}},
 		"cluster": {&clusterPage{}, &clusterPage{layout: full, clusterLine: clusterLine{Renamed: true, Top: []string{"a"}, Tone: "t"}},
 			&clusterPage{MayEdit: true, Problems: map[string]string{"name": "n", "tone": "t", "use": "u", "avoid": "a"}}},
-		"pool": {&poolPage{}, &poolPage{Any: true}, &poolPage{layout: full, Done: "d", Waiting: 1, Switches: []switchLine{{ID: "i"}, {}}, Selects: selects, Lines: []poolLine{{Breaches: []string{"b"}, Waiting: 1}, {}}, More: 1, MayKill: true, Killable: []option{{}}}},
+		"pool":       {&poolPage{}, &poolPage{Any: true}, &poolPage{layout: full, Done: "d", Waiting: 1, Switches: []switchLine{{ID: "i"}, {}}, Selects: selects, Lines: []poolLine{{Breaches: []string{"b"}, Waiting: 1}, {}}, More: 1, MayKill: true, Killable: []option{{}}, Wishes: wished}},
+		"priorities": {&prioritiesPage{}, &prioritiesPage{layout: full, Waiting: 1, Done: "d", Wishes: wished, Form: &wishForm{ID: "i"}, Actions: []option{{Selected: true}}, Problem: "p", Field: "id"}},
+		"priority": {&priorityPage{}, &priorityPage{layout: full, Done: "d", Breaches: []string{"b"}, Hold: &juncture.Hold{}, MayEdit: true, MayDecide: true, Next: []verbButton{{}}, Facts: []fieldDiff{{}}, Same: true, Preview: wish,
+			Lines: []versionLine{{Live: true, Verb: "submit", Fields: []fieldDiff{{}}}, {VersionView: juncture.VersionView{Author: "a", Reviewer: "r", Comment: "c", Bypass: true}}}}},
 		"reviews": {&reviewsPage{}, &reviewsPage{layout: full, Done: "d", May: true, MayDraw: true, More: 1, Cards: []reviewCard{{}, {Before: 1, Own: true, Breaches: []string{"b"}, Prior: "p", Fields: []fieldDiff{{Before: "b", After: "a", Changed: true}, {}},
-			Previews: []preview{{Kind: "text", Length: "l"}, {Kind: "module", Body: "b", CTA: "c", Products: []juncture.ProductView{{}}, Pieces: []juncture.EditorialView{{}}, Whose: "w"}}}}}},
+			Previews: []preview{{Kind: "text", Length: "l"}, {Kind: "module", Body: "b", CTA: "c", Products: []juncture.ProductView{{}}, Pieces: []juncture.EditorialView{{}}, Whose: "w"}}}, {Wish: wish}}}},
 		"action": {&actionPage{}, &actionPage{layout: full, Done: "d", Breaches: []string{"b"}, Killed: &juncture.Kill{}, Hold: &juncture.Hold{}, Facts: []fieldDiff{{}}, Caps: []string{"c"}, MayDecide: true, MayEdit: true, Next: []verbButton{{}}, Previews: []preview{{}}, Problem: "p",
 			Parts: []versionsPart{{ID: "i", Hold: &juncture.Hold{}, Next: []verbButton{{}}, Edit: "/", Prior: "p", Lines: []versionLine{{Live: true, Verb: "submit", Fields: []fieldDiff{{}}}, {VersionView: juncture.VersionView{Reviewed: new(now), Comment: "c", Bypass: true}}}}}}},
 		"share": {&sharePage{}, &sharePage{layout: full, Link: "l"}},

@@ -36,10 +36,11 @@ type PoolDesk interface {
 	WriteCopy(ctx context.Context, actor, action string, r juncture.CopyDraft) error
 }
 
-// Pool is both.
+// Pool is both, with priorities.
 type Pool interface {
 	PoolReader
 	PoolDesk
+	Priorities
 }
 
 const (
@@ -56,6 +57,7 @@ func (c *Console) mountPool(people gin.IRoutes, get func(gin.IRoutes, string, ..
 	get(people, poolPath+".csv", c.poolCSV)
 	get(people, reviewsPath, c.reviews)
 	get(people, actionPath+":id", c.action)
+	c.mountPriorities(people, get)
 	people.POST(reviewsPath, c.least(access.RoleEditor), c.postReviews)
 	people.POST(actionPath+":id/copy", c.least(access.RoleEditor), c.postCopy)
 	people.POST(actionPath+":id/hold", c.least(access.RoleApprover), c.postHold)
@@ -98,6 +100,7 @@ type poolPage struct {
 	MayKill  bool
 	Done     string
 	Any      bool
+	Wishes   wishesPart
 }
 
 type poolLine struct {
@@ -295,6 +298,12 @@ func (c *Console) pool(g *gin.Context) {
 		c.fail(g, err)
 		return
 	}
+	wishes, wait, err := c.wishes(ctx)
+	if err != nil {
+		c.fail(g, err)
+		return
+	}
+	p.Waiting, p.Wishes = wait, c.wishesPart(g, wishes, wishesOfPool)
 	live := 0
 	states := []option{{"", "Any state", p.Query.State == ""}}
 	for _, a := range all {

@@ -20,8 +20,10 @@ type fakePool struct {
 	actions  []juncture.PoolAction
 	reviews  []juncture.ReviewItem
 	switches []juncture.SwitchView
-	did      []string // actor, verb and what
-	err      error
+
+	priorities []juncture.PoolPriority
+	did        []string // actor, verb and what
+	err        error
 }
 
 func (f *fakePool) Actions(context.Context) ([]juncture.PoolAction, error)  { return f.actions, nil }
@@ -112,6 +114,9 @@ func newPool() *fakePool {
 		}
 		f.actions = append(f.actions, p)
 	}
+	waits := juncture.ReviewItem{}
+	f.priorities, waits = newPriorities()
+	f.reviews = append(f.reviews, waits)
 	return f
 }
 
@@ -119,7 +124,7 @@ func TestConsolePool(t *testing.T) {
 	f := newFake()
 	h := serve(t, f)
 	body := get(h, poolPath, "good").Body.String()
-	holds(t, body, "1 action of 10 may be shown now; 1 version waits for review.", "Five off", ">Live</span>", ">Killed</span>", "until 30 Nov 2026, 08:30", "the price was wrong", `aria-current="page">Pool`)
+	holds(t, body, "1 action of 10 may be shown now; 2 versions wait for review.", "Five off", ">Live</span>", ">Killed</span>", "until 30 Nov 2026, 08:30", "the price was wrong", `aria-current="page">Pool`)
 	if strings.Contains(body, "<script") || strings.Contains(body, "<img") || strings.Contains(body, "Stop it now") {
 		t.Error("a viewer is offered a switch, or an owner's name is markup")
 	}
@@ -139,7 +144,7 @@ func TestConsoleReviews(t *testing.T) {
 	f := newFake()
 	h := serve(t, f)
 	body := get(h, reviewsPath+"?shopper=ada", "approver").Body.String()
-	holds(t, body, "3 versions wait for review", "<del>5% off today</del>", "<ins>5% off, today only</ins>", "Chosen for ada", "Product-page module", "Popup", "E-mail", "Push",
+	holds(t, body, "4 versions wait for review", "<del>5% off today</del>", "<ins>5% off, today only</ins>", "Chosen for ada", "Product-page module", "Popup", "E-mail", "Push",
 		"71 characters, 1 segment", "at most 500 decisions", "over the largest discount of 30%", "Approve</button>", "You wrote it") // "5% off, today only For a few days, on everything that you kept. Take it" is 18 + 1 + 44 + 1 + 7 = 71 places
 	if strings.Contains(body, "<img") || strings.Contains(body, "<script") {
 		t.Error("copy is markup")

@@ -34,7 +34,7 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "pool", "reviews", "action", "decisions", "decision", "next",
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "pool", "reviews", "action", "priorities", "priority", "decisions", "decision", "next",
 	"overview", "experiments", "experiment", "verb", "what-if", "catalogue"}
 
 func loadPages() (*pages, error) {
@@ -165,7 +165,7 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 			l.Nav = append(l.Nav, navItem{"Decisions", decisionsPath, strings.HasPrefix(here, decisionPath)})
 		}
 		if c.deps.Pool != nil {
-			l.Nav = append(l.Nav, navItem{"Pool", poolPath, here == poolPath || strings.HasPrefix(here, actionPath)}, navItem{"Review", reviewsPath, here == reviewsPath})
+			l.Nav = append(l.Nav, navItem{"Pool", poolPath, here == poolPath || strings.HasPrefix(here, actionPath) || strings.HasPrefix(here, prioritiesPath)}, navItem{"Review", reviewsPath, here == reviewsPath})
 		}
 		if c.deps.Shoppers != nil {
 			l.Nav = append(l.Nav, navItem{"Shoppers", shopperPath, here == shopperPath || strings.HasPrefix(here, recordsPath)},

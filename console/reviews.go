@@ -38,6 +38,7 @@ type reviewCard struct {
 	Previews                []preview
 	Breaches                []string
 	Prior                   string
+	Wish                    *wishPreview // of a priority; nil: of an action or a copy
 }
 
 // fieldDiff is one field of a version beside what is approved.
@@ -97,6 +98,9 @@ func (c *Console) reviewCard(g *gin.Context, store StoreView, item juncture.Revi
 	if item.Live != nil {
 		before, card.Before = item.Live.Body, item.Live.Number
 		card.Prior = priorWords(item.Live.Number, item.Number)
+	}
+	if item.Priority != "" {
+		return c.priorityCard(g, item, card, shopper)
 	}
 	i := slices.IndexFunc(all, func(a juncture.PoolAction) bool { return a.ID == item.Action })
 	var action juncture.Action
@@ -279,8 +283,11 @@ func (c *Console) postReviews(g *gin.Context) {
 		return
 	}
 	to := reviewsPath
-	if form.Get("back") == "action" {
+	switch form.Get("back") {
+	case "action":
 		to = actionURL(r.Items[0].Action)
+	case "priority":
+		to = priorityURL(r.Items[0].Priority)
 	}
 	g.Redirect(http.StatusSeeOther, to+"?done="+string(verb))
 }

@@ -327,7 +327,7 @@ func (c *call) explainNudges(d *juncture.Decision, v *vector) {
 	x := c.st.pool.Experiments[d.Experiment]
 	for i, n := range x.Nudges {
 		if v.nudged&(1<<i) != 0 && slices.ContainsFunc(v.arms, func(id juncture.ArmID) bool { return c.st.pool.Arms[id].Arm.Action == n.Action }) {
-			c.explain.Nudges = append(c.explain.Nudges, juncture.NudgeView{ActionID: n.Action, Factor: n.Factor, Owner: n.Owner, Why: n.Why, Expires: n.Expires})
+			c.explain.Nudges = append(c.explain.Nudges, n.View())
 		}
 	}
 	if v.from == nil || len(c.explain.Nudges) == 0 {

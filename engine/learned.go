@@ -219,11 +219,11 @@ func (l *Learned) purchase(p *layers.Profile, now time.Time) (float64, bool) {
 }
 
 // Restock makes the shelf anew from the counts: what is recommended from now on.
-func (l *Learned) Restock(now time.Time, priorities []juncture.Priority) {
+func (l *Learned) Restock(now time.Time) {
 	l.renew.Lock()
 	defer l.renew.Unlock()
 	next := *l.now.Load()
-	next.shelf = l.counts.Load().Shelf(l.index, now, priorities)
+	next.shelf = l.counts.Load().Shelf(l.index, now)
 	l.now.Store(&next)
 }
 

@@ -75,7 +75,7 @@ func (s *shop) learn() juncture.RefitView {
 	if err := s.Learned.Recount(ctx); err != nil {
 		s.t.Fatal(err)
 	}
-	s.Learned.Restock(s.Clock.Now(), nil)
+	s.Learned.Restock(s.Clock.Now())
 	return v
 }
 

@@ -149,6 +149,7 @@ type belief interface {
 	Borrowed(x juncture.Intersection, arms []juncture.ArmID, borrowed []float64) error
 	ReadOver(xs []juncture.Intersection, weights []float64, arms []juncture.ArmID) (policy.ReadOut, error)
 	Explain(x juncture.Intersection, arm juncture.ArmID) (lattice.Explanation, error)
+	Means(x juncture.Intersection, arms []juncture.ArmID, ws *lattice.Workspace, m []float64) error
 }
 
 // fitted is a snapshot with what it was made from.

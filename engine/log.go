@@ -176,7 +176,7 @@ func (l *Log) termsOf(ctx context.Context, d *juncture.Settled, v *juncture.Expl
 	v.Policy, v.Floor = cmp.Or(x.Policy, juncture.PolicyPooled), x.FloorMass()
 	for _, n := range x.Nudges {
 		if n.Live(d.At) && slices.ContainsFunc(v.Candidates, func(c juncture.Candidate) bool { return c.Action == n.Action }) {
-			v.Nudges = append(v.Nudges, juncture.NudgeView{ActionID: n.Action, Factor: n.Factor, Owner: n.Owner, Why: n.Why, Expires: n.Expires})
+			v.Nudges = append(v.Nudges, n.View())
 		}
 	}
 	return nil

@@ -15,6 +15,10 @@ func (e *Engine) ShownTo(ctx context.Context, now time.Time, id string, action j
 	if err != nil {
 		return nil, nil, err
 	}
+	return e.shownTo(ctx, st, now, id, action)
+}
+
+func (e *Engine) shownTo(ctx context.Context, st *state, now time.Time, id string, action juncture.Action) ([]juncture.ProductView, []juncture.EditorialView, error) {
 	c := &call{e: e, st: st, now: now, r: &juncture.ChooseRequest{}}
 	who, err := e.identity(ctx, id)
 	if err != nil {

@@ -64,7 +64,7 @@ func (c *call) fill(ctx context.Context, a *juncture.ChooseAnswer, action *junct
 	if l == nil || action.Slots == 0 && action.Editorial == 0 {
 		return nil
 	}
-	r := catalogue.Request{Now: c.now}
+	r := catalogue.Request{Now: c.now, Priorities: c.st.pool.Priorities}
 	if c.personal && c.e.d.Profiles != nil {
 		p, err := c.e.d.Profiles.interests(ctx, c.shopper, l.knowledge(), c.st.layers)
 		if err != nil {
@@ -148,8 +148,8 @@ func (e *Engine) Catalogue(ctx context.Context, now time.Time) (juncture.Catalog
 		return cmp.Or(cmp.Compare(b.Products, a.Products), cmp.Compare(a.Name, b.Name))
 	})
 	v.Categories = v.Categories[:min(len(v.Categories), mostListed)]
-	for _, p := range st.pool.Declaration.Priorities {
-		if (p.Starts == nil || !now.Before(*p.Starts)) && now.Before(p.Expires) {
+	for _, p := range st.pool.Priorities {
+		if p.Live(now) {
 			v.Priorities = append(v.Priorities, p)
 		}
 	}
@@ -163,7 +163,7 @@ func (e *Engine) Catalogue(ctx context.Context, now time.Time) (juncture.Catalog
 	}
 	at := shelf.At()
 	v.AsOf = &at
-	for _, pick := range shelf.Fill(20, catalogue.Request{Now: now, Only: []catalogue.Source{catalogue.FromStore}}) {
+	for _, pick := range shelf.Fill(20, catalogue.Request{Now: now, Only: []catalogue.Source{catalogue.FromStore}, Priorities: st.pool.Priorities}) {
 		if p, ok := index.Get(pick.ID); ok {
 			view := productView(p, st.currency())
 			view.Source, view.Why, view.Priority = string(pick.Source), pick.Why, pick.Priority

@@ -101,6 +101,11 @@ func mixed() []func(*juncture.Declaration) {
 		testkit.Hero(func(e *juncture.Experiment) { e.Shadow = true }),
 		testkit.Hero(func(e *juncture.Experiment) { e.Shadow = false }),
 		mail(func(e *juncture.Experiment) { e.Policy = juncture.PolicyGlobal }),
+		func(d *juncture.Declaration) {
+			for id, action := range map[string]string{"push": "five_off", "drop": "news"} {
+				d.Priorities = append(d.Priorities, juncture.Priority{ID: id, Owner: "mia", Action: action, Weight: 0.7, Expires: expires.Add(90 * 24 * time.Hour)})
+			}
+		},
 	}
 }
 

@@ -26,7 +26,7 @@ type vector struct {
 	arms    []juncture.ArmID // what the set hashed, to check
 	epoch   uint64
 	number  int64  // of the configuration
-	nudged  uint32 // which of the experiment's nudges hold
+	nudged  uint64 // which of the experiment's nudges hold
 	p       []float64
 	before  []float64 // what p would be without the nudges that hold; nil where none does
 	own     []float64 // trials at the cell of each arm's action
@@ -45,7 +45,7 @@ func setHash(arms []*pool.Arm) uint64 {
 	return h
 }
 
-func (v *vector) fits(arms []*pool.Arm, epoch uint64, number int64, nudged uint32) bool {
+func (v *vector) fits(arms []*pool.Arm, epoch uint64, number int64, nudged uint64) bool {
 	if v.epoch != epoch || v.number != number || v.nudged != nudged || len(v.arms) != len(arms) {
 		return false
 	}
@@ -125,7 +125,7 @@ func (v *vector) settle(x *juncture.Experiment, arms []*pool.Arm, failed error) 
 }
 
 // nudges says which of an experiment's nudges hold, one bit each.
-func nudges(x *juncture.Experiment, now time.Time) (held uint32) {
+func nudges(x *juncture.Experiment, now time.Time) (held uint64) {
 	for i, n := range x.Nudges {
 		if n.Live(now) {
 			held |= 1 << i

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -33,6 +34,11 @@ func Plan(c *juncture.Catalog, d *juncture.Declaration, approve bool, actor, fro
 			return juncture.Change{}, err
 		}
 	}
+	for i := range d.Priorities {
+		if err := p.priority(d.Priorities[i]); err != nil {
+			return juncture.Change{}, err
+		}
+	}
 	if p.changed {
 		p.change.Declaration = &next
 	}
@@ -42,7 +48,7 @@ func Plan(c *juncture.Catalog, d *juncture.Declaration, approve bool, actor, fro
 // merge lays a declaration over the one before it, entry by entry.
 func merge(old, d juncture.Declaration) juncture.Declaration {
 	next := d
-	next.Actions = nil
+	next.Actions, next.Priorities = nil, nil // they are versions
 	next.Layers = map[string]juncture.LayerSetting{}
 	for k, v := range old.Layers {
 		next.Layers[k] = v
@@ -59,7 +65,6 @@ func merge(old, d juncture.Declaration) juncture.Declaration {
 	next.Outcomes = overlay(old.Outcomes, d.Outcomes, func(o juncture.OutcomeType) string { return o.Name })
 	next.Surfaces = overlay(old.Surfaces, d.Surfaces, func(s juncture.Surface) string { return s.ID })
 	next.Experiments = overlay(old.Experiments, d.Experiments, func(e juncture.Experiment) string { return e.ID })
-	next.Priorities = overlay(old.Priorities, d.Priorities, func(p juncture.Priority) string { return p.ID })
 	next.Editorial = overlay(old.Editorial, d.Editorial, func(e juncture.Editorial) string { return e.ID })
 	next.Holdouts = overlay(old.Holdouts, d.Holdouts, func(h juncture.Holdout) string { return h.ID })
 	next.Phases = phases(old, next)
@@ -136,9 +141,10 @@ func overlay[T any](old, d []T, id func(T) string) []T {
 	return out
 }
 
-// whole is the merged declaration with every action that exists, for validation.
+// whole is the merged declaration with every action and priority that exists, for validation.
 func whole(next juncture.Declaration, c *juncture.Catalog, d *juncture.Declaration) *juncture.Declaration {
 	next.Actions = overlay(currentActions(c), d.Actions, func(a juncture.Action) string { return a.ID })
+	next.Priorities = overlay(currentPriorities(c), d.Priorities, func(p juncture.Priority) string { return p.ID })
 	return &next
 }
 
@@ -147,13 +153,9 @@ func whole(next juncture.Declaration, c *juncture.Catalog, d *juncture.Declarati
 func currentActions(c *juncture.Catalog) []juncture.Action {
 	var out []juncture.Action
 	copies := map[string]map[string]juncture.Copy{}
-	counts := map[versionKey]bool{} // one that counts was seen
-	for _, v := range c.Versions {  // by action, copy, number: a later one overwrites
-		key := versionKey{v.Action, v.Copy, 0}
-		if waits := v.Status == juncture.VersionDraft || v.Status == juncture.VersionRejected; waits && counts[key] {
+	for v := range currentVersions(c) {
+		if v.Priority != "" {
 			continue
-		} else if !waits {
-			counts[key] = true
 		}
 		if v.Copy == "" {
 			var a juncture.Action
@@ -179,13 +181,29 @@ func currentActions(c *juncture.Catalog) []juncture.Action {
 	return out
 }
 
+// currentVersions yields the versions that count, of each thing the later after the earlier.
+func currentVersions(c *juncture.Catalog) iter.Seq[juncture.Version] {
+	return func(yield func(juncture.Version) bool) {
+		counts := map[itemKey]bool{} // one that counts was seen
+		for _, v := range c.Versions {
+			waits := v.Status == juncture.VersionDraft || v.Status == juncture.VersionRejected
+			if waits && counts[itemOf(v)] {
+				continue
+			}
+			if counts[itemOf(v)] = !waits; !yield(v) {
+				return
+			}
+		}
+	}
+}
+
 type planner struct {
 	c           *juncture.Catalog
 	change      juncture.Change
 	changed     bool
 	approve     bool
 	draft       bool // what is added is a draft
-	guard       func(action, copy string, body []byte) []string
+	guard       func(item itemKey, body []byte) []string
 	actor, from string
 	now         time.Time
 }
@@ -250,14 +268,13 @@ func (p *planner) line(format string, args ...any) {
 	p.change.Lines = append(p.change.Lines, fmt.Sprintf(format, args...))
 }
 
-// settings diffs everything but actions and copy.
+// settings diffs everything but actions, copy and priorities.
 func (p *planner) settings(old, next juncture.Declaration) {
 	diff(p, "store", map[string]juncture.StoreInfo{"": old.Store}, map[string]juncture.StoreInfo{"": next.Store})
 	diff(p, "layer", old.Layers, next.Layers)
 	diff(p, "outcome", byID(old.Outcomes, func(o juncture.OutcomeType) string { return o.Name }), byID(next.Outcomes, func(o juncture.OutcomeType) string { return o.Name }))
 	diff(p, "surface", byID(old.Surfaces, func(s juncture.Surface) string { return s.ID }), byID(next.Surfaces, func(s juncture.Surface) string { return s.ID }))
 	diff(p, "experiment", byID(old.Experiments, func(e juncture.Experiment) string { return e.ID }), byID(next.Experiments, func(e juncture.Experiment) string { return e.ID }))
-	diff(p, "priority", byID(old.Priorities, func(p juncture.Priority) string { return p.ID }), byID(next.Priorities, func(p juncture.Priority) string { return p.ID }))
 	diff(p, "editorial", byID(old.Editorial, func(e juncture.Editorial) string { return e.ID }), byID(next.Editorial, func(e juncture.Editorial) string { return e.ID }))
 	diff(p, "traffic", map[string]*juncture.Traffic{"": old.Traffic}, map[string]*juncture.Traffic{"": next.Traffic})
 	diff(p, "context", map[string][]string{"": old.Context}, map[string][]string{"": next.Context})
@@ -329,11 +346,11 @@ func (p *planner) action(a juncture.Action) error {
 		e := err.(*juncture.Error)
 		return e.WithField("action " + a.ID + ".rule")
 	}
-	if err := p.version(a.ID, "", a.Hash(), a.Content()); err != nil {
+	if err := p.version(itemKey{action: a.ID}, a.Hash(), a.Content()); err != nil {
 		return err
 	}
 	for _, w := range a.Copy {
-		if err := p.version(a.ID, w.ID, w.Hash(), w); err != nil {
+		if err := p.version(itemKey{action: a.ID, copy: w.ID}, w.Hash(), w); err != nil {
 			return err
 		}
 	}
@@ -342,17 +359,17 @@ func (p *planner) action(a juncture.Action) error {
 
 // version adds a version where the content is neither the newest nor what is served, and approves it where asked. What was
 // rejected stays so. The error is CodeUnprocessable: it breaks the guardrails.
-func (p *planner) version(action, copy, hash string, body any) error {
-	subject := juncture.PoolSubject(action, copy)
+func (p *planner) version(item itemKey, hash string, body any) error {
+	subject := item.subject()
 	var newest, live *juncture.Version
 	for i := range p.c.Versions {
-		if v := &p.c.Versions[i]; v.Action == action && v.Copy == copy {
+		if v := &p.c.Versions[i]; itemOf(*v) == item {
 			if newest = v; v.Status == juncture.VersionApproved {
 				live = v
 			}
 		}
 	}
-	v := juncture.Version{Action: action, Copy: copy, Number: 1, Hash: hash, Body: []byte(canonical(body)),
+	v := juncture.Version{Action: item.action, Copy: item.copy, Priority: item.priority, Number: 1, Hash: hash, Body: []byte(canonical(body)),
 		Status: juncture.VersionInReview, Author: p.actor, CreatedAt: p.now}
 	word, done := "in review", "submit"
 	if p.draft {
@@ -365,7 +382,7 @@ func (p *planner) version(action, copy, hash string, body any) error {
 		return nil
 	default:
 		if !p.draft {
-			if err := breach(subject, p.guard(action, copy, v.Body)); err != nil {
+			if err := p.breach(v); err != nil {
 				return err
 			}
 		}
@@ -389,29 +406,31 @@ func (p *planner) version(action, copy, hash string, body any) error {
 		p.line("! %s@%d stays rejected: %s", subject, v.Number, v.Comment)
 		return nil
 	}
-	if err := breach(subject, p.guard(action, copy, v.Body)); err != nil {
+	if err := p.breach(v); err != nil {
 		return err
 	}
-	p.approved(v, "")
-	return nil
+	return p.approved(v, "")
 }
 
 // submit puts a version that is there before the reviewers. The error is breach's.
 func (p *planner) submit(v juncture.Version) error {
-	subject := juncture.PoolSubject(v.Action, v.Copy)
-	if err := breach(subject, p.guard(v.Action, v.Copy, v.Body)); err != nil {
+	subject := v.Ref().Subject()
+	if err := p.breach(v); err != nil {
 		return err
 	}
-	p.line("~ %s@%d %s -> in review", subject, v.Number, v.Status)
-	p.note("submit", fmt.Sprintf("%s@%d", subject, v.Number), map[string]string{"status": v.Status}, map[string]string{"status": juncture.VersionInReview, "hash": v.Hash})
+	p.line("~ %s %s -> in review", subject, v.Status)
+	p.note("submit", subject, map[string]string{"status": v.Status}, map[string]string{"status": juncture.VersionInReview, "hash": v.Hash})
 	v.Status = juncture.VersionInReview
 	p.change.Review = append(p.change.Review, v)
 	return nil
 }
 
-// approved approves a version in the actor's name.
-func (p *planner) approved(v juncture.Version, comment string) {
-	subject := fmt.Sprintf("%s@%d", juncture.PoolSubject(v.Action, v.Copy), v.Number)
+// approved approves a version in the actor's name. The error is room's.
+func (p *planner) approved(v juncture.Version, comment string) error {
+	if err := p.room(v); err != nil {
+		return err
+	}
+	subject := v.Ref().Subject()
 	v.Status, v.Reviewer, v.Reviewed, v.Comment, v.Bypass = juncture.VersionApproved, p.actor, p.now, comment, v.Author == p.actor
 	p.change.Review = append(p.change.Review, v)
 	word := "approve"
@@ -424,16 +443,23 @@ func (p *planner) approved(v juncture.Version, comment string) {
 		after["reason"] = comment
 	}
 	p.note("approve", subject, nil, after)
+	return nil
 }
 
 // guard says what a version breaks of the guardrails of a declaration.
-func guard(d *juncture.Declaration) func(action, copy string, body []byte) []string {
+func guard(d *juncture.Declaration) func(item itemKey, body []byte) []string {
 	g := d.Guardrails
-	return func(action, copy string, body []byte) []string {
-		if g == nil {
+	return func(item itemKey, body []byte) []string {
+		switch {
+		case g == nil:
 			return nil
-		}
-		if copy != "" {
+		case item.priority != "":
+			var r juncture.Priority
+			if json.Unmarshal(body, &r) != nil {
+				return []string{"its content cannot be read"}
+			}
+			return g.Priority(r)
+		case item.copy != "":
 			var w juncture.Copy
 			if json.Unmarshal(body, &w) != nil {
 				return []string{"its content cannot be read"}
@@ -453,11 +479,12 @@ func guard(d *juncture.Declaration) func(action, copy string, body []byte) []str
 	}
 }
 
-// breach is the error of what breaks guardrails, nil where nothing does.
-func breach(subject string, breaks []string) error {
+// breach is the error of a version that breaks guardrails, CodeUnprocessable; nil where nothing does.
+func (p *planner) breach(v juncture.Version) error {
+	breaks := p.guard(itemOf(v), v.Body)
 	if len(breaks) == 0 {
 		return nil
 	}
-	return juncture.Errorf(juncture.CodeUnprocessable, "%s breaks the store's guardrails: %s", subject, strings.Join(breaks, "; ")).
+	return juncture.Errorf(juncture.CodeUnprocessable, "%s breaks the store's guardrails: %s", v.Ref().Item(), strings.Join(breaks, "; ")).
 		WithHint("change it, or have an administrator change guardrails in the store file")
 }

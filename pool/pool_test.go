@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -49,20 +50,20 @@ func (s *shelf) make(change juncture.Change) {
 	s.c.Number++
 	if change.Declaration != nil {
 		s.c.Declaration = *change.Declaration
-		s.c.Declaration.Actions = nil
+		s.c.Declaration.Actions, s.c.Declaration.Priorities = nil, nil
 	}
 	s.c.Versions = append(s.c.Versions, change.Add...)
 	for _, v := range change.Review {
 		i := slices.IndexFunc(s.c.Versions, func(o juncture.Version) bool {
-			return o.Action == v.Action && o.Copy == v.Copy && o.Number == v.Number && o.Hash == v.Hash
+			return o.Ref() == v.Ref()
 		})
 		if i < 0 {
-			s.t.Fatalf("approves %s/%s@%d, which there is not", v.Action, v.Copy, v.Number)
+			s.t.Fatalf("approves %s, which there is not", v.Ref().Subject())
 		}
 		s.c.Versions[i] = v
 	}
 	slices.SortFunc(s.c.Versions, func(a, b juncture.Version) int {
-		return strings.Compare(fmt.Sprintf("%s/%s/%09d", a.Action, a.Copy, a.Number), fmt.Sprintf("%s/%s/%09d", b.Action, b.Copy, b.Number))
+		return cmp.Or(cmp.Compare(a.Action, b.Action), cmp.Compare(a.Copy, b.Copy), cmp.Compare(a.Priority, b.Priority), cmp.Compare(a.Number, b.Number))
 	})
 	for _, a := range s.c.Versions {
 		for _, w := range s.c.Versions {

@@ -23,7 +23,7 @@ func PlanReview(c *juncture.Catalog, r juncture.ReviewRequest, verb juncture.Ver
 	p := planner{c: c, change: juncture.Change{Base: c.Number}, actor: actor, from: from, now: now.UTC(), guard: guard(&c.Declaration)}
 	seen := map[versionKey]bool{}
 	for _, ref := range r.Items {
-		key := versionKey{ref.Action, ref.Copy, ref.Number}
+		key := versionKey{itemKey{ref.Action, ref.Copy, ref.Priority}, ref.Number}
 		if seen[key] {
 			return juncture.Change{}, juncture.Errorf(juncture.CodeInvalidRequest, "%s is named twice", ref.Subject()).WithField("items")
 		}
@@ -51,7 +51,7 @@ func (p *planner) review(ref juncture.VersionRef, verb juncture.Verb, reason str
 	newer := 0
 	for i := range p.c.Versions {
 		o := &p.c.Versions[i]
-		if o.Action != ref.Action || o.Copy != ref.Copy {
+		if itemOf(*o) != (itemKey{ref.Action, ref.Copy, ref.Priority}) {
 			continue
 		}
 		if o.Number == ref.Number {
@@ -78,11 +78,10 @@ func (p *planner) review(ref juncture.VersionRef, verb juncture.Verb, reason str
 			return juncture.Errorf(juncture.CodeForbidden, "%s is your own: somebody else approves it", ref.Subject()).
 				WithHint("a store that allows it says so in its file: store: {selfApproval: true}")
 		}
-		if err := breach(juncture.PoolSubject(ref.Action, ref.Copy), p.guard(ref.Action, ref.Copy, v.Body)); err != nil {
+		if err := p.breach(*v); err != nil {
 			return err
 		}
-		p.approved(*v, reason)
-		return nil
+		return p.approved(*v, reason)
 	}
 	out := *v
 	out.Status = juncture.VersionDraft
@@ -114,35 +113,50 @@ func PlanHold(c *juncture.Catalog, action, copy string, verb juncture.Verb, r ju
 		}
 		state, next, live = item.Copies[i].State, item.Copies[i].Next, item.Copies[i].Live
 	}
-	subject := juncture.PoolSubject(action, copy)
-	if !slices.Contains(juncture.HoldVerbs(), verb) || !slices.Contains(next, verb) {
-		return juncture.Change{}, nil, juncture.Errorf(juncture.CodeDecisionConflict, "%s is %s: it cannot %.40s", subject, strings.ReplaceAll(string(state), "_", " "), verb).WithHint(canDo(next))
-	}
-	key := action
+	h := holding{subject: juncture.PoolSubject(action, copy), key: action, state: state, next: next, live: live,
+		warn: func(d *juncture.Declaration) []string { return gone(d, action, copy) }}
 	if copy != "" {
-		key += "/" + copy
+		h.key += "/" + copy
+	}
+	return h.plan(c, verb, r, actor, from, now)
+}
+
+// holding is what may be held back, or let go.
+type holding struct {
+	subject, key string // key: of Declaration.Holds
+	state        juncture.PoolState
+	next         []juncture.Verb
+	live         int
+	warn         func(d *juncture.Declaration) []string // of what holding it back brings; nil: nothing
+}
+
+func (g holding) plan(c *juncture.Catalog, verb juncture.Verb, r juncture.ReasonRequest, actor, from string, now time.Time) (_ juncture.Change, warnings []string, _ error) {
+	if !slices.Contains(juncture.HoldVerbs(), verb) || !slices.Contains(g.next, verb) {
+		return juncture.Change{}, nil, juncture.Errorf(juncture.CodeDecisionConflict, "%s is %s: it cannot %.40s", g.subject, strings.ReplaceAll(string(g.state), "_", " "), verb).WithHint(canDo(g.next))
 	}
 	d := c.Declaration
 	d.Holds = cloned(d.Holds)
 	var before, after any
-	if h, ok := d.Holds[key]; ok {
+	if h, ok := d.Holds[g.key]; ok {
 		before = h
 	}
 	if verb == juncture.VerbResume {
-		delete(d.Holds, key)
+		delete(d.Holds, g.key)
 		after = map[string]string{"reason": strings.TrimSpace(r.Reason)}
 	} else {
 		h := juncture.Hold{State: juncture.PoolPaused, Reason: strings.TrimSpace(r.Reason), By: actor, At: now.UTC()}
 		if verb == juncture.VerbRetire {
-			h.State, h.Version = juncture.PoolRetired, live
+			h.State, h.Version = juncture.PoolRetired, g.live
 		}
-		d.Holds[key], after = h, h
-		warnings = gone(&d, action, copy)
+		d.Holds[g.key], after = h, h
+		if g.warn != nil {
+			warnings = g.warn(&d)
+		}
 	}
 	if len(d.Holds) == 0 {
 		d.Holds = nil
 	}
-	return switched(c, d, string(verb), subject, before, after, warnings, actor, from, now), warnings, nil
+	return switched(c, d, string(verb), g.subject, before, after, warnings, actor, from, now), warnings, nil
 }
 
 func canDo(next []juncture.Verb) string {
@@ -267,7 +281,7 @@ func PlanCopy(c *juncture.Catalog, action string, r juncture.CopyDraft, actor, f
 	}); err != nil {
 		return juncture.Change{}, err
 	}
-	return p.change, p.version(action, r.Copy.ID, r.Copy.Hash(), r.Copy)
+	return p.change, p.version(itemKey{action: action, copy: r.Copy.ID}, r.Copy.Hash(), r.Copy)
 }
 
 // PlanAction plans a new version of an action, or a new action with its copy: drafts, or submitted at once. The terms are
@@ -312,15 +326,18 @@ func (p *planner) sound(a juncture.Action, field func(path string) string) error
 	d := whole(p.c.Declaration, p.c, &juncture.Declaration{Actions: []juncture.Action{a}})
 	at := slices.IndexFunc(d.Actions, func(o juncture.Action) bool { return o.ID == a.ID })
 	problems := append(d.Problems(), RuleProblems(&juncture.Declaration{Actions: []juncture.Action{a}})...)
-	mine := fmt.Sprintf("actions[%d].", at)
-	slices.SortStableFunc(problems, func(a, b juncture.Problem) int { // its own first: those have a field
-		return cmp.Compare(strings.Index(b.Path, mine), strings.Index(a.Path, mine))
-	})
-	if len(problems) > 0 {
-		f := problems[0]
-		return juncture.Errorf(juncture.CodeInvalidRequest, "%s", f.Message).WithHint(f.Hint).WithField(field(f.Path))
+	return unsound(problems, fmt.Sprintf("actions[%d].", at), field)
+}
+
+// unsound is the error of the first problem, nil for none: those whose path begins with mine come first, since they have
+// a field.
+func unsound(problems []juncture.Problem, mine string, field func(path string) string) error {
+	if len(problems) == 0 {
+		return nil
 	}
-	return nil
+	i := max(0, slices.IndexFunc(problems, func(p juncture.Problem) bool { return strings.HasPrefix(p.Path, mine) }))
+	f := problems[i]
+	return juncture.Errorf(juncture.CodeInvalidRequest, "%s", f.Message).WithHint(f.Hint).WithField(field(f.Path))
 }
 
 // Find returns an action with all that there is of it. The error is CodeNotFound.
@@ -340,6 +357,10 @@ func List(c *juncture.Catalog, now time.Time) []juncture.PoolAction {
 	breaks := guard(d)
 	for i := 0; i < len(c.Versions); {
 		id := c.Versions[i].Action
+		if id == "" {
+			i++ // of a priority
+			continue
+		}
 		end := i
 		for end < len(c.Versions) && c.Versions[end].Action == id {
 			end++
@@ -445,28 +466,31 @@ func standing(versions []juncture.VersionView, live int, hold *juncture.Hold, ki
 	return state, next
 }
 
-// waiting counts the versions in review that no newer approval has overtaken.
+// waiting counts the versions of an action and of its copy that wait.
 func waiting(a juncture.PoolAction) (n int) {
-	count := func(live int, versions []juncture.VersionView) {
-		for _, v := range versions {
-			if v.Status == juncture.VersionInReview && v.Number > live {
-				n++
-			}
-		}
-	}
-	count(a.Live, a.Versions)
+	n = inReview(a.Live, a.Versions)
 	for _, w := range a.Copies {
-		count(w.Live, w.Versions)
+		n += inReview(w.Live, w.Versions)
+	}
+	return n
+}
+
+// inReview counts the versions in review that no newer approval has overtaken.
+func inReview(live int, versions []juncture.VersionView) (n int) {
+	for _, v := range versions {
+		if v.Status == juncture.VersionInReview && v.Number > live {
+			n++
+		}
 	}
 	return n
 }
 
 // broken names what is approved of an action and breaks the guardrails as they are now.
-func broken(a juncture.PoolAction, breaks func(action, copy string, body []byte) []string) (out []string) {
+func broken(a juncture.PoolAction, breaks func(item itemKey, body []byte) []string) (out []string) {
 	each := func(copy string, live int, versions []juncture.VersionView) {
 		for _, v := range versions {
 			if v.Number == live {
-				for _, b := range breaks(a.ID, copy, v.Body) {
+				for _, b := range breaks(itemKey{action: a.ID, copy: copy}, v.Body) {
 					out = append(out, strings.TrimPrefix(copy+": ", ": ")+b)
 				}
 			}
@@ -479,24 +503,23 @@ func broken(a juncture.PoolAction, breaks func(action, copy string, body []byte)
 	return out
 }
 
-// Reviews returns what waits for review, the longest waiting first. Of several versions of one action or copy each waits,
-// unless a newer one is approved.
+// Reviews returns what waits for review, the longest waiting first. Of several versions of one thing each waits, unless a
+// newer one is approved.
 func Reviews(c *juncture.Catalog) []juncture.ReviewItem {
-	live := map[versionKey]juncture.Version{}
+	live := map[itemKey]juncture.Version{}
 	for _, v := range c.Versions {
 		if v.Status == juncture.VersionApproved {
-			live[versionKey{v.Action, v.Copy, 0}] = v
+			live[itemOf(v)] = v
 		}
 	}
 	breaks := guard(&c.Declaration)
 	out := []juncture.ReviewItem{}
 	for _, v := range c.Versions {
-		now, ok := live[versionKey{v.Action, v.Copy, 0}]
+		now, ok := live[itemOf(v)]
 		if v.Status != juncture.VersionInReview || ok && now.Number > v.Number {
 			continue
 		}
-		item := juncture.ReviewItem{VersionRef: juncture.VersionRef{Action: v.Action, Copy: v.Copy, Number: v.Number, Hash: v.Hash},
-			Author: v.Author, Created: v.CreatedAt, Body: json.RawMessage(v.Body), Breaches: breaks(v.Action, v.Copy, v.Body)}
+		item := juncture.ReviewItem{VersionRef: v.Ref(), Author: v.Author, Created: v.CreatedAt, Body: json.RawMessage(v.Body), Breaches: breaks(itemOf(v), v.Body)}
 		if ok {
 			item.Live = new(now.View())
 		}

@@ -50,14 +50,15 @@ func (s *Surface) DefaultAt(now time.Time) *Arm {
 // Snapshot is the live pool at one version of the catalog. It is immutable and safe for concurrent use.
 type Snapshot struct {
 	Number      int64
-	Declaration juncture.Declaration // without its actions
+	Declaration juncture.Declaration // without its actions and priorities
 	Surfaces    map[string]*Surface
-	Experiments map[string]*juncture.Experiment
+	Experiments map[string]*juncture.Experiment // with the nudges that come of priorities
 	Outcomes    map[string]juncture.OutcomeType
 	Arms        map[juncture.ArmID]*Arm // live and past
+	Priorities  []juncture.Priority     // approved and not held back, by id, whatever their dates
 }
 
-// Build makes the snapshot of a catalog. Of each action and each copy the newest approved version is live, unless it is
+// Build makes the snapshot of a catalog. Of each action, copy and priority the newest approved version is live, unless it is
 // paused, retired or killed.
 func Build(c *juncture.Catalog) (*Snapshot, error) {
 	s := &Snapshot{
@@ -70,27 +71,20 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 	for _, d := range c.Declaration.Surfaces {
 		s.Surfaces[d.ID] = &Surface{Surface: d, Killed: c.Declaration.KilledAt(d.ID)}
 	}
-	for i := range c.Declaration.Experiments {
-		e := &c.Declaration.Experiments[i]
-		s.Experiments[e.ID] = e
-		if at := s.Surfaces[e.Surface]; at != nil {
-			at.Experiments = append(at.Experiments, *e)
-		}
-	}
 	bodies := map[versionKey]juncture.Version{}
-	newest := map[versionKey]int{} // number 0 in the key: the newest approved
+	newest := map[itemKey]int{} // approved
 	for _, v := range c.Versions {
-		bodies[versionKey{v.Action, v.Copy, v.Number}] = v
-		if k := (versionKey{v.Action, v.Copy, 0}); v.Status == juncture.VersionApproved && v.Number > newest[k] {
-			newest[k] = v.Number
+		bodies[versionKey{itemOf(v), v.Number}] = v
+		if v.Status == juncture.VersionApproved {
+			newest[itemOf(v)] = max(newest[itemOf(v)], v.Number)
 		}
 	}
 	for arm, id := range c.Arms {
 		a := &Arm{ID: id, Arm: arm, Terms: c.Declaration.Terms[arm.Action]}
-		if err := json.Unmarshal(bodies[versionKey{arm.Action, "", arm.ActionVersion}].Body, &a.Action); err != nil {
+		if err := json.Unmarshal(bodies[versionKey{itemKey{action: arm.Action}, arm.ActionVersion}].Body, &a.Action); err != nil {
 			return nil, fmt.Errorf("arm %v: action: %w", arm, err)
 		}
-		if err := json.Unmarshal(bodies[versionKey{arm.Action, arm.Copy, arm.CopyVersion}].Body, &a.Copy); err != nil {
+		if err := json.Unmarshal(bodies[versionKey{itemKey{action: arm.Action, copy: arm.Copy}, arm.CopyVersion}].Body, &a.Copy); err != nil {
 			return nil, fmt.Errorf("arm %v: copy: %w", arm, err)
 		}
 		var err error
@@ -98,7 +92,7 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 			return nil, fmt.Errorf("arm %v: %w", arm, err)
 		}
 		s.Arms[id] = a
-		if newest[versionKey{arm.Action, "", 0}] != arm.ActionVersion || newest[versionKey{arm.Action, arm.Copy, 0}] != arm.CopyVersion {
+		if newest[itemKey{action: arm.Action}] != arm.ActionVersion || newest[itemKey{action: arm.Action, copy: arm.Copy}] != arm.CopyVersion {
 			continue
 		}
 		if held(&c.Declaration, arm) {
@@ -109,6 +103,18 @@ func Build(c *juncture.Catalog) (*Snapshot, error) {
 				at.Arms = append(at.Arms, a)
 			}
 		}
+	}
+	var err error
+	if s.Priorities, err = priorities(c); err != nil {
+		return nil, err
+	}
+	for _, e := range c.Declaration.Experiments {
+		at := s.Surfaces[e.Surface]
+		if at != nil {
+			e.Nudges = slices.Concat(e.Nudges, nudges(s.Priorities, &e, at.Arms))
+			at.Experiments = append(at.Experiments, e)
+		}
+		s.Experiments[e.ID] = &e
 	}
 	for _, at := range s.Surfaces {
 		slices.SortFunc(at.Arms, func(a, b *Arm) int {
@@ -134,9 +140,18 @@ func held(d *juncture.Declaration, a juncture.Arm) bool {
 	return ok && h.Holds(a.CopyVersion)
 }
 
+// itemKey names what has versions: an action, a copy of it, or a priority.
+type itemKey struct{ action, copy, priority string }
+
+func itemOf(v juncture.Version) itemKey { return itemKey{v.Action, v.Copy, v.Priority} }
+
+func (k itemKey) subject() string {
+	return juncture.VersionRef{Action: k.action, Copy: k.copy, Priority: k.priority}.Item()
+}
+
 type versionKey struct {
-	action, copy string
-	number       int
+	itemKey
+	number int
 }
 
 // place is where a copy stands in its action's list; one that the list leaves out comes after it.

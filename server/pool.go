@@ -11,7 +11,7 @@ import (
 	"github.com/juncture/juncture/intake"
 )
 
-// PoolReader tells what there is of actions and copy, and what waits.
+// PoolReader tells what there is of actions and copy, and what waits: of priorities too.
 type PoolReader interface {
 	Actions(ctx context.Context, now time.Time) ([]juncture.PoolAction, error)
 	Action(ctx context.Context, now time.Time, id string) (juncture.PoolAction, error)
@@ -33,17 +33,29 @@ type PoolWriter interface {
 	WriteCopy(ctx context.Context, now time.Time, who engine.Who, action string, r juncture.CopyDraft) error
 }
 
+// PriorityDesk tells what there is of priorities, and changes it.
+type PriorityDesk interface {
+	Priorities(ctx context.Context, now time.Time) ([]juncture.PoolPriority, error)
+	Priority(ctx context.Context, now time.Time, id string) (juncture.PoolPriority, error)
+	PreviewPriority(ctx context.Context, now time.Time, shopper string, p juncture.Priority) (juncture.PriorityPreview, error)
+	WritePriority(ctx context.Context, now time.Time, who engine.Who, r juncture.PriorityDraft) error
+	HoldPriority(ctx context.Context, now time.Time, who engine.Who, id string, verb juncture.Verb, r juncture.ReasonRequest) error
+}
+
 type poolDecoders struct {
 	action *intake.Decoder[juncture.ActionDraft]
 	copy   *intake.Decoder[juncture.CopyDraft]
 	terms  *intake.Decoder[juncture.TermsRequest]
 	reason *intake.Decoder[juncture.ReasonRequest]
 	review *intake.Decoder[juncture.ReviewRequest]
+
+	priority *intake.Decoder[juncture.PriorityDraft]
 }
 
 func newPoolDecoders() poolDecoders {
 	return poolDecoders{intake.NewDecoder[juncture.ActionDraft](intake.Options{}), intake.NewDecoder[juncture.CopyDraft](intake.Options{}),
-		intake.NewDecoder[juncture.TermsRequest](intake.Options{}), intake.NewDecoder[juncture.ReasonRequest](intake.Options{}), intake.NewDecoder[juncture.ReviewRequest](intake.Options{})}
+		intake.NewDecoder[juncture.TermsRequest](intake.Options{}), intake.NewDecoder[juncture.ReasonRequest](intake.Options{}), intake.NewDecoder[juncture.ReviewRequest](intake.Options{}),
+		intake.NewDecoder[juncture.PriorityDraft](intake.Options{})}
 }
 
 func (s *Server) poolRoutes(api, admin gin.IRoutes) {
@@ -51,6 +63,7 @@ func (s *Server) poolRoutes(api, admin gin.IRoutes) {
 	api.GET("/actions/:id", func(c *gin.Context) { s.action(c, c.Param("id"), nil, nil) })
 	api.GET("/reviews", func(c *gin.Context) { s.reviews(c, nil) })
 	api.GET("/switches", func(c *gin.Context) { s.switches(c, nil, nil) })
+	s.priorityRoutes(api, admin)
 	admin.POST("/actions", s.postAction)
 	admin.POST("/actions/:id/copy", s.postCopy)
 	admin.PUT("/actions/:id/terms", s.putTerms)

@@ -274,6 +274,7 @@ func describesThePool(t *testing.T, s *site, answer func(method, path, body stri
 	answer("POST", "/api/v1/reviews/approve", b, editor, 403)
 	answer("POST", "/api/v1/reviews/approve", b, admin, 200)
 	answer("POST", "/api/v1/reviews/approve", b, admin, 409)
+	describesPriorities(t, s, answer, fits)
 }
 
 // templated writes a path of the tests as the description has it.
@@ -281,7 +282,7 @@ func templated(path string) string {
 	parts := strings.Split(path, "/")
 	for i := 1; i < len(parts); i++ {
 		switch before := parts[i-1]; {
-		case before == "experiments" || before == "actions" || before == "action" || before == "surface":
+		case before == "experiments" || before == "actions" || before == "priorities" || before == "action" || before == "surface":
 			parts[i] = "{id}"
 		case before == "copy":
 			parts[i] = "{copy}"

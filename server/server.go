@@ -44,6 +44,7 @@ type Engine interface {
 	PoolReader
 	PoolReviewer
 	PoolWriter
+	PriorityDesk
 	ChangeExperiment(ctx context.Context, now time.Time, who engine.Who, id string, verb juncture.Verb, r juncture.ExperimentChange) (juncture.ExperimentView, error)
 }
 

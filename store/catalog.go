@@ -66,8 +66,8 @@ func readCatalog(ctx context.Context, tx *sqlx.Tx) (*juncture.Catalog, error) {
 }
 
 func readVersions(ctx context.Context, tx *sqlx.Tx) ([]juncture.Version, error) {
-	rows, err := tx.QueryContext(ctx, `SELECT action, copy, version, hash, body, status, author, created_at, reviewer,
-		reviewed_at, bypass, comment FROM versions ORDER BY action, copy, version`)
+	rows, err := tx.QueryContext(ctx, `SELECT action, copy, priority, version, hash, body, status, author, created_at, reviewer,
+		reviewed_at, bypass, comment FROM versions ORDER BY action, copy, priority, version`)
 	if err != nil {
 		return nil, err
 	}
@@ -77,11 +77,18 @@ func readVersions(ctx context.Context, tx *sqlx.Tx) ([]juncture.Version, error) 
 		var v juncture.Version
 		var created, reviewed int64
 		var body string
-		if err := rows.Scan(&v.Action, &v.Copy, &v.Number, &v.Hash, &body, &v.Status, &v.Author, &created, &v.Reviewer,
+		if err := rows.Scan(&v.Action, &v.Copy, &v.Priority, &v.Number, &v.Hash, &body, &v.Status, &v.Author, &created, &v.Reviewer,
 			&reviewed, &v.Bypass, &v.Comment); err != nil {
 			return nil, err
 		}
 		v.Body, v.CreatedAt, v.Reviewed = []byte(body), fromMS(created), fromMS(reviewed)
+		if v.Hash == "" { // 00013_priorities.sqlite.sql cannot count it
+			var p juncture.Priority
+			if err := json.Unmarshal(v.Body, &p); err != nil {
+				return nil, fmt.Errorf("priority %s: %w", v.Priority, err)
+			}
+			v.Hash = p.Hash()
+		}
 		out = append(out, v)
 	}
 	return out, rows.Err()
@@ -96,7 +103,7 @@ func (db *DB) Change(ctx context.Context, c juncture.Change) error {
 		}
 		if c.Declaration != nil {
 			d := *c.Declaration
-			d.Actions = nil // they live in versions, and their terms in the declaration
+			d.Actions, d.Priorities = nil, nil // they live in versions, and the terms of actions in the declaration
 			body, err := json.Marshal(d)
 			if err != nil {
 				return err
@@ -106,20 +113,20 @@ func (db *DB) Change(ctx context.Context, c juncture.Change) error {
 			}
 		}
 		for _, v := range c.Add {
-			if _, err := tx.ExecContext(ctx, `INSERT INTO versions (action, copy, version, hash, body, status, author, created_at)
-				VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, v.Action, v.Copy, v.Number, v.Hash, string(v.Body), v.Status, v.Author, ms(v.CreatedAt)); err != nil {
+			if _, err := tx.ExecContext(ctx, `INSERT INTO versions (action, copy, priority, version, hash, body, status, author, created_at)
+				VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`, v.Action, v.Copy, v.Priority, v.Number, v.Hash, string(v.Body), v.Status, v.Author, ms(v.CreatedAt)); err != nil {
 				return err
 			}
 		}
 		for _, v := range c.Review {
 			res, err := tx.ExecContext(ctx, `UPDATE versions SET status = ?, reviewer = ?, reviewed_at = ?, bypass = ?, comment = ?
-				WHERE action = ? AND copy = ? AND version = ? AND hash = ?`,
-				v.Status, v.Reviewer, ms(v.Reviewed), v.Bypass, v.Comment, v.Action, v.Copy, v.Number, v.Hash)
+				WHERE action = ? AND copy = ? AND priority = ? AND version = ? AND hash = ?`,
+				v.Status, v.Reviewer, ms(v.Reviewed), v.Bypass, v.Comment, v.Action, v.Copy, v.Priority, v.Number, v.Hash)
 			if err != nil {
 				return err
 			}
 			if n, err := res.RowsAffected(); err != nil || n != 1 {
-				return errors.Join(err, juncture.Errorf(juncture.CodeDecisionConflict, "version %d of %s %s is not what was reviewed", v.Number, v.Action, v.Copy))
+				return errors.Join(err, juncture.Errorf(juncture.CodeDecisionConflict, "%s is not what was reviewed", v.Ref().Subject()))
 			}
 		}
 		if err := addArms(ctx, tx); err != nil {

@@ -30,7 +30,7 @@ func (n *node) learn(ctx context.Context, clock func() time.Time) {
 			n.log.Error(what, "error", err)
 		}
 	}
-	restock := func() { n.learned.Restock(clock(), n.engine.Pool().Declaration.Priorities) }
+	restock := func() { n.learned.Restock(clock()) }
 	restock() // something to show while the past is counted
 	failed("count what is bought together", n.learned.Recount(ctx))
 	restock()

@@ -37,7 +37,7 @@ func (everybody) Session(context.Context, string, time.Time) (access.User, error
 func (everybody) SignOut(context.Context, string) error { return nil }
 
 // BenchmarkPages serves the console's pages on a store with 10,000 intersections, 300,000 decisions of which 4% succeed and
-// four actions; traffic by rank r as 1/r. It prints the median and the worst of nine readings of each and needs
+// four actions, two of which a priority raises; traffic by rank r as 1/r. It prints the median and the worst of nine readings of each and needs
 // JUNCTURE_EVALUATE=1. Evidence grows between readings, as in a shop.
 func BenchmarkPages(b *testing.B) {
 	if os.Getenv("JUNCTURE_EVALUATE") == "" {
@@ -52,7 +52,11 @@ func BenchmarkPages(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer n.close() //nolint:errcheck // of a database that goes away
-	testkit.Apply(b, n.db, testkit.Declaration())
+	testkit.Apply(b, n.db, testkit.Declaration(func(d *juncture.Declaration) {
+		for _, action := range []string{"news", "points"} {
+			d.Priorities = append(d.Priorities, juncture.Priority{ID: "push-" + action, Owner: "mia", Action: action, Weight: 1, Expires: time.Now().Add(24 * time.Hour)})
+		}
+	}))
 	click := testkit.Declaration().Outcomes[0]
 	var keys []juncture.Intersection
 	for _, lifecycle := range []string{"prospect", "first-time", "returning", "loyal"} {
@@ -119,7 +123,7 @@ func BenchmarkPages(b *testing.B) {
 		"/console/intersections/next", "/console/intersections/next?rows=meaning&cols=moment", "/console/intersections/list", "/console/intersections/list?filter.lifecycle=loyal&filter.status=browsing",
 		"/console/intersection?experiment=hero&key=" + key, "/console/layers", "/console/decisions", "/console/decisions?shopper=s7", "/console/decisions?experiment=hero&action=news&group=policy", "/console/decisions?group=holdout",
 		"/console/decision?id=" + strconv.FormatUint(5000|1<<juncture.NodeShift, 10), "/console/shopper?id=s7",
-		"/console", "/console/experiments", "/console/experiments/hero", "/console/pool", "/console/pool/news", "/console/reviews", "/console/catalogue"} {
+		"/console", "/console/experiments", "/console/experiments/hero", "/console/pool", "/console/pool/news", "/console/priorities", "/console/priorities/push-news", "/console/reviews", "/console/catalogue"} {
 		var took []time.Duration
 		size := 0
 		for range 9 {

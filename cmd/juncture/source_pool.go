@@ -43,3 +43,23 @@ func (s *source) SetTerms(ctx context.Context, actor, action string, r juncture.
 func (s *source) WriteCopy(ctx context.Context, actor, action string, r juncture.CopyDraft) error {
 	return s.node.engine.WriteCopy(ctx, s.clock(), fromConsole(actor), action, r)
 }
+
+func (s *source) Priorities(ctx context.Context) ([]juncture.PoolPriority, error) {
+	return s.node.engine.Priorities(ctx, s.clock())
+}
+
+func (s *source) PriorityEffects(ctx context.Context) (map[string][]juncture.PriorityEffect, error) {
+	return s.node.engine.PriorityEffects(ctx, s.clock())
+}
+
+func (s *source) PreviewPriority(ctx context.Context, shopper string, p juncture.Priority) (juncture.PriorityPreview, error) {
+	return s.node.engine.PreviewPriority(ctx, s.clock(), shopper, p)
+}
+
+func (s *source) WritePriority(ctx context.Context, actor string, r juncture.PriorityDraft) error {
+	return s.node.engine.WritePriority(ctx, s.clock(), fromConsole(actor), r)
+}
+
+func (s *source) HoldPriority(ctx context.Context, actor, id string, verb juncture.Verb, r juncture.ReasonRequest) error {
+	return s.node.engine.HoldPriority(ctx, s.clock(), fromConsole(actor), id, verb, r)
+}

@@ -23,7 +23,7 @@ func TestCrossSellsHoldInTheNextMonth(t *testing.T) {
 	for i := range events[:n] {
 		counts.Observe(&events[i], &catalogue.State{})
 	}
-	pairs := counts.Shelf(index, cut, nil).CrossSells(1 << 20)
+	pairs := counts.Shelf(index, cut).CrossSells(1 << 20)
 	orders, held := map[string][]string{}, map[string]int{}
 	for _, e := range events[n:] {
 		for _, l := range e.Lines {

@@ -56,6 +56,8 @@ type Request struct {
 	Exclude  []string          // never recommended
 	Again    bool              // products the shopper has bought may be recommended: consumables
 	Only     []Source          // nil: all
+
+	Priorities []juncture.Priority // of merchandisers, by id; those that do not hold at Now, or are of actions, do nothing
 }
 
 // Pick is a product for a slot.

@@ -13,7 +13,7 @@ import (
 )
 
 // store is a small one: shirts go with ties, who views a dress views hats, and a cluster of its own likes hats.
-func store(t testing.TB, priorities ...juncture.Priority) (*catalogue.Index, *catalogue.Shelf) {
+func store(t testing.TB) (*catalogue.Index, *catalogue.Shelf) {
 	t.Helper()
 	x := index(t, "s1", "s2", "s3", "t1", "t2", "d1", "d2", "h1", "h2", "h3")
 	c := catalogue.NewCounts(catalogue.Settings{Support: 3}, 0)
@@ -37,7 +37,7 @@ func store(t testing.TB, priorities ...juncture.Priority) (*catalogue.Index, *ca
 			see("hatters", event(juncture.EventProductViewed, at, "h3"))
 		}
 	}
-	return x, c.Shelf(x, t0.Add(time.Hour), priorities)
+	return x, c.Shelf(x, t0.Add(time.Hour))
 }
 
 func first(picks []catalogue.Pick) string {
@@ -105,11 +105,11 @@ func TestWhatIsBoughtAgainIsNoLike(t *testing.T) {
 		c.Observe(event(juncture.EventOrderCompleted, t0.Add(time.Duration(i)*time.Minute), "h1"), &catalogue.State{}, catalogue.Share{Cluster: "all", Weight: 1})
 	}
 	r := catalogue.Request{Now: t0.Add(time.Hour), Clusters: []catalogue.Share{{Cluster: "all", Weight: 1}}, Only: []catalogue.Source{catalogue.FromCluster}}
-	if got := first(c.Shelf(x, t0.Add(time.Hour), nil).Fill(2, r)); got != "h1 cluster" {
+	if got := first(c.Shelf(x, t0.Add(time.Hour)).Fill(2, r)); got != "h1 cluster" {
 		t.Errorf("first is %q", got)
 	}
 	r.Only = []catalogue.Source{catalogue.FromStore}
-	if got := first(c.Shelf(x, t0.Add(time.Hour), nil).Fill(2, r)); got != "s1 trending" {
+	if got := first(c.Shelf(x, t0.Add(time.Hour)).Fill(2, r)); got != "s1 trending" {
 		t.Errorf("the store's trend counts every order, its first is %q", got)
 	}
 }
@@ -151,7 +151,7 @@ func TestACategoryComesBeforeTheTrend(t *testing.T) {
 }
 
 func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
-	x, shelf := store(t, juncture.Priority{ID: "p", Products: []string{"s2", "gone"}, Weight: 1, Expires: t0.Add(24 * time.Hour)})
+	x, shelf := store(t)
 	x.SetStock("h1", 0)
 	x.Remove("h2")
 	p, _ := x.Get("h3")
@@ -163,7 +163,8 @@ func TestFillNeverSurfacesWhatItMayNot(t *testing.T) {
 	var s catalogue.State
 	s.Fold(event(juncture.EventOrderCompleted, t0, "s1"), catalogue.Settings{})
 	s.Fold(event(juncture.EventProductAdded, t0.Add(time.Minute), "t1"), catalogue.Settings{})
-	r := catalogue.Request{Now: t0.Add(time.Hour), Shopper: &s, Product: "d1", Exclude: []string{"s3"}, Clusters: []catalogue.Share{{Cluster: "hatters", Weight: 1}}}
+	r := catalogue.Request{Now: t0.Add(time.Hour), Shopper: &s, Product: "d1", Exclude: []string{"s3"}, Clusters: []catalogue.Share{{Cluster: "hatters", Weight: 1}},
+		Priorities: []juncture.Priority{{ID: "p", Products: []string{"s2", "gone"}, Weight: 1, Expires: t0.Add(24 * time.Hour)}}}
 	seen := map[string]int{}
 	for _, p := range shelf.Fill(100, r) {
 		seen[p.ID]++
@@ -184,7 +185,8 @@ func TestPrioritiesNudgeWithinTheBound(t *testing.T) {
 	drop := juncture.Priority{ID: "new-drop", Owner: "mia", Why: "new drop", Products: []string{"d2"}, Weight: 1, Starts: &t0, Expires: t0.Add(48 * time.Hour)}
 	push := juncture.Priority{ID: "hats", Owner: "mia", Why: "margin push", Category: "Hats & Caps", Weight: 5, Expires: t0.Add(48 * time.Hour)}
 	late := juncture.Priority{ID: "late", Products: []string{"d2"}, Weight: 1, Expires: t0}
-	_, plain := store(t)
+	raised := juncture.Priority{ID: "an-action", Action: "d2", Category: "hats-caps", Products: []string{"d2"}, Weight: 1, Expires: t0.Add(48 * time.Hour)} // of an action: whatever else it says
+	_, shelf := store(t)
 	for _, c := range []struct {
 		what string
 		p    juncture.Priority
@@ -192,19 +194,18 @@ func TestPrioritiesNudgeWithinTheBound(t *testing.T) {
 		id   string
 		most float64 // times the score without it
 	}{
-		{"live", push, t0.Add(time.Hour), "h1", 1.5}, {"expired", late, t0.Add(time.Hour), "d2", 1}, {"not begun", drop, t0.Add(-time.Hour), "d2", 1}, {"over", drop, t0.Add(48 * time.Hour), "d2", 1},
+		{"live", push, t0.Add(time.Hour), "h1", 1.5}, {"expired", late, t0.Add(time.Hour), "d2", 1}, {"not begun", drop, t0.Add(-time.Hour), "d2", 1}, {"over", drop, t0.Add(48 * time.Hour), "d2", 1}, {"of an action", raised, t0.Add(time.Hour), "d2", 1},
 	} {
-		_, shelf := store(t, c.p)
-		score := func(s *catalogue.Shelf) (float64, string) {
-			for _, p := range s.Fill(20, catalogue.Request{Now: c.now}) {
+		score := func(priorities ...juncture.Priority) (float64, string) {
+			for _, p := range shelf.Fill(20, catalogue.Request{Now: c.now, Priorities: priorities}) {
 				if p.ID == c.id {
 					return p.Score, p.Priority
 				}
 			}
 			return 0, ""
 		}
-		was, _ := score(plain)
-		got, by := score(shelf)
+		was, _ := score()
+		got, by := score(c.p)
 		if was <= 0 || got/was > c.most+1e-9 || (by != "") != (c.most > 1) || got < was {
 			t.Errorf("%s: %v after %v, by %q", c.what, got, was, by)
 		}
@@ -267,7 +268,7 @@ func TestCountsAreBounded(t *testing.T) {
 		}
 		c.Observe(e, &catalogue.State{}, catalogue.Share{Cluster: fmt.Sprint(i), Weight: 1})
 	}
-	shelf := c.Shelf(x, t0.Add(3000*24*time.Hour), nil)
+	shelf := c.Shelf(x, t0.Add(3000*24*time.Hour))
 	per := map[string]int{}
 	for _, p := range shelf.CrossSells(1 << 20) {
 		if p.Lift < 0 || p.Lift > 1e6 {
@@ -323,7 +324,7 @@ func BenchmarkFill(b *testing.B) {
 			last = s
 		}
 	}
-	shelf := c.Shelf(x, t0.Add(3000*time.Minute), nil)
+	shelf := c.Shelf(x, t0.Add(3000*time.Minute))
 	r := catalogue.Request{Now: t0.Add(3001 * time.Minute), Shopper: &last, Near: func(k catalogue.Key) float64 { return float64(k%1000) / 1000 }}
 	for i := range 8 {
 		r.Clusters = append(r.Clusters, catalogue.Share{Cluster: fmt.Sprint(i), Weight: 0.125})

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/juncture/juncture"
 )
@@ -35,8 +34,8 @@ func (s *Shelf) pick(slots int, candidates []candidate, r Request, category stri
 	}
 	k := picker{shelf: s, request: &r, category: category, excluded: excluded, seen: map[string]bool{}, slots: slots}
 	most := 0.0
-	for _, p := range s.priorities {
-		if live(&p, r.Now) {
+	for _, p := range r.Priorities {
+		if p.Action == "" && p.Weight > 0 && p.Live(r.Now) {
 			k.live = append(k.live, p)
 			most = max(most, min(p.Weight, 1))
 		}
@@ -103,11 +102,6 @@ func (k *picker) consider(id string, score float64, source Source, by string) {
 		}
 		k.picks = slices.Insert(k.picks, at, pick)
 	}
-}
-
-// live reports whether a priority holds now.
-func live(p *juncture.Priority, now time.Time) bool {
-	return p.Weight > 0 && (p.Starts == nil || !now.Before(*p.Starts)) && now.Before(p.Expires)
 }
 
 // covers reports whether a priority is about a product.

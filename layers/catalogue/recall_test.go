@@ -70,7 +70,7 @@ func fit(t testing.TB, events []juncture.Event, products []juncture.Product, now
 			s.owned[e.Shopper][l.Product] = true
 		}
 	}
-	s.shelf = counts.Shelf(index, now, nil)
+	s.shelf = counts.Shelf(index, now)
 	return s
 }
 

@@ -48,7 +48,7 @@ func TestSealedProductsDriveNothing(t *testing.T) {
 			s.Fold(e, catalogue.Settings{})
 		}
 	}
-	shelf := c.Shelf(x, t0.Add(time.Hour), nil)
+	shelf := c.Shelf(x, t0.Add(time.Hour))
 	of := func(kind juncture.EventKind, id string) *catalogue.State {
 		var s catalogue.State
 		s.Fold(event(kind, t0, id), catalogue.Settings{})
@@ -101,7 +101,7 @@ func TestWithheldCategoriesDriveNothing(t *testing.T) {
 	if err := x.Put(juncture.Product{ID: "r1", Title: "Rug", Category: "Prayer rugs", Stock: 1}, juncture.Product{ID: "l1", Title: "Lamp", Category: "Lamps", Stock: 1}); err != nil {
 		t.Fatal(err)
 	}
-	shelf := catalogue.NewCounts(catalogue.Settings{}, 0).Shelf(x, t0, nil)
+	shelf := catalogue.NewCounts(catalogue.Settings{}, 0).Shelf(x, t0)
 	for category, want := range map[string]int{"Lamps": 1, "Prayer rugs": 0, "prayer-rugs": 0} {
 		if got := shelf.Fill(3, catalogue.Request{Now: t0, Category: category, Only: []catalogue.Source{catalogue.FromCategory}}); len(got) != want {
 			t.Errorf("%s: %+v", category, got)

@@ -26,8 +26,7 @@ type Shelf struct {
 	store      []neighbour            // trending, weight 1 for the first
 	clusters   map[string][]neighbour // what each likes
 	categories map[string][]neighbour // picks, by slug
-	priorities []juncture.Priority
-	scratch    *sync.Pool // of *scratch, so that a call allocates no room for every product
+	scratch    *sync.Pool             // of *scratch, so that a call allocates no room for every product
 }
 
 type pair struct {
@@ -45,8 +44,8 @@ const (
 	likedMost  = 400  // of what a cluster likes: the shopper's own taste finds theirs among them
 )
 
-// Shelf reads the counts. priorities are the merchandiser's; expired ones are left out when a call is answered.
-func (c *Counts) Shelf(index *Index, now time.Time, priorities []juncture.Priority) *Shelf {
+// Shelf reads the counts.
+func (c *Counts) Shelf(index *Index, now time.Time) *Shelf {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	products := index.All()
@@ -54,7 +53,7 @@ func (c *Counts) Shelf(index *Index, now time.Time, priorities []juncture.Priori
 		c.intern(p.ID)
 	}
 	s := &Shelf{set: c.set, index: index, at: now, names: c.names[:len(c.names):len(c.names)], ids: make(map[Key]int32, len(c.ids)),
-		clusters: make(map[string][]neighbour, len(c.clusters)), categories: map[string][]neighbour{}, priorities: slices.Clone(priorities)}
+		clusters: make(map[string][]neighbour, len(c.clusters)), categories: map[string][]neighbour{}}
 	for k, i := range c.ids {
 		s.ids[k] = i
 	}
@@ -73,7 +72,6 @@ func (c *Counts) Shelf(index *Index, now time.Time, priorities []juncture.Priori
 	for id, t := range c.clusters {
 		s.clusters[id] = t.likes(prior, total, now)
 	}
-	slices.SortStableFunc(s.priorities, func(a, b juncture.Priority) int { return strings.Compare(a.ID, b.ID) })
 	return s
 }
 

@@ -275,6 +275,30 @@ func (e *Evidence) View() *View {
 	return v
 }
 
+// Busiest returns at most n intersections with the most trials, the busiest first, their trials, and the trials of all.
+// What was drawn in shadow counts.
+func (v *View) Busiest(n int) (xs []juncture.Intersection, trials []int64, all int64) {
+	type busy struct {
+		at     int32
+		trials int64
+	}
+	list := make([]busy, len(v.cells))
+	for i := range v.cells {
+		list[i].at = int32(i)
+		for _, e := range v.cells[i].entries {
+			list[i].trials += e.trials
+		}
+		all += list[i].trials
+	}
+	slices.SortStableFunc(list, func(a, b busy) int { return cmp.Compare(b.trials, a.trials) })
+	for _, b := range list[:min(len(list), n)] {
+		if b.trials > 0 {
+			xs, trials = append(xs, v.key(b.at)), append(trials, b.trials)
+		}
+	}
+	return xs, trials, all
+}
+
 // Bytes returns what the evidence takes in memory, in bytes, and the (intersection, arm, bucket) triples it holds.
 func (e *Evidence) Bytes() (bytes, triples int64) {
 	for i := range e.cells {

@@ -60,11 +60,12 @@ func catalog(t *testing.T, open func(t *testing.T) *store.DB) {
 		d.Kills = map[string]juncture.Kill{juncture.KillStore: {Reason: "wrong price", By: "user:bob", At: now}}
 		d.Terms = map[string]juncture.Terms{"news": {Owner: "mia", Starts: &now, Cap: &juncture.Cap{PerDay: 5}}}
 		d.Guardrails, d.Pressure = &juncture.Guardrails{MaxDiscount: 30}, &juncture.Pressure{PerShopper: juncture.Frequency{N: 3, Per: juncture.PerDay}}
+		d.Priorities = []juncture.Priority{{ID: "new-drop", Owner: "mia", Products: []string{"a"}, Weight: 0.5, Expires: now}}
 		a, w := version("news", "", 1, "h1"), version("news", "plain", 1, "h2")
 		check(t, db.Change(ctx, juncture.Change{Declaration: d, Add: []juncture.Version{a, w}, Review: []juncture.Version{approved(a)}, Audit: []juncture.AuditNote{note("one")}}))
 		c := read(t, db)
 		want := *d
-		want.Actions = nil // they are versions
+		want.Actions, want.Priorities = nil, nil // they are versions
 		if diff := cmp.Diff(want, c.Declaration); diff != "" {
 			t.Errorf("the declaration came back otherwise:\n%s", diff)
 		}
@@ -114,6 +115,33 @@ func catalog(t *testing.T, open func(t *testing.T) *store.DB) {
 				t.Errorf("%s: %d audit entries, %v", what, n, err)
 			}
 		}
+	})
+	t.Run("APriorityHasVersionsOfItsOwn", func(t *testing.T) {
+		db := open(t)
+		of := func(id string, number int, hash string) juncture.Version {
+			v := version("", "", number, hash)
+			v.Priority = id
+			return v
+		}
+		one, two, other, action := of("news", 1, "h1"), of("news", 2, "h2"), of("shoes", 1, "h1"), version("news", "", 1, "h1") // an action may be called the same
+		check(t, db.Change(ctx, juncture.Change{Declaration: testkit.Declaration(), Add: []juncture.Version{other, one, two, action}}))
+		rejected := two
+		rejected.Status, rejected.Reviewer, rejected.Reviewed, rejected.Comment = juncture.VersionRejected, "bob", now.Add(time.Minute), "no"
+		check(t, db.Change(ctx, juncture.Change{Base: 1, Review: []juncture.Version{approved(one), rejected}}))
+		c := read(t, db)
+		if diff := cmp.Diff([]juncture.Version{approved(one), rejected, other, action}, c.Versions); diff != "" {
+			t.Errorf("the versions came back otherwise:\n%s", diff)
+		}
+		if len(c.Arms) != 0 {
+			t.Errorf("a priority makes arms: %v", c.Arms)
+		}
+		code(t, "a version twice", db.Change(ctx, juncture.Change{Base: 2, Add: []juncture.Version{of("news", 2, "h3")}}), juncture.CodeInternal)
+		edited := approved(other)
+		edited.Hash = "h2"
+		code(t, "approval of edited content", db.Change(ctx, juncture.Change{Base: 2, Review: []juncture.Version{edited}}), juncture.CodeDecisionConflict)
+		elsewhere := approved(other)
+		elsewhere.Priority = "hats"
+		code(t, "approval of what does not exist", db.Change(ctx, juncture.Change{Base: 2, Review: []juncture.Version{elsewhere}}), juncture.CodeDecisionConflict)
 	})
 	t.Run("ArmsAreNumberedOnce", func(t *testing.T) {
 		db := open(t)
