@@ -31,7 +31,8 @@ func PlanPriority(c *juncture.Catalog, r juncture.PriorityDraft, actor, from str
 		return juncture.Change{}, juncture.Errorf(juncture.CodeInvalidRequest, "it is over already").WithHint("give it a later end").WithField("expires")
 	}
 	p := planner{c: c, change: juncture.Change{Base: c.Number}, actor: actor, from: from, now: now.UTC(), draft: !r.Submit, guard: guard(&c.Declaration)}
-	return p.change, p.priority(r.Priority)
+	err := p.priority(r.Priority)
+	return p.change, err
 }
 
 // PlanHoldPriority plans a verb of juncture.HoldVerbs for a priority.
