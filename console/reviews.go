@@ -166,31 +166,49 @@ func fieldText(b json.RawMessage) string {
 	}
 	var s string
 	if json.Unmarshal(b, &s) == nil {
-		return clip(s, 2000)
+		return strings.ToValidUTF8(s, "\uFFFD")
 	}
 	var list []string
 	if json.Unmarshal(b, &list) == nil {
-		return clip(strings.Join(list, ", "), 2000)
+		return strings.ToValidUTF8(strings.Join(list, ", "), "\uFFFD")
 	}
-	return clip(string(b), 2000)
+	return string(b)
 }
 
-// mostShown bounds a text of a preview, in characters; the diff beside it has more.
+// mostShown is how much of a text a preview shows at once, in characters; the rest is folded away below it.
 const mostShown = 600
+
+// folded is a text in two parts.
+type folded struct{ Shown, Rest string }
+
+// fold cuts a text after a word.
+func fold(s string, runes int) folded {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	short := clip(s, runes)
+	if short == s {
+		return folded{Shown: s}
+	}
+	cut := len(strings.TrimSuffix(short, "…"))
+	if i := strings.LastIndexAny(s[:cut], " \n"); i > cut/2 {
+		cut = i
+	}
+	return folded{s[:cut] + " …", "… " + strings.TrimSpace(s[cut:])}
+}
 
 // preview is how a channel shows it.
 type preview struct {
 	Kind                string // the template's: banner, module, popup, mail, text, push
 	Title, Surface      string
-	Headline, Body, CTA string
+	Headline, Body, CTA folded
 	Products            []juncture.ProductView
 	Pieces              []juncture.EditorialView
-	Text, Length        string // of a text message
+	Text                folded // of a text message
+	Length              string // of it
 	Whose               string // products: of whom
 }
 
 func (c *Console) previews(ctx context.Context, store StoreView, a juncture.Action, w juncture.Copy, shopper string) ([]preview, error) {
-	base := preview{Headline: clip(w.Headline, mostShown), Body: clip(w.Body, mostShown), CTA: clip(w.CTA, 100)}
+	base := preview{Headline: fold(w.Headline, mostShown), Body: fold(w.Body, mostShown), CTA: fold(w.CTA, 100)}
 	if a.Slots > 0 || a.Editorial > 0 {
 		var err error
 		if base.Products, base.Pieces, err = c.deps.Pool.ShownTo(ctx, shopper, a); err != nil {
@@ -211,13 +229,13 @@ func (c *Console) previews(ctx context.Context, store StoreView, a juncture.Acti
 				p.Products, p.Pieces, p.Whose = nil, nil, ""
 			}
 			if kind == "text" {
-				p.Text = strings.Join(slices.DeleteFunc([]string{w.Headline, w.Body, w.CTA}, func(s string) bool { return s == "" }), " ")
-				places, segments, wide := smsLength(p.Text)
+				text := strings.Join(slices.DeleteFunc([]string{w.Headline, w.Body, w.CTA}, func(s string) bool { return s == "" }), " ")
+				places, segments, wide := smsLength(text)
 				p.Length = fmt.Sprintf("%d characters, %s", places, plural(segments, "segment", "segments"))
 				if wide {
 					p.Length += " (a character outside the GSM set halves what fits)"
 				}
-				p.Text = clip(p.Text, mostShown)
+				p.Text = fold(text, mostShown)
 			}
 			out = append(out, p)
 		}

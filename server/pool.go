@@ -48,7 +48,7 @@ func newPoolDecoders() poolDecoders {
 
 func (s *Server) poolRoutes(api, admin gin.IRoutes) {
 	api.GET("/actions", s.getActions)
-	api.GET("/actions/:id", func(c *gin.Context) { s.action(c, c.Param("id"), nil, nil) })
+	api.GET("/actions/:id", func(c *gin.Context) { s.action(c, c.Param("id"), nil) })
 	api.GET("/reviews", func(c *gin.Context) { s.reviews(c, nil) })
 	api.GET("/switches", func(c *gin.Context) { s.switches(c, nil, nil) })
 	admin.POST("/actions", s.postAction)
@@ -87,7 +87,7 @@ func (s *Server) getActions(c *gin.Context) {
 }
 
 // action answers with an action as it is now, or with what went wrong before.
-func (s *Server) action(c *gin.Context, id string, warnings []string, err error) {
+func (s *Server) action(c *gin.Context, id string, err error) {
 	var now time.Time
 	var a juncture.PoolAction
 	if err == nil {
@@ -100,7 +100,6 @@ func (s *Server) action(c *gin.Context, id string, warnings []string, err error)
 		s.fail(c, err)
 		return
 	}
-	a.Warnings = warnings
 	s.json(c, a)
 }
 
@@ -130,27 +129,27 @@ func (s *Server) switches(c *gin.Context, warnings []string, err error) {
 
 func (s *Server) postAction(c *gin.Context) {
 	if r, _, now, ok := asked(s, c, s.pool.action); ok {
-		s.action(c, r.ID, nil, s.engine.WriteAction(c.Request.Context(), now, who(c), *r))
+		s.action(c, r.ID, s.engine.WriteAction(c.Request.Context(), now, who(c), *r))
 	}
 }
 
 func (s *Server) postCopy(c *gin.Context) {
 	if r, _, now, ok := asked(s, c, s.pool.copy); ok {
-		s.action(c, c.Param("id"), nil, s.engine.WriteCopy(c.Request.Context(), now, who(c), c.Param("id"), *r))
+		s.action(c, c.Param("id"), s.engine.WriteCopy(c.Request.Context(), now, who(c), c.Param("id"), *r))
 	}
 }
 
 func (s *Server) putTerms(c *gin.Context) {
 	if r, _, now, ok := asked(s, c, s.pool.terms); ok {
-		s.action(c, c.Param("id"), nil, s.engine.SetTerms(c.Request.Context(), now, who(c), c.Param("id"), *r))
+		s.action(c, c.Param("id"), s.engine.SetTerms(c.Request.Context(), now, who(c), c.Param("id"), *r))
 	}
 }
 
 func (s *Server) postHold(verb juncture.Verb) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if r, _, now, ok := asked(s, c, s.pool.reason); ok {
-			warnings, err := s.engine.HoldAction(c.Request.Context(), now, who(c), c.Param("id"), c.Param("copy"), verb, *r)
-			s.action(c, c.Param("id"), warnings, err)
+			_, err := s.engine.HoldAction(c.Request.Context(), now, who(c), c.Param("id"), c.Param("copy"), verb, *r)
+			s.action(c, c.Param("id"), err) // which warns of the same
 		}
 	}
 }

@@ -71,6 +71,7 @@ func whoMay() map[string]string {
 		"GET /console/layers/clusters/:id": viewer, "POST /console/layers/clusters/:id": editor, "GET /console/layers/refit": viewer, "POST /console/layers/refit": admin,
 		"GET /console/shoppers/*rest": admin, "POST /console/shoppers/*rest": admin,
 		"GET /console/pool": viewer, "GET /console/pool.csv": viewer, "GET /console/pool/:id": viewer, "GET /console/reviews": viewer,
+		"GET /console/pool-new": editor, "POST /console/pool-new": editor, "GET /console/pool/:id/edit": editor, "POST /console/pool/:id/edit": editor,
 		"POST /console/reviews": editor, "POST /console/pool/:id/copy": editor, "POST /console/pool/:id/hold": approver, "POST /console/pool/:id/terms": approver, "POST /console/pool-switch": approver,
 		"GET /console/decisions": viewer, "GET /console/decisions.csv": viewer, "GET /console/decision": viewer, "GET /console/live": viewer,
 		"GET /console/intersections/next": viewer, "GET /console/intersections/next.csv": viewer,
