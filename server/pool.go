@@ -46,25 +46,29 @@ func newPoolDecoders() poolDecoders {
 		intake.NewDecoder[juncture.TermsRequest](intake.Options{}), intake.NewDecoder[juncture.ReasonRequest](intake.Options{}), intake.NewDecoder[juncture.ReviewRequest](intake.Options{})}
 }
 
-func (s *Server) poolRoutes(api, admin gin.IRoutes) {
+func (s *Server) poolRoutes(api, edit, approve gin.IRoutes) {
 	api.GET("/actions", s.getActions)
 	api.GET("/actions/:id", func(c *gin.Context) { s.action(c, c.Param("id"), nil) })
 	api.GET("/reviews", func(c *gin.Context) { s.reviews(c, nil) })
 	api.GET("/switches", func(c *gin.Context) { s.switches(c, nil, nil) })
-	admin.POST("/actions", s.postAction)
-	admin.POST("/actions/:id/copy", s.postCopy)
-	admin.PUT("/actions/:id/terms", s.putTerms)
+	edit.POST("/actions", s.postAction)
+	edit.POST("/actions/:id/copy", s.postCopy)
+	approve.PUT("/actions/:id/terms", s.putTerms)
 	for _, verb := range juncture.HoldVerbs() {
-		admin.POST("/actions/:id/"+string(verb), s.postHold(verb))
-		admin.POST("/actions/:id/copy/:copy/"+string(verb), s.postHold(verb))
+		approve.POST("/actions/:id/"+string(verb), s.postHold(verb))
+		approve.POST("/actions/:id/copy/:copy/"+string(verb), s.postHold(verb))
 	}
 	for _, verb := range juncture.ReviewVerbs() {
-		admin.POST("/reviews/"+string(verb), s.postReview(verb))
+		may := approve
+		if verb == juncture.VerbSubmit || verb == juncture.VerbWithdraw {
+			may = edit
+		}
+		may.POST("/reviews/"+string(verb), s.postReview(verb))
 	}
 	for _, verb := range juncture.KillVerbs() {
-		admin.POST("/switches/action/:id/"+string(verb), s.postSwitch("action", verb))
-		admin.POST("/switches/surface/:id/"+string(verb), s.postSwitch("surface", verb))
-		admin.POST("/switches/store/"+string(verb), s.postSwitch(juncture.KillStore, verb))
+		approve.POST("/switches/action/:id/"+string(verb), s.postSwitch("action", verb))
+		approve.POST("/switches/surface/:id/"+string(verb), s.postSwitch("surface", verb))
+		approve.POST("/switches/store/"+string(verb), s.postSwitch(juncture.KillStore, verb))
 	}
 }
 
