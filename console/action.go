@@ -144,16 +144,17 @@ func (c *Console) renderAction(g *gin.Context, status int, form actionForms) {
 			p.Next = append(p.Next, verbButton{string(v), experiments.Title(string(v))})
 		}
 	}
-	p.Facts = diffFields(nil, approvedBody(a.Live, a.Versions), actionFields)
+	names := c.names(ctx)
+	p.Facts = diffFields(nil, approvedBody(a.Live, a.Versions), actionFields, names)
 	if a.Owner != "" {
 		p.Facts = append(p.Facts, fieldDiff{Name: "Owner", After: clip(a.Owner, longestText)})
 	}
 	if dates := datesOf(a.Terms); dates != "" {
 		p.Facts = append(p.Facts, fieldDiff{Name: "Dates (UTC)", After: dates})
 	}
-	p.Parts = append(p.Parts, versionsOf(g, a.ID, "", a.Versions, a.Live, a.State, func(n int) [2]int64 { return sum(func(arm juncture.Arm) bool { return arm.ActionVersion == n }) }))
+	p.Parts = append(p.Parts, versionsOf(g, a.ID, "", a.Versions, a.Live, a.State, names, func(n int) [2]int64 { return sum(func(arm juncture.Arm) bool { return arm.ActionVersion == n }) }))
 	for _, w := range a.Copies {
-		part := versionsOf(g, a.ID, w.ID, w.Versions, w.Live, w.State, func(n int) [2]int64 {
+		part := versionsOf(g, a.ID, w.ID, w.Versions, w.Live, w.State, names, func(n int) [2]int64 {
 			return sum(func(arm juncture.Arm) bool { return arm.Copy == w.ID && arm.CopyVersion == n })
 		})
 		part.Hold, part.DefaultOf = w.Hold, surfaceNames(w.DefaultOf)
@@ -214,7 +215,7 @@ func actionLead(a juncture.PoolAction, trials, successes int64) string {
 	return fmt.Sprintf("%s So far %s decisions served it, and %s succeeded (%s).", so, experiments.Count(trials), experiments.Count(successes), experiments.Percent(float64(successes)/float64(trials)))
 }
 
-func versionsOf(g *gin.Context, action, copy string, versions []juncture.VersionView, live int, state juncture.PoolState, evidence func(int) [2]int64) versionsPart {
+func versionsOf(g *gin.Context, action, copy string, versions []juncture.VersionView, live int, state juncture.PoolState, names experiments.Names, evidence func(int) [2]int64) versionsPart {
 	p := versionsPart{ID: copy, Title: "The action itself", State: poolState(state)}
 	fields := actionFields
 	if copy != "" {
@@ -236,7 +237,7 @@ func versionsOf(g *gin.Context, action, copy string, versions []juncture.Version
 		if i+1 < len(versions) {
 			before = versions[i+1].Body
 		}
-		for _, f := range diffFields(before, v.Body, fields) {
+		for _, f := range diffFields(before, v.Body, fields, names) {
 			if f.Changed {
 				f.After = clip(f.After, 300)
 				l.Fields = append(l.Fields, f)

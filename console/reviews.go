@@ -101,6 +101,7 @@ func (c *Console) reviewCard(g *gin.Context, store StoreView, item juncture.Revi
 	i := slices.IndexFunc(all, func(a juncture.PoolAction) bool { return a.ID == item.Action })
 	var action juncture.Action
 	var said []juncture.Copy
+	names := c.names(g.Request.Context())
 	if i >= 0 {
 		action = actionOf(all[i])
 	}
@@ -111,7 +112,7 @@ func (c *Console) reviewCard(g *gin.Context, store StoreView, item juncture.Revi
 			return card, err
 		}
 		said = append(said, w)
-		card.Fields = diffFields(before, item.Body, copyFields)
+		card.Fields = diffFields(before, item.Body, copyFields, names)
 	} else {
 		action = juncture.Action{}
 		if err := json.Unmarshal(item.Body, &action); err != nil {
@@ -120,7 +121,7 @@ func (c *Console) reviewCard(g *gin.Context, store StoreView, item juncture.Revi
 		if i >= 0 && len(all[i].Copies) > 0 {
 			said = append(said, copyOf(all[i].Copies[0]))
 		}
-		card.Fields = diffFields(before, item.Body, actionFields)
+		card.Fields = diffFields(before, item.Body, actionFields, names)
 	}
 	for _, w := range said {
 		if card.Previews, err = c.previews(g.Request.Context(), store, action, w, shopper); err != nil {
@@ -143,7 +144,7 @@ var (
 )
 
 // diffFields compares two contents field by field; fields that neither has are left out.
-func diffFields(before, after json.RawMessage, fields []fieldOf) (out []fieldDiff) {
+func diffFields(before, after json.RawMessage, fields []fieldOf, names experiments.Names) (out []fieldDiff) {
 	read := func(b json.RawMessage) map[string]json.RawMessage {
 		m := map[string]json.RawMessage{}
 		_ = json.Unmarshal(b, &m) // nothing: there was no version before
@@ -152,11 +153,21 @@ func diffFields(before, after json.RawMessage, fields []fieldOf) (out []fieldDif
 	was, is := read(before), read(after)
 	for _, f := range fields {
 		d := fieldDiff{Name: f.name, Before: fieldText(was[f.key]), After: fieldText(is[f.key])}
+		if f.key == "voice" {
+			d.Before, d.After = voiceText(was[f.key], names), voiceText(is[f.key], names)
+		}
 		if d.Changed = string(was[f.key]) != string(is[f.key]); d.Before != "" || d.After != "" {
 			out = append(out, d)
 		}
 	}
 	return out
+}
+
+// voiceText names whom a copy is written for.
+func voiceText(b json.RawMessage, names experiments.Names) string {
+	var voice []string
+	_ = json.Unmarshal(b, &voice) // nothing: everybody
+	return strings.Join(names.Voice(voice), ", ")
 }
 
 // fieldText writes a field's JSON for people.

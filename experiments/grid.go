@@ -401,14 +401,10 @@ func places(name, v string) []int {
 }
 
 // newGridAxis orders the values: the derived vocabulary in its own order, others by traffic, unknown last.
-func newGridAxis(name string, trials map[string]int64, names map[string]string) GridAxis {
+func newGridAxis(name string, trials map[string]int64, names Names) GridAxis {
 	a := GridAxis{Axis: name, Title: AxisTitle(name), Values: []AxisValue{}}
 	for v, n := range trials {
-		title := ValueTitle(name, v)
-		if name == "meaning" && names[v] != "" {
-			title = names[v]
-		}
-		a.Values = append(a.Values, AxisValue{v, title, n})
+		a.Values = append(a.Values, AxisValue{v, names.Value(name, v), n})
 	}
 	byTraffic := func(x, y AxisValue) int {
 		return cmp.Or(cmp.Compare(y.Trials, x.Trials), strings.Compare(x.Value, y.Value))

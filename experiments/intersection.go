@@ -102,7 +102,7 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	}
 	here := steps[len(steps)-1]
 	r := IntersectionReport{Experiment: ev.Experiment.ID, Goal: ev.Outcome.Name, Money: c.value, Currency: ev.Currency,
-		AsOf: ev.AsOf, Key: here.Key(), At: here, Phrase: Phrase(here), Tier: here.Tier().String(), Past: []PastArm{},
+		AsOf: ev.AsOf, Key: here.Key(), At: here, Phrase: ev.Names.Phrase(here), Tier: here.Tier().String(), Past: []PastArm{},
 		Actions: []ActionReport{}, Arms: []ArmReport{}}
 	var groups [5]GroupReport
 	for i := range ev.Cells {
@@ -119,11 +119,11 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	}
 	c.open(ladder[len(ladder)-1].sums, here)
 	for _, l := range juncture.Layers() {
-		r.Layers = append(r.Layers, LayerValue{l.String(), AxisTitle(l.String()), here.Value(l), ValueTitle(l.String(), here.Value(l))})
+		r.Layers = append(r.Layers, LayerValue{l.String(), AxisTitle(l.String()), here.Value(l), ev.Names.Value(l.String(), here.Value(l))})
 	}
 	for i, s := range steps {
 		t := c.sum(ladder[i].sums)
-		r.Rungs = append(r.Rungs, RungReport{s.Key(), Phrase(s), t.trials, t.successes})
+		r.Rungs = append(r.Rungs, RungReport{s.Key(), ev.Names.Phrase(s), t.trials, t.successes})
 	}
 	for g := juncture.GroupPolicy; g <= juncture.GroupHoldout; g++ {
 		gr := groups[g]
@@ -162,6 +162,7 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 					if ar.Effects, ar.Why, err = ev.Explain(here, c.arms[best].ID); err != nil {
 						return IntersectionReport{}, err
 					}
+					ar.Why = ev.Names.Why(ar.Why, ar.Effects)
 				}
 			}
 			r.Actions = append(r.Actions, ar)
@@ -186,7 +187,7 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	}
 	from := ""
 	if len(steps) > 1 {
-		from = Phrase(steps[len(steps)-2])
+		from = ev.Names.Phrase(steps[len(steps)-2])
 	}
 	r.Sentence = c.sentence(r.Verdict, r.Trials, r.Phrase, from)
 	return r, nil
