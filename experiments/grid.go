@@ -72,7 +72,7 @@ type GridCell struct {
 	Trials        int64  `json:"trials"`
 	Successes     int64  `json:"successes"`
 	Intersections int    `json:"intersections"` // that it sums
-	Key           string `json:"key,omitempty"` // of the intersection, where it is only one
+	Key           string `json:"key,omitempty"` // of the intersection, where it is only one and covers no other
 	Claimed       bool   `json:"claimed"`       // one of Grid.Claims
 	Verdict
 }
@@ -294,12 +294,15 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 			}
 			own := c.sum(s.sums)
 			cell.Trials, cell.Successes, cell.Intersections = own.trials, own.successes, len(s.at)
-			if len(s.at) == 1 {
-				cell.Key = s.at[0].Key()
-			}
 			value := [2]string{row.Value, col.Value}[first]
 			ladder := append(slices.Clone(top), rung{int(axes[first].layer), broad[value]}, rung{int(axes[1-first].layer), s.sums})
 			jobs = append(jobs, func() (err error) {
+				if len(s.at) == 1 && len(c.under(s.at[0])) == 1 { // then the page of the intersection is about the same decisions
+					cell.Key = s.at[0].Key()
+					if c.ev.Read == nil {
+						ladder = c.ladder(s.at[0].Rungs())
+					}
+				}
 				cell.Verdict, err = c.judge(s.at, ladder)
 				return err
 			})

@@ -96,10 +96,7 @@ type GroupReport struct {
 func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport, error) {
 	c := newContest(&ev)
 	steps := x.Rungs()
-	ladder := make([]rung, len(steps))
-	for i := range steps {
-		ladder[i] = rung{layerOf(steps, i), c.vector()}
-	}
+	ladder := c.ladder(steps)
 	here := steps[len(steps)-1]
 	r := IntersectionReport{Experiment: ev.Experiment.ID, Goal: ev.Outcome.Name, Money: c.value, Currency: ev.Currency,
 		AsOf: ev.AsOf, Key: here.Key(), At: here, Phrase: ev.Names.Phrase(here), Tier: here.Tier().String(), Past: []PastArm{},
@@ -107,14 +104,8 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	var groups [5]GroupReport
 	for i := range ev.Cells {
 		cell := &ev.Cells[i]
-		for k, s := range steps { // rungs only narrow: past the first mismatch there is nothing
-			if !covers(s, cell.Intersection) {
-				break
-			}
-			c.add(ladder[k].sums, cell)
-			if k == len(steps)-1 {
-				addGroups(&groups, cell, ev.Outcome.Name)
-			}
+		if covers(here, cell.Intersection) {
+			addGroups(&groups, cell, ev.Outcome.Name)
 		}
 	}
 	c.open(ladder[len(ladder)-1].sums, here)
@@ -191,6 +182,24 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	}
 	r.Sentence = c.sentence(r.Verdict, r.Trials, r.Phrase, from)
 	return r, nil
+}
+
+// ladder sums the leaves under each of an intersection's rungs.
+func (c *contest) ladder(steps []juncture.Intersection) []rung {
+	out := make([]rung, len(steps))
+	for i := range steps {
+		out[i] = rung{layerOf(steps, i), c.vector()}
+	}
+	for i := range c.ev.Cells {
+		cell := &c.ev.Cells[i]
+		for k, s := range steps { // rungs only narrow: past the first mismatch there is nothing
+			if !covers(s, cell.Intersection) {
+				break
+			}
+			c.add(out[k].sums, cell)
+		}
+	}
+	return out
 }
 
 // layerOf is the layer that rung i adds: -1 for the store's.

@@ -106,7 +106,7 @@ func TestBuildGridSums(t *testing.T) {
 		"prospect dormant 0/0 of 1 empty key=v1/prospect.dormant._/_/_/shoes",
 		// Welcome 8 + 12, five_off 400 + 10, welcome 10 + 10, of 400 + 600, 4000 + 100, 500 + 500: no holdout, no old version.
 		"loyal browsing 450/6100 of 2 winner key=",
-		"_ _ 9/90 of 1 thin key=v1/_/_/_/_",
+		"_ _ 9/90 of 1 thin key=",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
