@@ -44,7 +44,7 @@ type draftPage struct {
 	Problems           map[string]string // by field
 	Problem            string
 	Surfaces, Sources  []option
-	Types, Asks        []string // the kinds that there are; what a rule may ask
+	Types, Asks        []string // the types that there are; what a rule may ask
 	Most               int      // products, and pieces
 	CopyFields         copyInputs
 	TermsFields        termsInputs
@@ -54,7 +54,7 @@ type draftPage struct {
 
 // draftForm is what was typed.
 type draftForm struct {
-	ID, Kind, Payload, Rule, Slots, Products, Editorial string
+	ID, Type, Payload, Rule, Slots, Products, Editorial string
 	Surfaces, From                                      []string
 	Copy                                                copyForm
 	Terms                                               termsForm
@@ -145,13 +145,13 @@ func (c *Console) copyInputs(ctx context.Context, f copyForm, prefix string, pro
 }
 
 func readDraft(form url.Values) draftForm {
-	return draftForm{ID: typed(form, "id"), Kind: typed(form, "type"), Payload: typed(form, "payload"), Rule: typed(form, "rule"), Slots: typed(form, "slots"), Products: strings.Join(typedAll(form, "products"), "\n"),
+	return draftForm{ID: typed(form, "id"), Type: typed(form, "type"), Payload: typed(form, "payload"), Rule: typed(form, "rule"), Slots: typed(form, "slots"), Products: strings.Join(typedAll(form, "products"), "\n"),
 		Editorial: typed(form, "editorial"), Surfaces: typedAll(form, "surfaces"), From: typedAll(form, "from"), Copy: readCopy(form, "copy-"), Terms: readTerms(form)}
 }
 
 // draftOf is the form that would write the action as it is.
 func draftOf(a juncture.Action) draftForm {
-	f := draftForm{ID: a.ID, Kind: a.Type, Rule: a.Rule, Products: strings.Join(a.Products, "\n"), Surfaces: a.Surfaces, From: a.From}
+	f := draftForm{ID: a.ID, Type: a.Type, Rule: a.Rule, Products: strings.Join(a.Products, "\n"), Surfaces: a.Surfaces, From: a.From}
 	if a.Slots > 0 {
 		f.Slots = strconv.Itoa(a.Slots)
 	}
@@ -172,7 +172,7 @@ func draftOf(a juncture.Action) draftForm {
 
 // action reads the form; what it cannot read stands in problems, by field.
 func (f draftForm) action(problems map[string]string) juncture.Action {
-	a := juncture.Action{ID: f.ID, Surfaces: f.Surfaces, Type: f.Kind, Rule: f.Rule, From: f.From, Products: entries(f.Products)}
+	a := juncture.Action{ID: f.ID, Surfaces: f.Surfaces, Type: f.Type, Rule: f.Rule, From: f.From, Products: entries(f.Products)}
 	number := func(field, text string, to *int) {
 		n, err := strconv.Atoi(text)
 		if text != "" && err != nil {
