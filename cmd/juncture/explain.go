@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -124,7 +126,7 @@ func latestFor(ctx context.Context, log *engine.Log, shopper, at string) (uint64
 
 func printExplained(out io.Writer, x explained, names experiments.Names) {
 	told := console.Tell(x.ExplainedDecision, names)
-	fmt.Fprintf(out, "%s: %s\n%s\n", told.Heading, told.Sentence, told.Phrase)
+	fmt.Fprintf(out, "%s: %s\n%s\n", told.Heading, told.Sentence, oneLine(told.Phrase))
 	fmt.Fprintf(out, "decision %s, %s, at %s for %s\n", x.Serial, x.At.Format(time.RFC3339Nano), x.Surface, cmp.Or(x.ShopperID, "(nobody: consent was denied)"))
 	fmt.Fprintf(out, "shown: %s with probability %v", x.Arm, x.Probability)
 	if x.Shadow != "" {
@@ -138,7 +140,7 @@ func printExplained(out io.Writer, x explained, names experiments.Names) {
 		if !l.Same {
 			note = " (under today's settings another value)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\n", l.Layer, l.Value, names.Value(l.Layer, l.Value), l.Reason, note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\n", l.Layer, l.Value, oneLine(names.Value(l.Layer, l.Value)), l.Reason, note)
 	}
 	fmt.Fprintln(w, "\nCANDIDATE\tPROBABILITY\tRECOMPUTED\tOWN\tBORROWED\tHEADLINE\tWHY")
 	for i, c := range x.Candidates {
@@ -148,7 +150,7 @@ func printExplained(out io.Writer, x explained, names experiments.Names) {
 			recomputed, own, borrowed = strconv.FormatFloat(*r.Recomputed, 'g', -1, 64), strconv.FormatFloat(r.Own, 'g', -1, 64), strconv.FormatFloat(r.Borrowed, 'f', 1, 64)
 			why = names.Why(r.Sentence, r.Effects)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Arm, strconv.FormatFloat(c.Probability, 'g', -1, 64), recomputed, own, borrowed, c.Headline, why)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Arm, strconv.FormatFloat(c.Probability, 'g', -1, 64), recomputed, own, borrowed, oneLine(c.Headline), why)
 	}
 	if len(x.Filtered) > 0 {
 		fmt.Fprintln(w, "\nFILTERED OUT\tWHY\tRULE")
@@ -166,4 +168,14 @@ func printExplained(out io.Writer, x explained, names experiments.Names) {
 	if x.Replay != nil {
 		fmt.Fprintf(out, "\n%s: %s\n", x.Replay.Verdict, x.Replay.Sentence)
 	}
+}
+
+// oneLine is a text of the merchant's as a terminal may show it.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)), " ")
 }
