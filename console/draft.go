@@ -441,11 +441,15 @@ func (c *Console) renderDraft(g *gin.Context, status int, of *juncture.PoolActio
 	said := f.Copy.copy()
 	if of != nil {
 		_, from := newestOf(*of, g.Query("version"))
+		next := 1
+		if len(of.Versions) > 0 {
+			next = of.Versions[0].Number + 1
+		}
 		p.Name = experiments.Title(of.ID)
 		p.Heading, p.Back, p.Post = "Edit "+p.Name, actionURL(of.ID), actionURL(of.ID)+"/edit"
-		p.Lead = fmt.Sprintf("This writes version %d, beginning with what version %d says. What is shown stays as it is until somebody else has approved it.", of.Versions[0].Number+1, from.Number)
+		p.Lead = fmt.Sprintf("This writes version %d, beginning with what version %d says. What is shown stays as it is until somebody else has approved it.", next, from.Number)
 		if of.Live > 0 {
-			p.Prior = priorWords(of.Live, of.Versions[0].Number+1)
+			p.Prior = priorWords(of.Live, next)
 			if from.Number != of.Live {
 				p.Live = p.Post + "?version=" + strconv.Itoa(of.Live)
 			}
