@@ -70,7 +70,7 @@ func TestFormsInChromium(t *testing.T) {
 				t.Fatal(err)
 			}
 			run("viewport", chromedp.EmulateViewport(width, 900))
-			for _, page := range []string{newActionPath, actionURL("five_off") + "/edit", actionURL("five_off") + "?edit=plain", poolPath} {
+			for _, page := range []string{newActionPath, actionURL("five_off") + "/edit", actionURL("five_off") + "?edit=plain", poolPath, settingsPath, gridPath} {
 				run(page, chromedp.Navigate(server.URL+page), chromedp.WaitVisible(chromedp.CSS(`main h1`)))
 				if wrong := list(look); len(wrong) > 0 {
 					t.Errorf("%s, %s, %d:\n%s", page, scheme, width, strings.Join(wrong, "\n"))
