@@ -1,6 +1,7 @@
 package server_test
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -37,4 +38,15 @@ func TestKeysOfPeople(t *testing.T) {
 	d.does("ap", "POST", "/switches/store/restore", why("over"), 200)
 	d.does("ap", "POST", "/experiments/hero/pause", why("a look"), 200)
 	d.does("ap", "POST", "/experiments/hero/ship", juncture.ExperimentChange{Reason: "best", Action: "news"}, 403)
+}
+
+// A draft is told all that is wrong with it, each by its field.
+func TestProblemsOfADraft(t *testing.T) {
+	t.Parallel()
+	d := openDesk(t)
+	r := d.does("editor", "POST", "/actions", juncture.ActionDraft{Action: juncture.Action{ID: "calm", Surfaces: []string{"home_hero"}, Type: "Con tent", Rule: "hour >", Copy: []juncture.Copy{{ID: "plain", Headline: "Hi"}}}}, 400)
+	var p juncture.ProblemView
+	if err := json.Unmarshal(r.body, &p); err != nil || len(p.Problems) != 2 || p.Field != "type" || p.Problems[0].Field != "type" || p.Problems[0].Detail != p.Detail || p.Problems[1].Field != "rule" || !strings.Contains(p.Problems[1].Detail, "line 1, column") {
+		t.Errorf("%+v, %v", p, err)
+	}
 }
