@@ -297,7 +297,7 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 			value := [2]string{row.Value, col.Value}[first]
 			ladder := append(slices.Clone(top), rung{int(axes[first].layer), broad[value]}, rung{int(axes[1-first].layer), s.sums})
 			jobs = append(jobs, func() (err error) {
-				if len(s.at) == 1 && len(c.under(s.at[0])) == 1 { // then the page of the intersection is about the same decisions
+				if len(s.at) == 1 && c.alone(s.at[0], append(f.axes[:len(f.axes):len(f.axes)], axes...)) { // then the page of the intersection is about the same decisions
 					cell.Key = s.at[0].Key()
 					if c.ev.Read == nil {
 						ladder = c.ladder(s.at[0].Rungs())
@@ -338,6 +338,16 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 	g.notes(c)
 	g.Sentence = g.sentence(c)
 	return g, nil
+}
+
+// alone reports whether an intersection, the only one with its values on the axes, covers no other.
+func (c *contest) alone(x juncture.Intersection, axes []axis) bool {
+	for _, a := range axes {
+		if !juncture.Known(x.Value(a.layer)) { // what it covers may have other values
+			return len(c.under(x)) == 1
+		}
+	}
+	return true
 }
 
 // parallel runs the jobs on all processors and returns one of their errors.
