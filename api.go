@@ -248,6 +248,15 @@ type ProblemView struct {
 	RequestID string `json:"requestId"`
 	Hint      string `json:"hint,omitempty"`
 	Field     string `json:"field,omitempty"`
+
+	Problems []FieldProblem `json:"problems,omitempty"` // all that is wrong with a draft, the one of detail first
+}
+
+// FieldProblem is one thing that is wrong with a request.
+type FieldProblem struct {
+	Field  string `json:"field"` // of the request; empty: it is about none
+	Detail string `json:"detail"`
+	Hint   string `json:"hint,omitempty"`
 }
 
 // ProfileView is a shopper as GET /api/v1/profiles/{id} tells. Its names are those that customer data platforms use.

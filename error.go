@@ -64,6 +64,7 @@ type Error struct {
 	Field      string        // the request field or file path it is about; may be empty
 	RetryAfter time.Duration // for 429 and 503; zero means one second
 	Err        error         // the cause, for logs; may be nil
+	Problems   []Problem     // all that is wrong, by field, the one of the message first; nil: no more than the message says
 }
 
 // Errorf makes an Error whose message is formatted; a %w operand becomes its cause.

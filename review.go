@@ -228,7 +228,9 @@ type PoolAction struct {
 	Breaches []string      `json:"breaches,omitempty"` // of the guardrails as they are now, by what is approved
 	Versions []VersionView `json:"versions"`           // the newest first
 	Copies   []PoolCopy    `json:"copies"`
-	Warnings []string      `json:"warnings,omitempty"` // of what was just done
+
+	DefaultOf []string `json:"defaultOf,omitempty"` // surfaces whose default it is
+	Warnings  []string `json:"warnings,omitempty"`  // of those where nothing of it can be served, or soon cannot
 }
 
 // PoolCopy is a copy with everything that there is of it.
@@ -239,6 +241,8 @@ type PoolCopy struct {
 	Live     int           `json:"live"`
 	Hold     *Hold         `json:"hold,omitempty"`
 	Versions []VersionView `json:"versions"`
+
+	DefaultOf []string `json:"defaultOf,omitempty"` // surfaces whose default is this copy, and no other could be
 }
 
 // PoolPriority is a priority with everything that there is of it.

@@ -20,18 +20,37 @@ import (
 // Scope is something that a key may do.
 type Scope string
 
-// The scopes. Admin implies all others.
+// The scopes. Read, edit, approve and admin are what viewers, editors, approvers and admins may do in the console; each of
+// them implies those before it, and admin all others, too.
 const (
-	ScopeChoose Scope = "choose"
-	ScopeReward Scope = "reward"
-	ScopeEvents Scope = "events"
-	ScopeRead   Scope = "read"
-	ScopeAdmin  Scope = "admin"
+	ScopeChoose  Scope = "choose"
+	ScopeReward  Scope = "reward"
+	ScopeEvents  Scope = "events"
+	ScopeRead    Scope = "read"
+	ScopeEdit    Scope = "edit"
+	ScopeApprove Scope = "approve"
+	ScopeAdmin   Scope = "admin"
 )
 
 // Scopes lists every scope.
 func Scopes() []Scope {
-	return []Scope{ScopeChoose, ScopeReward, ScopeEvents, ScopeRead, ScopeAdmin}
+	return []Scope{ScopeChoose, ScopeReward, ScopeEvents, ScopeRead, ScopeEdit, ScopeApprove, ScopeAdmin}
+}
+
+// Implies reports whether a key with the scope may do what the other says.
+func (s Scope) Implies(other Scope) bool {
+	people := []Scope{ScopeRead, ScopeEdit, ScopeApprove}
+	i, j := slices.Index(people, s), slices.Index(people, other)
+	return s == other || s == ScopeAdmin || j >= 0 && j <= i
+}
+
+// scopeWords lists the scopes for a hint.
+func scopeWords() string {
+	var words []string
+	for _, s := range Scopes() {
+		words = append(words, string(s))
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 }
 
 // public reports whether a publishable key may have the scope.
@@ -77,14 +96,14 @@ func NewKey(name string, scopes []Scope, publishable bool, origins []string, now
 	}
 	for _, s := range scopes {
 		if !slices.Contains(Scopes(), s) {
-			return Key{}, "", invalid("scopes", fmt.Sprintf("no scope is called %.40q", s), "choose, reward, events, read or admin")
+			return Key{}, "", invalid("scopes", fmt.Sprintf("no scope is called %.40q", s), scopeWords())
 		}
 		if publishable && !s.public() {
 			return Key{}, "", invalid("scopes", fmt.Sprintf("a publishable key cannot have the scope %q", s), "choose, reward or events: everybody can read this key")
 		}
 	}
 	if len(scopes) == 0 {
-		return Key{}, "", invalid("scopes", "a key needs a scope", "choose, reward, events, read or admin")
+		return Key{}, "", invalid("scopes", "a key needs a scope", scopeWords())
 	}
 	for _, s := range Scopes() {
 		if slices.Contains(scopes, s) {
@@ -215,7 +234,7 @@ func (k Key) Allows(scope Scope, origin string) error {
 	if !k.RevokedAt.IsZero() {
 		return unauthorized("the API key is revoked")
 	}
-	if !slices.Contains(k.Scopes, scope) && !slices.Contains(k.Scopes, ScopeAdmin) || k.Publishable && !scope.public() {
+	if !slices.ContainsFunc(k.Scopes, func(s Scope) bool { return s.Implies(scope) }) || k.Publishable && !scope.public() {
 		return juncture.Errorf(juncture.CodeForbidden, "the API key does not have the scope %q", scope).
 			WithHint(fmt.Sprintf("juncture keys create --scopes %s", scope))
 	}

@@ -3,14 +3,12 @@ package console
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -31,16 +29,30 @@ type actionPage struct {
 	Facts              []fieldDiff
 	Caps               []string
 	Breaches           []string
+	Warnings           []string // of surfaces whose default it is
+	DefaultOf          string   // those surfaces, in words; empty: none
 	Parts              []versionsPart
 	Says               string // which decisions are counted
 	Previews           []preview
 	Shopper            string
 	MayEdit, MayDecide bool
-	Form               copyForm
-	Problem            string
-	Field              string
-	Terms              termsForm
+	Edit               string // leads to the form of the action itself
+	Editing            bool   // the form holds a copy that there is
+	CopyFields         copyInputs
+	CopyProblem        string
+	CopyPreviews       []preview
+	TermsFields        termsInputs
+	TermsProblem       string
 	Done               string
+}
+
+// actionForms is what was typed on the page of an action, when it has to be shown again. The zero one is nothing.
+type actionForms struct {
+	copy                      copyForm
+	terms                     *termsForm // nil: those of the action
+	show                      bool       // the copy, as it would be
+	copyProblem, termsProblem string
+	problems                  map[string]string // by field
 }
 
 type verbButton struct{ Verb, Title string }
@@ -52,6 +64,7 @@ type versionsPart struct {
 	Hold      *juncture.Hold
 	Next      []verbButton
 	Edit      string
+	DefaultOf string // surfaces whose default is this copy alone; empty: none
 	Lines     []versionLine
 	Prior     string
 }
@@ -69,11 +82,11 @@ type versionLine struct {
 
 type copyForm struct{ ID, Headline, Body, CTA, Voice string }
 
-type termsForm struct{ Owner, Starts, Expires, PerShopper, Per, PerDay, Spend string }
+type termsForm struct{ Owner, Starts, Expires, PerShopper, Per, PerDay, Most, Cost, SpendPer, SpendOutcome, Reason string }
 
 func (c *Console) action(g *gin.Context) {
 	q := g.Request.URL.Query()
-	c.renderAction(g, http.StatusOK, copyForm{ID: q.Get("edit")}, "", "")
+	c.renderAction(g, http.StatusOK, actionForms{copy: copyForm{ID: q.Get("edit")}})
 }
 
 func (c *Console) findAction(g *gin.Context) (juncture.PoolAction, error) {
@@ -89,7 +102,7 @@ func (c *Console) findAction(g *gin.Context) (juncture.PoolAction, error) {
 	return juncture.PoolAction{}, juncture.Errorf(juncture.CodeNotFound, "No action is called %.80q.", g.Param("id")).WithHint("The page of the pool lists those that there are.")
 }
 
-func (c *Console) renderAction(g *gin.Context, status int, form copyForm, field, problem string) {
+func (c *Console) renderAction(g *gin.Context, status int, form actionForms) {
 	ctx := g.Request.Context()
 	store, err := c.deps.Source.Store(ctx)
 	var a juncture.PoolAction
@@ -106,8 +119,8 @@ func (c *Console) renderAction(g *gin.Context, status int, form copyForm, field,
 		c.fail(g, err)
 		return
 	}
-	p := &actionPage{ID: a.ID, Name: experiments.Title(a.ID), State: poolState(a.State), Back: poolPath, Says: evidence.says(), Killed: a.Killed, Hold: a.Hold, Breaches: a.Breaches, Shopper: g.Query("shopper"),
-		MayEdit: may(g, access.RoleEditor), MayDecide: may(g, access.RoleApprover), Form: form, Field: field, Problem: problem, Done: doneWords[g.Query("done")], Terms: termsOf(a.Terms), Caps: capWords(a.Cap, store.Currency)}
+	p := &actionPage{ID: a.ID, Name: experiments.Title(a.ID), State: poolState(a.State), Back: poolPath, Says: evidence.says(), Killed: a.Killed, Hold: a.Hold, Breaches: a.Breaches, DefaultOf: surfaceNames(a.DefaultOf), Shopper: g.Query("shopper"),
+		MayEdit: may(g, access.RoleEditor), MayDecide: may(g, access.RoleApprover), Edit: actionURL(a.ID) + "/edit", CopyProblem: form.copyProblem, TermsProblem: form.termsProblem, Done: doneWords[g.Query("done")], Caps: capWords(a.Cap, store.Currency)}
 	if !sayable(p.Shopper) {
 		p.Shopper = ""
 	}
@@ -123,34 +136,49 @@ func (c *Console) renderAction(g *gin.Context, status int, form copyForm, field,
 	total := sum(func(juncture.Arm) bool { return true })
 	trials, successes = total[0], total[1]
 	p.Lead = actionLead(a, trials, successes)
+	for _, w := range a.Warnings {
+		p.Warnings = append(p.Warnings, sentence(w))
+	}
 	for _, v := range a.Next {
 		if !slices.Contains(juncture.KillVerbs(), v) {
 			p.Next = append(p.Next, verbButton{string(v), experiments.Title(string(v))})
 		}
 	}
-	p.Facts = diffFields(nil, approvedBody(a.Live, a.Versions), actionFields)
+	names := c.names(ctx)
+	p.Facts = diffFields(nil, approvedBody(a.Live, a.Versions), actionFields, names)
 	if a.Owner != "" {
 		p.Facts = append(p.Facts, fieldDiff{Name: "Owner", After: clip(a.Owner, longestText)})
 	}
 	if dates := datesOf(a.Terms); dates != "" {
 		p.Facts = append(p.Facts, fieldDiff{Name: "Dates (UTC)", After: dates})
 	}
-	p.Parts = append(p.Parts, versionsOf(g, a.ID, "", a.Versions, a.Live, a.State, func(n int) [2]int64 { return sum(func(arm juncture.Arm) bool { return arm.ActionVersion == n }) }))
+	p.Parts = append(p.Parts, versionsOf(g, a.ID, "", a.Versions, a.Live, a.State, names, func(n int) [2]int64 { return sum(func(arm juncture.Arm) bool { return arm.ActionVersion == n }) }))
 	for _, w := range a.Copies {
-		part := versionsOf(g, a.ID, w.ID, w.Versions, w.Live, w.State, func(n int) [2]int64 {
+		part := versionsOf(g, a.ID, w.ID, w.Versions, w.Live, w.State, names, func(n int) [2]int64 {
 			return sum(func(arm juncture.Arm) bool { return arm.Copy == w.ID && arm.CopyVersion == n })
 		})
-		part.Hold = w.Hold
+		part.Hold, part.DefaultOf = w.Hold, surfaceNames(w.DefaultOf)
 		for _, v := range w.Next {
 			part.Next = append(part.Next, verbButton{string(v), experiments.Title(string(v))})
 		}
 		p.Parts = append(p.Parts, part)
-		if form.ID == w.ID && problem == "" {
+		if form.copy == (copyForm{ID: w.ID}) && len(w.Versions) > 0 {
 			said := juncture.Copy{}
 			_ = json.Unmarshal(w.Versions[0].Body, &said) // the newest, a draft among them
-			p.Form = copyForm{w.ID, said.Headline, said.Body, said.CTA, strings.Join(said.Voice, "\n")}
+			form.copy, p.Editing = copyForm{w.ID, said.Headline, said.Body, said.CTA, strings.Join(said.Voice, "\n")}, true
 		}
 	}
+	if p.CopyFields, err = c.copyInputs(ctx, form.copy, "", form.problems); err == nil && form.show {
+		p.CopyPreviews, err = c.previews(ctx, store, content, form.copy.copy(), p.Shopper)
+	}
+	if err != nil {
+		c.fail(g, err)
+		return
+	}
+	if form.terms == nil {
+		form.terms = new(termsOf(a.Terms))
+	}
+	p.TermsFields = termsInputsOf(*form.terms, store, form.problems)
 	if len(a.Copies) > 0 {
 		if p.Previews, err = c.previews(ctx, store, content, copyOf(a.Copies[0]), p.Shopper); err != nil {
 			c.fail(g, err)
@@ -159,6 +187,15 @@ func (c *Console) renderAction(g *gin.Context, status int, form copyForm, field,
 	}
 	p.layout = c.layoutFor(g, p.Name, store)
 	c.render(g, status, "action", p)
+}
+
+// surfaceNames lists surfaces by name.
+func surfaceNames(ids []string) string {
+	names := make([]string, len(ids))
+	for i, id := range ids {
+		names[i] = experiments.Title(id)
+	}
+	return strings.Join(names, " and ")
 }
 
 func actionLead(a juncture.PoolAction, trials, successes int64) string {
@@ -178,13 +215,13 @@ func actionLead(a juncture.PoolAction, trials, successes int64) string {
 	return fmt.Sprintf("%s So far %s decisions served it, and %s succeeded (%s).", so, experiments.Count(trials), experiments.Count(successes), experiments.Percent(float64(successes)/float64(trials)))
 }
 
-func versionsOf(g *gin.Context, action, copy string, versions []juncture.VersionView, live int, state juncture.PoolState, evidence func(int) [2]int64) versionsPart {
+func versionsOf(g *gin.Context, action, copy string, versions []juncture.VersionView, live int, state juncture.PoolState, names experiments.Names, evidence func(int) [2]int64) versionsPart {
 	p := versionsPart{ID: copy, Title: "The action itself", State: poolState(state)}
 	fields := actionFields
 	if copy != "" {
 		p.Title, p.Edit, fields = "Copy “"+experiments.Title(copy)+"”", actionURL(action)+"?"+url.Values{"edit": {copy}}.Encode()+"#copy", copyFields
 	}
-	p.Lines = versionLines(juncture.VersionRef{Action: action, Copy: copy}, versions, live, fields, evidence)
+	p.Lines = versionLines(juncture.VersionRef{Action: action, Copy: copy}, versions, live, fields, names, evidence)
 	approved := []int{}
 	for _, v := range versions {
 		if v.Status == juncture.VersionApproved {
@@ -198,7 +235,7 @@ func versionsOf(g *gin.Context, action, copy string, versions []juncture.Version
 }
 
 // versionLines are the versions of something, each beside the one before.
-func versionLines(ref juncture.VersionRef, versions []juncture.VersionView, live int, fields []fieldOf, evidence func(int) [2]int64) (lines []versionLine) {
+func versionLines(ref juncture.VersionRef, versions []juncture.VersionView, live int, fields []fieldOf, names experiments.Names, evidence func(int) [2]int64) (lines []versionLine) {
 	for i, v := range versions {
 		n := evidence(v.Number)
 		ref.Number, ref.Hash = v.Number, v.Hash
@@ -216,8 +253,9 @@ func versionLines(ref juncture.VersionRef, versions []juncture.VersionView, live
 		if i+1 < len(versions) {
 			before = versions[i+1].Body
 		}
-		for _, f := range diffFields(before, v.Body, fields) {
+		for _, f := range diffFields(before, v.Body, fields, names) {
 			if f.Changed {
+				f.After = clip(f.After, 300)
 				l.Fields = append(l.Fields, f)
 			}
 		}
@@ -262,7 +300,11 @@ func termsOf(t juncture.Terms) (f termsForm) {
 	if t.Cap != nil && t.Cap.PerDay > 0 {
 		f.PerDay = strconv.FormatInt(t.Cap.PerDay, 10)
 	}
-	f.Per = cmp.Or(f.Per, string(juncture.PerDay))
+	if t.Cap != nil && t.Cap.Spend != nil {
+		s := t.Cap.Spend
+		f.Most, f.Cost, f.SpendPer, f.SpendOutcome = strconv.FormatFloat(s.Most, 'f', -1, 64), strconv.FormatFloat(s.Cost, 'f', -1, 64), s.Per, s.Outcome
+	}
+	f.Per, f.SpendPer = cmp.Or(f.Per, string(juncture.PerDay)), cmp.Or(f.SpendPer, juncture.SpendServe)
 	return f
 }
 
@@ -271,15 +313,26 @@ func (c *Console) postCopy(g *gin.Context) {
 	if !ok {
 		return
 	}
-	said := copyForm{strings.TrimSpace(form.Get("id")), strings.TrimSpace(form.Get("headline")), strings.TrimSpace(form.Get("body")), strings.TrimSpace(form.Get("cta")), form.Get("voice")}
-	draft := juncture.CopyDraft{Copy: juncture.Copy{ID: said.ID, Headline: said.Headline, Body: said.Body, CTA: said.CTA, Voice: entries(said.Voice)}, Submit: form.Get("verb") == string(juncture.VerbSubmit)}
-	err := c.deps.Pool.WriteCopy(g.Request.Context(), actor(g), g.Param("id"), draft)
-	if e, is := errors.AsType[*juncture.Error](err); is && (e.Code == juncture.CodeInvalidRequest || e.Code == juncture.CodeUnprocessable) {
-		c.renderAction(g, e.Code.Status(), said, e.Field, sentence(e.Message))
+	said := readCopy(form, "")
+	draft := juncture.CopyDraft{Copy: said.copy(), Submit: form.Get("verb") == string(juncture.VerbSubmit)}
+	if form.Get("verb") == verbPreview {
+		c.renderAction(g, http.StatusOK, actionForms{copy: said, show: true})
 		return
 	}
+	a, err := c.findAction(g)
 	if err != nil {
 		c.fail(g, err)
+		return
+	}
+	if i := slices.IndexFunc(a.Copies, func(w juncture.PoolCopy) bool { return w.ID == said.ID }); i >= 0 && sameAs(draft.Hash(), a.Copies[i].Versions, a.Copies[i].Live, draft.Submit) {
+		g.Redirect(http.StatusSeeOther, actionURL(a.ID)+"?done=same")
+		return
+	}
+	if err := c.deps.Pool.WriteCopy(g.Request.Context(), actor(g), a.ID, draft); err != nil {
+		f := actionForms{copy: said, problems: map[string]string{}}
+		over, status := c.noteTrouble(g, err, f.problems)
+		f.copyProblem = over
+		c.renderAction(g, status, f)
 		return
 	}
 	done := "draft"
@@ -312,38 +365,14 @@ func (c *Console) postTerms(g *gin.Context) {
 		c.fail(g, err)
 		return
 	}
-	r := juncture.TermsRequest{Terms: juncture.Terms{Owner: strings.TrimSpace(form.Get("owner"))}, Reason: form.Get("reason")}
-	for field, to := range map[string]**time.Time{"starts": &r.Starts, "expires": &r.Expires} {
-		if text := form.Get(field); text != "" {
-			at, err := time.Parse(formTime, text)
-			if err != nil {
-				c.fail(g, juncture.Errorf(juncture.CodeInvalidRequest, "%s: %.40q is no time.", experiments.Title(field), text).WithHint("Write it as 2027-01-31T09:00, in UTC."))
-				return
-			}
-			*to = new(at)
-		}
+	typed, problems := readTerms(form), map[string]string{}
+	r := juncture.TermsRequest{Terms: typed.terms(problems), Reason: typed.Reason}
+	if len(problems) == 0 {
+		err = c.deps.Pool.SetTerms(g.Request.Context(), actor(g), a.ID, r)
 	}
-	limit := juncture.Cap{}
-	if a.Cap != nil {
-		limit.Spend = a.Cap.Spend // a budget is set in the store file, or by API
-	}
-	for field, to := range map[string]func(int64){"perShopper": func(n int64) {
-		limit.PerShopper = &juncture.Frequency{N: int(n), Per: juncture.Period(form.Get("per"))}
-	}, "perDay": func(n int64) { limit.PerDay = n }} {
-		if text := strings.TrimSpace(form.Get(field)); text != "" {
-			n, err := strconv.ParseInt(text, 10, 32)
-			if err != nil {
-				c.fail(g, juncture.Errorf(juncture.CodeInvalidRequest, "%.40q is no whole number.", text).WithHint("Leave it empty for no cap."))
-				return
-			}
-			to(n)
-		}
-	}
-	if limit != (juncture.Cap{}) {
-		r.Cap = &limit
-	}
-	if err := c.deps.Pool.SetTerms(g.Request.Context(), actor(g), a.ID, r); err != nil {
-		c.fail(g, err)
+	if err != nil || len(problems) > 0 {
+		over, status := c.noteTrouble(g, err, problems)
+		c.renderAction(g, status, actionForms{terms: &typed, termsProblem: over, problems: problems})
 		return
 	}
 	g.Redirect(http.StatusSeeOther, actionURL(a.ID)+"?done=terms")

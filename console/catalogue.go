@@ -176,11 +176,11 @@ func (c *Console) catalogue(g *gin.Context) {
 	for _, table := range shelfTables() {
 		p.CSV[strings.ReplaceAll(table, "-", "")] = cataloguePath + "/" + table + ".csv"
 	}
-	p.shelf(v, c.deps.Now())
+	p.shelf(v, c.names(ctx), c.deps.Now())
 	c.render(g, http.StatusOK, "catalogue", p)
 }
 
-func (p *cataloguePage) shelf(v juncture.CatalogueView, now time.Time) {
+func (p *cataloguePage) shelf(v juncture.CatalogueView, names experiments.Names, now time.Time) {
 	for _, t := range v.Trending[:min(len(v.Trending), shelfLimit)] {
 		p.Trending = append(p.Trending, trendLine{clip(t.ID, longestText), clip(or(t.Title, t.ID), longestText), clip(t.Category, longestText), price(t.Price, t.Currency), upper(clip(t.Why, sentenceLimit)), clip(t.Priority, longestText)})
 	}
@@ -191,7 +191,7 @@ func (p *cataloguePage) shelf(v juncture.CatalogueView, now time.Time) {
 		p.Priorities = append(p.Priorities, priorityLine{clip(x.ID, longestText), clip(x.Owner, longestText), or(clip(x.Why, sentenceLimit), "–"), raises(x), experiments.Percent(x.Weight), x.Expires, "in " + age(x.Expires.Sub(now))})
 	}
 	for _, x := range v.Editorial[:min(len(v.Editorial), mostShelf)] {
-		l := editorialLine{clip(x.ID, longestText), clip(or(x.Title, x.ID), longestText), or(clip(x.Category, longestText), "the store"), or(clip(strings.Join(x.Meaning, ", "), 300), "everybody"), "never"}
+		l := editorialLine{clip(x.ID, longestText), clip(or(x.Title, x.ID), longestText), or(clip(x.Category, longestText), "the store"), or(clip(strings.Join(names.Voice(x.Meaning), ", "), 300), "everybody"), "never"}
 		if x.Expires != nil {
 			l.Expires = x.Expires.UTC().Format("2 Jan 2006, 15:04 UTC")
 		}

@@ -348,7 +348,7 @@ func (c *Console) decision(g *gin.Context) {
 		c.fail(g, err)
 		return
 	}
-	p.fill()
+	p.fill(c.names(ctx))
 	p.layout = c.layoutFor(g, "Why this action", store)
 	c.render(g, http.StatusOK, "decision", p)
 }
@@ -380,23 +380,36 @@ func (c *Console) whichDecision(g *gin.Context) (uint64, error) {
 	return serial, nil
 }
 
-func (p *decisionPageView) fill() {
+// Told is what people read first of a decision.
+type Told struct {
+	Heading  string // the question
+	Sentence string // its answer
+	Phrase   string // who it was for; empty: the log's key is none
+}
+
+// Tell says what a decision was, as its page and juncture explain do.
+func Tell(x *juncture.ExplainedDecision, names experiments.Names) Told {
+	line := viewLogged(x.LoggedDecision)
+	t := Told{Heading: "Why " + line.Action + " was shown", Sentence: decisionSentence(x, line)}
+	if line.Action == "Nothing" {
+		t.Heading = "Why nothing was shown"
+	}
+	if key, err := juncture.ParseIntersection(x.Intersection); err == nil {
+		t.Phrase = upper(names.Phrase(key))
+	}
+	return t
+}
+
+func (p *decisionPageView) fill(names experiments.Names) {
 	x := p.X
 	p.Line = viewLogged(x.LoggedDecision)
-	p.Heading = "Why " + p.Line.Action + " was shown"
-	if p.Line.Action == "Nothing" {
-		p.Heading = "Why nothing was shown"
-	}
-	p.Sentence = decisionSentence(x, p.Line)
-	if key, err := juncture.ParseIntersection(x.Intersection); err == nil {
-		p.Phrase = experiments.Phrase(key)
-		p.Phrase = strings.ToUpper(p.Phrase[:1]) + p.Phrase[1:]
-		if x.Experiment != "" {
-			p.Cell = intersectionURL(intersectionPath, x.Experiment, x.Intersection)
-		}
+	told := Tell(x, names)
+	p.Heading, p.Sentence, p.Phrase = told.Heading, told.Sentence, told.Phrase
+	if x.Experiment != "" && p.Phrase != "" {
+		p.Cell = intersectionURL(intersectionPath, x.Experiment, x.Intersection)
 	}
 	for _, l := range x.Layers {
-		p.Layers = append(p.Layers, explainedLine{l, experiments.AxisTitle(l.Layer), experiments.ValueTitle(l.Layer, l.Value)})
+		p.Layers = append(p.Layers, explainedLine{l, experiments.AxisTitle(l.Layer), names.Value(l.Layer, l.Value)})
 	}
 	for i, k := range x.Candidates {
 		l := candidateLine{Candidate: k, Name: experiments.Title(k.Action), Chance: experiments.Percent(k.Probability)}
@@ -405,7 +418,7 @@ func (p *decisionPageView) fill() {
 		}
 		if p.Replay != nil && i < len(p.Replay.Arms) {
 			a := p.Replay.Arms[i]
-			l.Why = a.Sentence
+			l.Why = names.Why(a.Sentence, a.Effects)
 			l.Own, l.Borrow = number(a.Own), experiments.Count(int64(a.Borrowed+0.5))
 			if a.Recomputed != nil {
 				l.Recomputed, l.Same = strconv.FormatFloat(*a.Recomputed, 'g', -1, 64), *a.Recomputed == k.Probability

@@ -95,7 +95,7 @@ func (p *gridPage) fill(a asked) {
 		p.Rate = experiments.Percent(float64(grid.Successes) / float64(grid.Trials))
 	}
 	p.Selects = gridSelects(a.store, q)
-	p.Filters = gridFilters(grid, q)
+	p.Filters = gridFilters(grid, q, a.evidence.Names)
 
 	info := map[string]experiments.ActionInfo{}
 	for _, a := range grid.Actions {
@@ -219,7 +219,7 @@ func gridSelects(s StoreView, q query) []choice {
 }
 
 // gridFilters offers every axis that is not shown and takes more than one value, and any that is filtered.
-func gridFilters(grid *experiments.Grid, q query) []choice {
+func gridFilters(grid *experiments.Grid, q query, names experiments.Names) []choice {
 	var out []choice
 	for _, axis := range grid.Choices {
 		value, filtered := q.Filter[axis.Axis]
@@ -233,14 +233,14 @@ func gridFilters(grid *experiments.Grid, q query) []choice {
 			known = known || v.Value == value
 		}
 		if filtered && !known {
-			f.Options = append(f.Options, option{value, experiments.ValueTitle(axis.Axis, value), true})
+			f.Options = append(f.Options, option{value, names.Value(axis.Axis, value), true})
 		}
 		out = append(out, f)
 	}
 	for _, axis := range []string{"moment", "trajectory", "catalogue"} { // layers that have no select of their own
 		if value, ok := q.Filter[axis]; ok {
 			out = append(out, choice{filterPrefix + axis, experiments.AxisTitle(axis),
-				[]option{{"", "All", false}, {value, experiments.ValueTitle(axis, value), true}}})
+				[]option{{"", "All", false}, {value, names.Value(axis, value), true}}})
 		}
 	}
 	return out

@@ -133,16 +133,14 @@ var besides = [juncture.LayerCount][]string{juncture.Moment: {"window"}, junctur
 var windowTitles = map[string]string{"new": "New (0–14 days)", "active": "Active (15–90 days)", "dormant": "Dormant (90 days or more)", "vip": "VIP (by value)"}
 
 // mixTitle names a value on the page of the layers.
-func mixTitle(what, value string, names map[string]string) string {
+func mixTitle(what, value string, names experiments.Names) string {
 	switch {
 	case what == "window" && windowTitles[value] != "":
 		return windowTitles[value]
 	case what == "posture" && value == "none":
 		return "None in particular"
-	case names[value] != "" && what == juncture.Meaning.String():
-		return clip(names[value], longestText)
 	}
-	return clip(experiments.ValueTitle(what, value), longestText)
+	return clip(names.Value(what, value), longestText)
 }
 
 func (c *Console) layers(g *gin.Context) { c.layersWith(g, http.StatusOK, "") }

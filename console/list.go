@@ -47,7 +47,7 @@ func (c *Console) list(g *gin.Context) {
 	ev, e, q := a.evidence, a.experiment, a.query
 	money := experiments.MoneyGoal(ev)
 	p := &listPage{Experiment: viewExperiment(e), Metric: newMetric(e, money, ev.Currency), Total: rows.Total,
-		Heading: filterTitle(q.Filter), CSV: q.url(listPath + ".csv")}
+		Heading: filterTitle(q.Filter, a.evidence.Names), CSV: q.url(listPath + ".csv")}
 	p.layout = c.layoutFor(g, p.Heading, a.store)
 	back := query{Experiment: q.Experiment, Rows: q.Rows, Cols: q.Cols, Filter: maps.Clone(q.Filter)}
 	delete(back.Filter, q.Rows) // the cell's own two values, which the grid shows side by side
@@ -91,12 +91,12 @@ func plural(n int, one, many string) string {
 	return experiments.Count(int64(n)) + " " + many
 }
 
-func filterTitle(filter map[string]string) string {
+func filterTitle(filter map[string]string, names experiments.Names) string {
 	var parts []string
 	axes := append(experiments.GridAxes(), "catalogue")
 	for _, axis := range axes {
 		if v, ok := filter[axis]; ok {
-			title := experiments.ValueTitle(axis, v)
+			title := names.Value(axis, v)
 			if title == "Unknown" {
 				title = experiments.AxisTitle(axis) + " unknown"
 			}

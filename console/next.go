@@ -80,7 +80,7 @@ func (c *Console) next(g *gin.Context) {
 	}
 	q := a.query
 	p := &nextPage{Experiment: viewExperiment(a.experiment), Metric: newMetric(a.experiment, grid.Money, grid.Currency), Next: n, RowTitle: grid.Rows.Title, ColTitle: grid.Cols.Title,
-		Selects: gridSelects(a.store, q), Filters: gridFilters(&grid, q), Filtered: len(q.Filter) > 0, Clear: query{Experiment: q.Experiment, Rows: q.Rows, Cols: q.Cols}.url(followUpPath),
+		Selects: gridSelects(a.store, q), Filters: gridFilters(&grid, q, a.evidence.Names), Filtered: len(q.Filter) > 0, Clear: query{Experiment: q.Experiment, Rows: q.Rows, Cols: q.Cols}.url(followUpPath),
 		Back: q.url(gridPath), CSVs: map[string]string{}}
 	for _, list := range []string{nextApart, nextThin, nextCopy} {
 		path := q.url(followUpPath + ".csv")

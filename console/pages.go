@@ -1,6 +1,7 @@
 package console
 
 import (
+	"context"
 	"maps"
 	"net/url"
 	"strconv"
@@ -129,6 +130,19 @@ func (c *Console) ask(g *gin.Context) (a asked, found bool, err error) {
 	a.query.Experiment = a.experiment.ID
 	a.evidence, err = c.deps.Source.Evidence(g.Request.Context(), a.experiment.ID)
 	return a, true, err
+}
+
+// names are those of the taste clusters; none where they cannot be read now: ids are better than no page.
+func (c *Console) names(ctx context.Context) experiments.Names {
+	if c.deps.Tastes == nil {
+		return nil
+	}
+	all, err := c.deps.Tastes.Clusters(ctx)
+	if err != nil {
+		c.deps.Log.Warn("console: names of taste clusters", "error", err)
+		return nil
+	}
+	return experiments.NamesOf(all)
 }
 
 // mustAsk is ask where a page without an experiment does not exist.

@@ -34,6 +34,7 @@ type PoolDesk interface {
 	Switch(ctx context.Context, actor, kind, id string, verb juncture.Verb, r juncture.ReasonRequest) (warnings []string, err error)
 	SetTerms(ctx context.Context, actor, action string, r juncture.TermsRequest) error
 	WriteCopy(ctx context.Context, actor, action string, r juncture.CopyDraft) error
+	WriteAction(ctx context.Context, actor string, r juncture.ActionDraft) error
 }
 
 // Pool is both, with priorities.
@@ -49,8 +50,8 @@ const (
 	actionPath  = "/console/pool/"
 )
 
-// maxCopyForm bounds a posted form with copy, in bytes: its text may be 30,000, written as %XX.
-const maxCopyForm = 128 << 10
+// maxCopyForm bounds a posted form that writes drafts, in bytes: its five long texts may be 10,000 each, written as %XX.
+const maxCopyForm = 256 << 10
 
 func (c *Console) mountPool(people gin.IRoutes, get func(gin.IRoutes, string, ...gin.HandlerFunc)) {
 	get(people, poolPath, c.pool)
@@ -58,6 +59,7 @@ func (c *Console) mountPool(people gin.IRoutes, get func(gin.IRoutes, string, ..
 	get(people, reviewsPath, c.reviews)
 	get(people, actionPath+":id", c.action)
 	c.mountPriorities(people, get)
+	c.mountDrafts(people, get)
 	people.POST(reviewsPath, c.least(access.RoleEditor), c.postReviews)
 	people.POST(actionPath+":id/copy", c.least(access.RoleEditor), c.postCopy)
 	people.POST(actionPath+":id/hold", c.least(access.RoleApprover), c.postHold)
@@ -98,6 +100,7 @@ type poolPage struct {
 	Switches []switchLine
 	Killable []option // surfaces, and the store
 	MayKill  bool
+	New      string // leads to the form of a new action; empty: not for who asks
 	Done     string
 	Any      bool
 	Wishes   wishesPart
@@ -110,7 +113,7 @@ type poolLine struct {
 	Owner, Dates         string
 	Copies, Waiting      int
 	Trials, Successes    int64
-	Breaches             []string
+	Breaches, Warnings   []string
 	Starts, Expires, Why string
 }
 
@@ -251,6 +254,9 @@ func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.Pool
 		if a.Expires != nil {
 			l.Expires = a.Expires.UTC().Format(time.RFC3339)
 		}
+		for _, w := range a.Warnings {
+			l.Warnings = append(l.Warnings, sentence(w))
+		}
 		l.Dates = datesOf(a.Terms)
 		for arm, n := range evidence.byArm {
 			if arm.Action == a.ID {
@@ -321,6 +327,12 @@ func (c *Console) pool(g *gin.Context) {
 		p.Killable = append(p.Killable, option{"surface " + s.ID, experiments.Title(s.ID), false})
 	}
 	p.Killable = append(p.Killable, option{juncture.KillStore, "The whole store", false})
+	if may(g, access.RoleEditor) {
+		p.New = newActionPath
+		if p.Query.Surface != "" {
+			p.New += "?" + url.Values{"surface": {p.Query.Surface}}.Encode()
+		}
+	}
 	p.Selects = []choice{{"state", "State", states}, {"surface", "Surface", surfaces}}
 	p.Lead = fmt.Sprintf("%s of %s may be shown now%s.", plural(live, "action", "actions"), experiments.Count(int64(len(all))),
 		map[bool]string{true: "; " + plural(p.Waiting, "version waits", "versions wait") + " for review", false: ", and nothing waits for review"}[p.Waiting > 0])
@@ -362,7 +374,8 @@ func (c *Console) poolCSV(g *gin.Context) {
 // doneWords are what a page says after a change, by the word in its URL.
 var doneWords = map[string]string{"approve": "Approved: it is offered from the next call on.", "reject": "Rejected. Its author sees the comment.", "submit": "Submitted: it waits for review now.",
 	"withdraw": "Withdrawn: it is a draft again.", "draft": "Saved as a draft.", "pause": "Paused: nobody is shown it from the next call on.", "resume": "Resumed: it is offered again.",
-	"retire": "Retired: only a newer version, approved, is shown again.", "kill": "Killed: nothing of it is shown from the next call on.", "restore": "Restored: it is shown as before.", "terms": "Saved. What was learnt stays."}
+	"retire": "Retired: only a newer version, approved, is shown again.", "kill": "Killed: nothing of it is shown from the next call on.", "restore": "Restored: it is shown as before.", "terms": "Saved. What was learnt stays.",
+	"same": "Nothing was changed: a version says exactly this already."}
 
 func (c *Console) postSwitch(g *gin.Context) {
 	form, ok := c.readForm(g)

@@ -64,6 +64,11 @@ func (f *fakePool) WriteCopy(_ context.Context, actor, action string, r juncture
 	return f.say("%s copy %s/%s %q %v", actor, action, r.ID, r.Headline, r.Submit)
 }
 
+func (f *fakePool) WriteAction(_ context.Context, actor string, r juncture.ActionDraft) error {
+	b, err := json.Marshal(r)
+	return errors.Join(err, f.say("%s action %s", actor, b))
+}
+
 const hostile = `"><img onerror=alert(1)><script>x</script>=HYPERLINK("x")`
 
 // newPool is a pool with one action of each state, and what waits.
@@ -157,7 +162,8 @@ func TestConsoleReviews(t *testing.T) {
 // What each role may do, whatever the page shows.
 func TestPoolByRole(t *testing.T) {
 	ref := `{"actionId":"five_off","copyId":"plain","version":3,"hash":"h3"}`
-	words := url.Values{"reason": {"because"}, "item": {ref}, "id": {"calm"}, "headline": {"No hurry"}, "owner": {"mia"}, "perDay": {"7"}, "expires": {"2027-01-31T09:00"}}
+	words := url.Values{"reason": {"because"}, "item": {ref}, "id": {"calm"}, "headline": {"No hurry"}, "owner": {"mia"}, "perDay": {"7"}, "expires": {"2027-01-31T09:00"},
+		"most": {"5000"}, "cost": {"5"}, "spendPer": {"success"}, "spendOutcome": {"purchase"}, "type": {"content"}, "surfaces": {"home_hero"}, "payload": {"{\"percent\": 7}\r\n"}, "copy-id": {"plain"}, "copy-headline": {"Hello"}}
 	with := func(kv ...string) url.Values {
 		v := url.Values{}
 		for k, x := range words {
@@ -180,6 +186,8 @@ func TestPoolByRole(t *testing.T) {
 		{reviewsPath, with("verb", "withdraw"), access.RoleEditor, `withdraw 1 "because"`},
 		{actionURL("five_off") + "/copy", with("verb", "submit"), access.RoleEditor, `copy five_off/calm "No hurry" true`},
 		{actionURL("five_off") + "/copy", with("verb", "draft"), access.RoleEditor, `copy five_off/calm "No hurry" false`},
+		{actionURL("five_off") + "/edit", with("verb", "submit"), access.RoleEditor, `action {"id":"five_off","surfaces":["home_hero"],"type":"content","payload":{"percent":7},"submit":true}`},
+		{newActionPath, with("verb", "draft", "perDay", ""), access.RoleEditor, `action {"id":"calm","surfaces":["home_hero"],"type":"content","payload":{"percent":7},"owner":"mia","expires":"2027-01-31T09:00:00Z","cap":{"spend":{"most":5000,"cost":5,"per":"success","outcome":"purchase"}},"copy":[{"id":"plain","headline":"Hello"}]}`},
 		{actionURL("five_off") + "/hold", with("verb", "pause", "copy", "plain"), access.RoleApprover, `pause five_off/plain "because"`},
 		{actionURL("five_off") + "/terms", words, access.RoleApprover, `terms five_off {"owner":"mia","expires":"2027-01-31T09:00:00Z","cap":{"perDay":7,"spend":{"most":5000,"cost":5,"per":"success","outcome":"purchase"}},"reason":"because"}`},
 		{poolPath + "-switch", with("verb", "kill", "what", "surface home_hero"), access.RoleApprover, `kill surface home_hero "because"`},
@@ -215,7 +223,7 @@ func TestConsoleAction(t *testing.T) {
 	}
 	f.pool.err = juncture.Errorf(juncture.CodeUnprocessable, "copy five_off/calm breaks the store's guardrails: headline says %q", "cheap")
 	w := as(h, "editor", actionURL("five_off")+"/copy", url.Values{"id": {"calm"}, "headline": {"cheap " + hostile}, "verb": {"submit"}})
-	holds(t, w.Body.String(), "Nothing was saved yet", "headline says", `value="calm"`)
+	holds(t, w.Body.String(), "Nothing was saved", "headline says", `value="calm"`)
 	if w.Code != 422 || strings.Contains(w.Body.String(), "<script") {
 		t.Error(w.Code)
 	}

@@ -347,8 +347,8 @@ func (c *Console) priority(g *gin.Context) {
 	}
 	body := priorityOf(found.Live, found.Versions)
 	p.Lead = priorityLead(found.State, body)
-	p.Facts = diffFields(nil, approvedBody(found.Live, found.Versions), priorityFields)
-	p.Lines = versionLines(juncture.VersionRef{Priority: found.ID}, found.Versions, found.Live, priorityFields, func(int) (none [2]int64) { return none })
+	p.Facts = diffFields(nil, approvedBody(found.Live, found.Versions), priorityFields, nil)
+	p.Lines = versionLines(juncture.VersionRef{Priority: found.ID}, found.Versions, found.Live, priorityFields, nil, func(int) (none [2]int64) { return none })
 	previewed := body
 	p.Previewed, p.Same = found.Live, found.State == juncture.PoolLive
 	if found.Waiting > 0 || found.Live == 0 {
@@ -405,7 +405,7 @@ func (c *Console) priorityCard(g *gin.Context, item juncture.ReviewItem, card re
 	if item.Live != nil {
 		before = item.Live.Body
 	}
-	card.Fields, card.Prior = diffFields(before, item.Body, priorityFields), ""
+	card.Fields, card.Prior = diffFields(before, item.Body, priorityFields, nil), ""
 	var p juncture.Priority
 	if err := json.Unmarshal(item.Body, &p); err != nil {
 		return card, err

@@ -34,7 +34,7 @@ type pages struct {
 	sum       string            // of all static files: part of their path, so that they may be cached for good
 }
 
-var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "pool", "reviews", "action", "priorities", "priority", "decisions", "decision", "next",
+var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "pool", "reviews", "action", "draft", "priorities", "priority", "decisions", "decision", "next",
 	"overview", "experiments", "experiment", "verb", "what-if", "catalogue"}
 
 func loadPages() (*pages, error) {
@@ -54,7 +54,7 @@ func loadPages() (*pages, error) {
 		return nil, fmt.Errorf("console: static files: %w", err)
 	}
 	p.sum = hex.EncodeToString(sum.Sum(nil)[:8])
-	base, err := template.New("base.html").Funcs(functions).ParseFS(files, "templates/base.html")
+	base, err := template.New("base.html").Funcs(functions).ParseFS(files, "templates/base.html", "templates/fields.html")
 	if err != nil {
 		return nil, fmt.Errorf("console: %w", err)
 	}
@@ -105,6 +105,8 @@ var functions = template.FuncMap{
 	"upper":   upper,
 	"part":    part,
 	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
+	"trouble": troubleAt,
+	"invalid": invalidAt,
 	"periods": func() []string {
 		return []string{string(juncture.PerHour), string(juncture.PerDay), string(juncture.PerWeek), string(juncture.PerMonth)}
 	},

@@ -105,6 +105,7 @@ func (c *Console) reviewCard(g *gin.Context, store StoreView, item juncture.Revi
 	i := slices.IndexFunc(all, func(a juncture.PoolAction) bool { return a.ID == item.Action })
 	var action juncture.Action
 	var said []juncture.Copy
+	names := c.names(g.Request.Context())
 	if i >= 0 {
 		action = actionOf(all[i])
 	}
@@ -115,7 +116,7 @@ func (c *Console) reviewCard(g *gin.Context, store StoreView, item juncture.Revi
 			return card, err
 		}
 		said = append(said, w)
-		card.Fields = diffFields(before, item.Body, copyFields)
+		card.Fields = diffFields(before, item.Body, copyFields, names)
 	} else {
 		action = juncture.Action{}
 		if err := json.Unmarshal(item.Body, &action); err != nil {
@@ -124,7 +125,7 @@ func (c *Console) reviewCard(g *gin.Context, store StoreView, item juncture.Revi
 		if i >= 0 && len(all[i].Copies) > 0 {
 			said = append(said, copyOf(all[i].Copies[0]))
 		}
-		card.Fields = diffFields(before, item.Body, actionFields)
+		card.Fields = diffFields(before, item.Body, actionFields, names)
 	}
 	for _, w := range said {
 		if card.Previews, err = c.previews(g.Request.Context(), store, action, w, shopper); err != nil {
@@ -147,7 +148,7 @@ var (
 )
 
 // diffFields compares two contents field by field; fields that neither has are left out.
-func diffFields(before, after json.RawMessage, fields []fieldOf) (out []fieldDiff) {
+func diffFields(before, after json.RawMessage, fields []fieldOf, names experiments.Names) (out []fieldDiff) {
 	read := func(b json.RawMessage) map[string]json.RawMessage {
 		m := map[string]json.RawMessage{}
 		_ = json.Unmarshal(b, &m) // nothing: there was no version before
@@ -156,11 +157,21 @@ func diffFields(before, after json.RawMessage, fields []fieldOf) (out []fieldDif
 	was, is := read(before), read(after)
 	for _, f := range fields {
 		d := fieldDiff{Name: f.name, Before: fieldText(was[f.key]), After: fieldText(is[f.key])}
+		if f.key == "voice" {
+			d.Before, d.After = voiceText(was[f.key], names), voiceText(is[f.key], names)
+		}
 		if d.Changed = string(was[f.key]) != string(is[f.key]); d.Before != "" || d.After != "" {
 			out = append(out, d)
 		}
 	}
 	return out
+}
+
+// voiceText names whom a copy is written for.
+func voiceText(b json.RawMessage, names experiments.Names) string {
+	var voice []string
+	_ = json.Unmarshal(b, &voice) // nothing: everybody
+	return strings.Join(names.Voice(voice), ", ")
 }
 
 // fieldText writes a field's JSON for people.
@@ -170,31 +181,49 @@ func fieldText(b json.RawMessage) string {
 	}
 	var s string
 	if json.Unmarshal(b, &s) == nil {
-		return clip(s, 2000)
+		return strings.ToValidUTF8(s, "\uFFFD")
 	}
 	var list []string
 	if json.Unmarshal(b, &list) == nil {
-		return clip(strings.Join(list, ", "), 2000)
+		return strings.ToValidUTF8(strings.Join(list, ", "), "\uFFFD")
 	}
-	return clip(string(b), 2000)
+	return string(b)
 }
 
-// mostShown bounds a text of a preview, in characters; the diff beside it has more.
+// mostShown is how much of a text a preview shows at once, in characters; the rest is folded away below it.
 const mostShown = 600
+
+// folded is a text in two parts.
+type folded struct{ Shown, Rest string }
+
+// fold cuts a text after a word.
+func fold(s string, runes int) folded {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	short := clip(s, runes)
+	if short == s {
+		return folded{Shown: s}
+	}
+	cut := len(strings.TrimSuffix(short, "…"))
+	if i := strings.LastIndexAny(s[:cut], " \n"); i > cut/2 {
+		cut = i
+	}
+	return folded{s[:cut] + " …", "… " + strings.TrimSpace(s[cut:])}
+}
 
 // preview is how a channel shows it.
 type preview struct {
 	Kind                string // the template's: banner, module, popup, mail, text, push
 	Title, Surface      string
-	Headline, Body, CTA string
+	Headline, Body, CTA folded
 	Products            []juncture.ProductView
 	Pieces              []juncture.EditorialView
-	Text, Length        string // of a text message
+	Text                folded // of a text message
+	Length              string // of it
 	Whose               string // products: of whom
 }
 
 func (c *Console) previews(ctx context.Context, store StoreView, a juncture.Action, w juncture.Copy, shopper string) ([]preview, error) {
-	base := preview{Headline: clip(w.Headline, mostShown), Body: clip(w.Body, mostShown), CTA: clip(w.CTA, 100)}
+	base := preview{Headline: fold(w.Headline, mostShown), Body: fold(w.Body, mostShown), CTA: fold(w.CTA, 100)}
 	if a.Slots > 0 || a.Editorial > 0 {
 		var err error
 		if base.Products, base.Pieces, err = c.deps.Pool.ShownTo(ctx, shopper, a); err != nil {
@@ -215,13 +244,13 @@ func (c *Console) previews(ctx context.Context, store StoreView, a juncture.Acti
 				p.Products, p.Pieces, p.Whose = nil, nil, ""
 			}
 			if kind == "text" {
-				p.Text = strings.Join(slices.DeleteFunc([]string{w.Headline, w.Body, w.CTA}, func(s string) bool { return s == "" }), " ")
-				places, segments, wide := smsLength(p.Text)
+				text := strings.Join(slices.DeleteFunc([]string{w.Headline, w.Body, w.CTA}, func(s string) bool { return s == "" }), " ")
+				places, segments, wide := smsLength(text)
 				p.Length = fmt.Sprintf("%d characters, %s", places, plural(segments, "segment", "segments"))
 				if wide {
 					p.Length += " (a character outside the GSM set halves what fits)"
 				}
-				p.Text = clip(p.Text, mostShown)
+				p.Text = fold(text, mostShown)
 			}
 			out = append(out, p)
 		}

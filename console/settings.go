@@ -180,7 +180,7 @@ func ended(t *time.Time) int {
 
 func scopeOptions(ticked []string) []option {
 	titles := map[access.Scope]string{access.ScopeChoose: "ask what to show", access.ScopeReward: "tell what came of it", access.ScopeEvents: "send events",
-		access.ScopeRead: "read reports and profiles", access.ScopeAdmin: "everything, also change it"}
+		access.ScopeRead: "read reports and profiles", access.ScopeEdit: "as an editor: write drafts, name tastes", access.ScopeApprove: "as an approver: decide what is shown", access.ScopeAdmin: "everything, also change it"}
 	var out []option
 	for _, s := range access.Scopes() {
 		out = append(out, option{string(s), titles[s], slices.Contains(ticked, string(s))})

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -121,10 +120,7 @@ func (p *shopperPage) find(g *gin.Context, c *Console, store StoreView, id strin
 	if err := p.records(g, c, or(v.ShopperID, id), known); err != nil || !known {
 		return err
 	}
-	p.Shopper = viewShopper(v, store)
-	if err := p.Shopper.nameTaste(ctx, c.deps.Tastes, v); err != nil {
-		return err
-	}
+	p.Shopper = viewShopper(v, store, c.names(ctx))
 	p.Title = clip(v.CustomerID, longestText)
 	show := readShow(g.Query("show"))
 	events, moves, err := c.happened(ctx, v.ShopperID, show, eventsLimit)
@@ -133,20 +129,6 @@ func (p *shopperPage) find(g *gin.Context, c *Console, store StoreView, id strin
 	}
 	p.Timeline = viewTimeline(events, moves, or(v.Currency, store.Currency), show, id, c.deps.Records != nil)
 	return nil
-}
-
-// nameTaste gives the shopper's taste cluster the name that people know it by.
-func (s *shopperView) nameTaste(ctx context.Context, tastes Tastes, v ShopperView) error {
-	if tastes == nil {
-		return nil
-	}
-	all, err := tastes.Clusters(ctx)
-	for _, cluster := range all.Items {
-		if cluster.Name != "" && cluster.ID == v.Layers[juncture.Meaning.String()].Value {
-			s.Layers[juncture.Meaning].Value = clip(cluster.Name, longestText)
-		}
-	}
-	return err
 }
 
 // touchLines names what was decided, experiment by experiment.
@@ -194,9 +176,9 @@ func (c *Console) touchLines(g *gin.Context, store StoreView, touches []TouchVie
 	return out, nil
 }
 
-func viewShopper(v ShopperView, store StoreView) *shopperView {
+func viewShopper(v ShopperView, store StoreView, names experiments.Names) *shopperView {
 	currency := or(v.Currency, store.Currency)
-	out := &shopperView{ID: clip(v.CustomerID, longestText), Said: said(v), Segment: v.Segment, FirstSeen: v.FirstSeen, AsOf: v.AsOf, Consent: v.Consent}
+	out := &shopperView{ID: clip(v.CustomerID, longestText), Said: said(v, names), Segment: v.Segment, FirstSeen: v.FirstSeen, AsOf: v.AsOf, Consent: v.Consent}
 	money := func(x float64) string { return experiments.Money(x, currency) }
 	average, lastOrder, risk := "–", "never", "–"
 	if v.PurchaseCount > 0 {
@@ -213,7 +195,7 @@ func viewShopper(v ShopperView, store StoreView) *shopperView {
 		{"Last seen", ago(v.AsOf.Sub(v.LastEngagement)), "", true}, {"Churn risk", risk, "no order in 90 days", false}}
 	for _, l := range juncture.Layers() {
 		view := v.Layers[l.String()]
-		out.Layers = append(out.Layers, shopperLayer{ID: l.String(), Title: experiments.AxisTitle(l.String()), Value: layerWords(l, view.Value),
+		out.Layers = append(out.Layers, shopperLayer{ID: l.String(), Title: experiments.AxisTitle(l.String()), Value: clip(layerWords(l, view.Value, names), longestText),
 			Reason: upper(clip(view.Reason, 400)), Confidence: view.Confidence, Sure: part(view.Confidence)})
 	}
 	for _, e := range store.Experiments {
@@ -247,7 +229,7 @@ var statusSaid = map[string]struct{ reason, before, without string }{
 var postureSaid = map[string]string{"hesitating-on-a-product-page": "hesitating on a product page", "falling-at-checkout": "turning away at the checkout"}
 
 // said is who a shopper is, in one sentence that is read after their id.
-func said(v ShopperView) string {
+func said(v ShopperView, names experiments.Names) string {
 	x, err := juncture.ParseIntersection(v.Segment)
 	if err != nil || !juncture.Known(x.Value(juncture.Moment)) && !juncture.Known(x.Value(juncture.Trajectory)) {
 		return "a shopper of whom too little is known to say more."
@@ -256,7 +238,7 @@ func said(v ShopperView) string {
 	s, ok := lifecycleSaid[lifecycle]
 	clause, known := statusSaid[status]
 	if !ok || !known && status != juncture.Unknown {
-		return "one of the " + experiments.Phrase(x) + "." // the caller's own segments
+		return "one of the " + names.Phrase(x) + "." // the caller's own segments
 	}
 	if known {
 		end := clause.without
@@ -282,7 +264,7 @@ func said(v ShopperView) string {
 func words(id string) string { return strings.NewReplacer("-", " ", "_", " ").Replace(id) }
 
 // layerWords is a layer's value for people.
-func layerWords(l juncture.Layer, value string) string {
+func layerWords(l juncture.Layer, value string, names experiments.Names) string {
 	if l == juncture.Trajectory && juncture.Known(value) {
 		latent, live, two := strings.Cut(value, ".")
 		if two && !strings.Contains(live, ".") {
@@ -300,7 +282,7 @@ func layerWords(l juncture.Layer, value string) string {
 			return over + ", " + now
 		}
 	}
-	return experiments.ValueTitle(l.String(), value)
+	return names.Value(l.String(), value)
 }
 
 // eventSaid is what an event was, for people.

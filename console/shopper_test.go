@@ -61,7 +61,7 @@ func TestConsoleShopperSaid(t *testing.T) {
 		{"nonsense", "", "none", "a shopper of whom too little is known to say more."},
 	} {
 		v := ShopperView{ProfileView: juncture.ProfileView{Segment: tt.segment, Posture: tt.posture, Layers: map[string]juncture.LayerView{"moment": {Reason: tt.reason}}}}
-		if got := said(v); got != tt.want {
+		if got := said(v, nil); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.segment, got, tt.want)
 		}
 	}

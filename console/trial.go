@@ -197,7 +197,7 @@ func (c *Console) fillTrial(g *gin.Context, p *trialPage, x *juncture.Experiment
 	p.draw(r, false, daysLimit)
 	p.Horizon, p.Asks, p.CupedOn = duration(time.Duration(r.Horizon)), len(q.Slice) > 0 || q.Cuped, q.Cuped
 	if len(q.Slice) > 0 {
-		p.SliceTitle = clip(filterTitle(q.Slice), longestText)
+		p.SliceTitle = clip(filterTitle(q.Slice, c.names(ctx)), longestText)
 	}
 	p.Form, p.Clear = trialURL(r.ID, ""), trialQuery{Over: q.Over}.url(trialURL(r.ID, ""))
 	p.CSV = map[string]string{}
@@ -337,7 +337,7 @@ func (p *trialPage) slices(ev experiments.Evidence, q trialQuery) {
 		pick := choice{Name: filterPrefix + axis, Title: experiments.AxisTitle(axis), Options: []option{{"", "All", !on}}}
 		for i, v := range values {
 			if i < sliceValues || v == asked {
-				pick.Options = append(pick.Options, option{v, clip(experiments.ValueTitle(axis, v), longestText), on && v == asked})
+				pick.Options = append(pick.Options, option{v, clip(ev.Names.Value(axis, v), longestText), on && v == asked})
 			}
 		}
 		p.Slices = append(p.Slices, pick)

@@ -26,11 +26,14 @@ func (e *Engine) note(ctx context.Context, now time.Time, who Who, action, subje
 
 // Clusters returns the taste clusters in use.
 func (e *Engine) Clusters() juncture.ClustersView {
-	v := juncture.ClustersView{Items: []juncture.ClusterView{}}
 	if e.d.Learned == nil {
-		return v
+		return clustersView(nil, 0)
 	}
-	m, version := e.d.Learned.Model()
+	return clustersView(e.d.Learned.Model())
+}
+
+func clustersView(m *meaning.Model, version int64) juncture.ClustersView {
+	v := juncture.ClustersView{Items: []juncture.ClusterView{}}
 	if m == nil {
 		return v
 	}

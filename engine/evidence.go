@@ -31,13 +31,7 @@ func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time)
 		return experiments.Evidence{}, juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", experiment)
 	}
 	ev := experiments.Evidence{Experiment: *x, Outcome: st.pool.Outcomes[x.Goal.Main()], Currency: valueUnit(st, x),
-		Arms: armInfo(st.pool, x.Surface), AsOf: now}
-	if e.d.Learned != nil {
-		ev.Names = map[string]string{}
-		for _, c := range e.Clusters().Items {
-			ev.Names[c.ID] = c.Name
-		}
-	}
+		Arms: armInfo(st.pool, x.Surface), AsOf: now, Names: e.names()}
 	if at := st.pool.Surfaces[x.Surface]; at != nil {
 		ev.Eligible = func(where juncture.Intersection) map[juncture.ArmID]bool {
 			arms := at.Eligible(nil, pool.NewFacts(where, at.Channel, now, nil), where, nil)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/pool"
 )
@@ -81,13 +82,13 @@ func (e *Engine) Health(ctx context.Context, id string, now time.Time) (watch.He
 	if err != nil {
 		return watch.Health{}, err
 	}
-	return HealthOf(ctx, st.pool, e.d.Tallies, e.d.Watched, id, now, e.d.Watching)
+	return HealthOf(ctx, st.pool, e.names(), e.d.Tallies, e.d.Watched, id, now, e.d.Watching)
 }
 
 // HealthOf is Engine.Health for who has no engine: a command beside the server.
-func HealthOf(ctx context.Context, p *pool.Snapshot, tallies *Tallies, watched WatchStore, id string, now time.Time, set watch.Settings) (watch.Health, error) {
+func HealthOf(ctx context.Context, p *pool.Snapshot, names experiments.Names, tallies *Tallies, watched WatchStore, id string, now time.Time, set watch.Settings) (watch.Health, error) {
 	d := &p.Declaration
-	src := watch.Source{ID: id, Experiment: p.Experiments[id], Outcomes: d.Outcomes, Arms: armInfo(p, ""), AsOf: now.UTC(), Settings: set, Shares: slices.Clone(d.Phases[id])}
+	src := watch.Source{ID: id, Experiment: p.Experiments[id], Outcomes: d.Outcomes, Arms: armInfo(p, ""), AsOf: now.UTC(), Settings: set, Shares: slices.Clone(d.Phases[id]), Names: names}
 	if i := slices.IndexFunc(d.Holdouts, func(h juncture.Holdout) bool { return h.ID == id }); i >= 0 {
 		src.Shares = append(src.Shares, d.Holdouts[i].Shares())
 	} else if x := src.Experiment; x != nil {

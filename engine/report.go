@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/experiments/report"
 	"github.com/juncture/juncture/pool"
 )
@@ -19,13 +20,13 @@ func (e *Engine) Report(ctx context.Context, id string, now time.Time, q report.
 	if err != nil {
 		return report.Report{}, err
 	}
-	return ReportOf(ctx, st.pool, e.d.Tallies, e.d.Enrolments, id, now, q)
+	return ReportOf(ctx, st.pool, e.names(), e.d.Tallies, e.d.Enrolments, id, now, q)
 }
 
 // ReportOf is Engine.Report for who has no engine: a command beside the server.
-func ReportOf(ctx context.Context, p *pool.Snapshot, tallies *Tallies, enrolments EnrolmentStore, id string, now time.Time, q report.Query) (report.Report, error) {
+func ReportOf(ctx context.Context, p *pool.Snapshot, names experiments.Names, tallies *Tallies, enrolments EnrolmentStore, id string, now time.Time, q report.Query) (report.Report, error) {
 	d := &p.Declaration
-	src := report.Source{ID: id, Experiment: p.Experiments[id], Outcomes: d.Outcomes, Currency: d.Store.Currency, Arms: armInfo(p, ""), AsOf: now}
+	src := report.Source{ID: id, Experiment: p.Experiments[id], Outcomes: d.Outcomes, Currency: d.Store.Currency, Arms: armInfo(p, ""), AsOf: now, Names: names}
 	if i := slices.IndexFunc(d.Holdouts, func(h juncture.Holdout) bool { return h.ID == id }); i >= 0 {
 		src.Holdout = &d.Holdouts[i]
 	} else if src.Experiment == nil {

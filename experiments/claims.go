@@ -25,8 +25,29 @@ type GridClaims struct {
 	Sentence string  `json:"sentence"` // what may be said
 }
 
+// settle says whether a leader with enough evidence is a winner: its P(best) is at least WinnerPBest and what it is expected
+// to lose, should it not be the best, is within ClaimMargin. The grid, its lists and the page of one intersection all go by it.
+func (v *Verdict) settle(money bool) {
+	switch v.State, v.Reason = StateLeaning, ""; {
+	case v.Winner.PBest < WinnerPBest:
+	case v.RunnerUp != nil && v.over(money):
+		v.Reason = fmt.Sprintf("what it is expected to lose, should it not be the best, is over %s of what it brings", Percent(ClaimMargin))
+	default:
+		v.State = StateWinner
+	}
+}
+
+// over reports whether the leader's expected loss is over the margin.
+func (v *Verdict) over(money bool) bool {
+	figure := v.Winner.Mean
+	if money {
+		figure = v.Winner.Value
+	}
+	return !(v.Winner.Loss <= ClaimMargin*figure)
+}
+
 // claim decides which cells may be claimed: the largest set whose mean 1 − P(best) is at most ClaimRate, of those whose
-// expected loss is within the margin. A winner that is not among them only leads.
+// expected loss is within the margin. Every winner is one of them: each is wrong with at most ClaimRate.
 func (g *Grid) claim() error {
 	g.Claims = GridClaims{Rate: ClaimRate, Margin: ClaimMargin, Basis: "model-based"}
 	var at []*GridCell
@@ -38,11 +59,8 @@ func (g *Grid) claim() error {
 				continue
 			}
 			g.Claims.Of++
-			figure := cell.Winner.Mean
-			if g.Money {
-				figure = cell.Winner.Value
-			}
-			if !(cell.Winner.Loss <= ClaimMargin*figure) {
+			cell.settle(g.Money)
+			if cell.over(g.Money) {
 				g.Claims.Over++
 				continue
 			}
@@ -58,13 +76,6 @@ func (g *Grid) claim() error {
 		g.Claims.Wrong += (1 - p[i]) / float64(len(claimed))
 	}
 	g.Claims.Cells = len(claimed)
-	for r := range g.Cells {
-		for k := range g.Cells[r] {
-			if cell := &g.Cells[r][k]; cell.State == StateWinner && !cell.Claimed && cell.RunnerUp != nil {
-				cell.State, cell.Reason = StateLeaning, "what it is expected to lose, should it not be the best, is over the margin"
-			}
-		}
-	}
 	g.Claims.Sentence = g.Claims.sentence()
 	return nil
 }

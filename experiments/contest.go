@@ -13,7 +13,7 @@ import (
 
 // When a read-out may call a winner. They stand here, once, because grid, page, API and replay must agree.
 const (
-	// WinnerPBest is the probability of being the best action from which a leader is called the winner. Cells that each
+	// WinnerPBest is the probability of being the best action from which a leader is called the winner (Verdict.settle). Cells that each
 	// pass it also pass statistics E.6 together: the mean of 1 − P(best) over them is at most 5%.
 	WinnerPBest = 0.95
 	// ThinTrials is the number of a cell's own decisions below which nothing is called there, whatever is borrowed.
@@ -25,7 +25,7 @@ type State string
 
 // The states.
 const (
-	StateWinner  State = "winner"  // P(best) is at least WinnerPBest, and the evidence is not thin
+	StateWinner  State = "winner"  // P(best) is at least WinnerPBest, the expected loss within ClaimMargin, and the evidence is not thin
 	StateLeaning State = "leaning" // enough evidence, no winner yet
 	StateThin    State = "thin"    // under ThinTrials own decisions, or the leader's own weigh less than what is borrowed
 	StateEmpty   State = "empty"   // no decision here
@@ -335,7 +335,7 @@ func (c *contest) climbed(ladder []rung, open []int) (policy.ReadOut, error) {
 type Verdict struct {
 	State    State           `json:"state"`
 	Thin     bool            `json:"thin"`
-	Reason   string          `json:"reason,omitempty"` // why it is thin
+	Reason   string          `json:"reason,omitempty"` // why it is thin, or has not won
 	Winner   *ActionEstimate `json:"winner,omitempty"` // the leader; a winner only in StateWinner
 	RunnerUp *ActionEstimate `json:"runnerUp,omitempty"`
 }
@@ -394,10 +394,8 @@ func (c *contest) verdict(out *policy.ReadOut, own tallies) Verdict {
 		v = Verdict{State: StateEmpty, Winner: v.Winner, RunnerUp: v.RunnerUp}
 	case v.Thin:
 		v.State = StateThin
-	case v.Winner.PBest >= WinnerPBest:
-		v.State = StateWinner
 	default:
-		v.State = StateLeaning
+		v.settle(c.value)
 	}
 	return v
 }
@@ -461,6 +459,9 @@ func (c *contest) sentence(v Verdict, own int64, who, from string) string {
 	case StateWinner:
 		return fmt.Sprintf("%s wins for %s: %s; %s.", w.Name, who, against, n)
 	case StateLeaning:
+		if v.Reason != "" {
+			return fmt.Sprintf("%s leads for %s but has not won yet, because %s: %s; %s.", w.Name, who, v.Reason, against, n)
+		}
 		return fmt.Sprintf("%s leads for %s but has not won yet: %s; %s.", w.Name, who, against, n)
 	}
 	return fmt.Sprintf("Not enough data yet: %s. %s leads for %s: %s; %s.", v.Reason, w.Name, who, against, n)

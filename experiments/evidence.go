@@ -14,7 +14,7 @@ type Evidence struct {
 	Currency   string                     // of values; "" where they are points: a goal of weighted outcomes without money
 	Arms       map[juncture.ArmID]ArmInfo // every arm that ever had evidence or may be shown
 	Cells      []juncture.Cell            // the leaves, in key order
-	Names      map[string]string          // of taste clusters, by id; nil or without one: the id
+	Names      Names
 	AsOf       time.Time
 
 	// Eligible names the arms that may be shown at an intersection, as far as its layers tell (rules and voices); nil

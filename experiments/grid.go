@@ -72,7 +72,7 @@ type GridCell struct {
 	Trials        int64  `json:"trials"`
 	Successes     int64  `json:"successes"`
 	Intersections int    `json:"intersections"` // that it sums
-	Key           string `json:"key,omitempty"` // of the intersection, where it is only one
+	Key           string `json:"key,omitempty"` // of the intersection, where it is only one and covers no other
 	Claimed       bool   `json:"claimed"`       // one of Grid.Claims
 	Verdict
 }
@@ -294,12 +294,15 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 			}
 			own := c.sum(s.sums)
 			cell.Trials, cell.Successes, cell.Intersections = own.trials, own.successes, len(s.at)
-			if len(s.at) == 1 {
-				cell.Key = s.at[0].Key()
-			}
 			value := [2]string{row.Value, col.Value}[first]
 			ladder := append(slices.Clone(top), rung{int(axes[first].layer), broad[value]}, rung{int(axes[1-first].layer), s.sums})
 			jobs = append(jobs, func() (err error) {
+				if len(s.at) == 1 && c.alone(s.at[0], append(f.axes[:len(f.axes):len(f.axes)], axes...)) { // then the page of the intersection is about the same decisions
+					cell.Key = s.at[0].Key()
+					if c.ev.Read == nil {
+						ladder = c.ladder(s.at[0].Rungs())
+					}
+				}
 				cell.Verdict, err = c.judge(s.at, ladder)
 				return err
 			})
@@ -335,6 +338,16 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 	g.notes(c)
 	g.Sentence = g.sentence(c)
 	return g, nil
+}
+
+// alone reports whether an intersection, the only one with its values on the axes, covers no other.
+func (c *contest) alone(x juncture.Intersection, axes []axis) bool {
+	for _, a := range axes {
+		if !juncture.Known(x.Value(a.layer)) { // what it covers may have other values
+			return len(c.under(x)) == 1
+		}
+	}
+	return true
 }
 
 // parallel runs the jobs on all processors and returns one of their errors.
@@ -401,14 +414,10 @@ func places(name, v string) []int {
 }
 
 // newGridAxis orders the values: the derived vocabulary in its own order, others by traffic, unknown last.
-func newGridAxis(name string, trials map[string]int64, names map[string]string) GridAxis {
+func newGridAxis(name string, trials map[string]int64, names Names) GridAxis {
 	a := GridAxis{Axis: name, Title: AxisTitle(name), Values: []AxisValue{}}
 	for v, n := range trials {
-		title := ValueTitle(name, v)
-		if name == "meaning" && names[v] != "" {
-			title = names[v]
-		}
-		a.Values = append(a.Values, AxisValue{v, title, n})
+		a.Values = append(a.Values, AxisValue{v, names.Value(name, v), n})
 	}
 	byTraffic := func(x, y AxisValue) int {
 		return cmp.Or(cmp.Compare(y.Trials, x.Trials), strings.Compare(x.Value, y.Value))

@@ -96,34 +96,25 @@ type GroupReport struct {
 func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport, error) {
 	c := newContest(&ev)
 	steps := x.Rungs()
-	ladder := make([]rung, len(steps))
-	for i := range steps {
-		ladder[i] = rung{layerOf(steps, i), c.vector()}
-	}
+	ladder := c.ladder(steps)
 	here := steps[len(steps)-1]
 	r := IntersectionReport{Experiment: ev.Experiment.ID, Goal: ev.Outcome.Name, Money: c.value, Currency: ev.Currency,
-		AsOf: ev.AsOf, Key: here.Key(), At: here, Phrase: Phrase(here), Tier: here.Tier().String(), Past: []PastArm{},
+		AsOf: ev.AsOf, Key: here.Key(), At: here, Phrase: ev.Names.Phrase(here), Tier: here.Tier().String(), Past: []PastArm{},
 		Actions: []ActionReport{}, Arms: []ArmReport{}}
 	var groups [5]GroupReport
 	for i := range ev.Cells {
 		cell := &ev.Cells[i]
-		for k, s := range steps { // rungs only narrow: past the first mismatch there is nothing
-			if !covers(s, cell.Intersection) {
-				break
-			}
-			c.add(ladder[k].sums, cell)
-			if k == len(steps)-1 {
-				addGroups(&groups, cell, ev.Outcome.Name)
-			}
+		if covers(here, cell.Intersection) {
+			addGroups(&groups, cell, ev.Outcome.Name)
 		}
 	}
 	c.open(ladder[len(ladder)-1].sums, here)
 	for _, l := range juncture.Layers() {
-		r.Layers = append(r.Layers, LayerValue{l.String(), AxisTitle(l.String()), here.Value(l), ValueTitle(l.String(), here.Value(l))})
+		r.Layers = append(r.Layers, LayerValue{l.String(), AxisTitle(l.String()), here.Value(l), ev.Names.Value(l.String(), here.Value(l))})
 	}
 	for i, s := range steps {
 		t := c.sum(ladder[i].sums)
-		r.Rungs = append(r.Rungs, RungReport{s.Key(), Phrase(s), t.trials, t.successes})
+		r.Rungs = append(r.Rungs, RungReport{s.Key(), ev.Names.Phrase(s), t.trials, t.successes})
 	}
 	for g := juncture.GroupPolicy; g <= juncture.GroupHoldout; g++ {
 		gr := groups[g]
@@ -162,6 +153,7 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 					if ar.Effects, ar.Why, err = ev.Explain(here, c.arms[best].ID); err != nil {
 						return IntersectionReport{}, err
 					}
+					ar.Why = ev.Names.Why(ar.Why, ar.Effects)
 				}
 			}
 			r.Actions = append(r.Actions, ar)
@@ -186,10 +178,28 @@ func BuildIntersection(ev Evidence, x juncture.Intersection) (IntersectionReport
 	}
 	from := ""
 	if len(steps) > 1 {
-		from = Phrase(steps[len(steps)-2])
+		from = ev.Names.Phrase(steps[len(steps)-2])
 	}
 	r.Sentence = c.sentence(r.Verdict, r.Trials, r.Phrase, from)
 	return r, nil
+}
+
+// ladder sums the leaves under each of an intersection's rungs.
+func (c *contest) ladder(steps []juncture.Intersection) []rung {
+	out := make([]rung, len(steps))
+	for i := range steps {
+		out[i] = rung{layerOf(steps, i), c.vector()}
+	}
+	for i := range c.ev.Cells {
+		cell := &c.ev.Cells[i]
+		for k, s := range steps { // rungs only narrow: past the first mismatch there is nothing
+			if !covers(s, cell.Intersection) {
+				break
+			}
+			c.add(out[k].sums, cell)
+		}
+	}
+	return out
 }
 
 // layerOf is the layer that rung i adds: -1 for the store's.

@@ -106,7 +106,7 @@ func TestBuildGridSums(t *testing.T) {
 		"prospect dormant 0/0 of 1 empty key=v1/prospect.dormant._/_/_/shoes",
 		// Welcome 8 + 12, five_off 400 + 10, welcome 10 + 10, of 400 + 600, 4000 + 100, 500 + 500: no holdout, no old version.
 		"loyal browsing 450/6100 of 2 winner key=",
-		"_ _ 9/90 of 1 thin key=v1/_/_/_/_",
+		"_ _ 9/90 of 1 thin key=",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -420,7 +420,7 @@ func TestPhrase(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := Phrase(x); got != tt.want {
+		if got := Names(nil).Phrase(x); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.key, got, tt.want)
 		}
 	}
@@ -437,7 +437,7 @@ func TestNumbers(t *testing.T) {
 		{Money(0.031, ""), "0.031\u00a0points"}, {GoalName(juncture.Goal{Outcome: "click"}), "Click"},
 		{GoalName(juncture.Goal{Weights: map[string]float64{"purchase": 1, "click": 0.5, "unsubscribe": -5}}), "Purchase + 0.5 Click − 5 Unsubscribe"}, {GoalName(juncture.Goal{Weights: map[string]float64{"unsubscribe": -1}}), "−Unsubscribe"},
 		{letter(0), "A"}, {letter(25), "Z"}, {letter(26), "AA"}, {letter(27), "AB"},
-		{Title("five_off"), "Five off"}, {Title("-"), "-"}, {ValueTitle("status", "cart-abandoned"), "Cart abandoned"}, {ValueTitle("moment", "first-time._.researching"), "First-time · ? · researching"},
+		{Title("five_off"), "Five off"}, {Title("-"), "-"}, {Names(nil).Value("status", "cart-abandoned"), "Cart abandoned"}, {Names(nil).Value("moment", "first-time._.researching"), "First-time · ? · researching"},
 	} {
 		if tt.got != tt.want {
 			t.Errorf("%q, want %q", tt.got, tt.want)

@@ -88,11 +88,11 @@ func BuildSegments(ev Evidence, q SegmentQuery) (Segments, error) {
 		titles := make([]string, len(names))
 		for k, n := range names {
 			row.Segment[n] = s.values[k]
-			titles[k] = ValueTitle(n, s.values[k])
+			titles[k] = ev.Names.Value(n, s.values[k])
 		}
 		row.Phrase = strings.Join(titles, ", ")
 		if len(axes) == 0 {
-			row.Key, row.Phrase = s.here.Key(), Phrase(s.here)
+			row.Key, row.Phrase = s.here.Key(), ev.Names.Phrase(s.here)
 		}
 		jobs[i] = func() (err error) {
 			row.Verdict, err = c.judge(s.at, s.ladder)

@@ -54,8 +54,8 @@ func words(id string) string {
 	}, id))
 }
 
-// ValueTitle names a value of an axis or layer: "Cart abandoned", "Unknown", "Loyal · at risk".
-func ValueTitle(axis, value string) string {
+// valueTitle is Names.Value without a name.
+func valueTitle(axis, value string) string {
 	if value == "" || !juncture.Known(value) {
 		return "Unknown"
 	}
@@ -79,39 +79,6 @@ func ValueTitle(axis, value string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// Phrase says in words who is at an intersection: "first-time cart abandoners who are researching, in wedding guests".
-func Phrase(x juncture.Intersection) string {
-	var b strings.Builder
-	b.WriteString(momentPhrase(x))
-	if v := x.Value(juncture.Meaning); juncture.Known(v) {
-		b.WriteString(" in " + words(v))
-	}
-	if v := x.Value(juncture.Trajectory); juncture.Known(v) {
-		latent, live := x.Axis(juncture.Trajectory, 0), x.Axis(juncture.Trajectory, 1)
-		known := func(axis, v string) bool { return slices.Contains(vocabulary[axis], v) }
-		switch {
-		case known("latent", latent) && known("live", live):
-			b.WriteString(", intent " + latent + " over weeks and " + livePhrase(live) + " now")
-		case known("latent", latent) && live == juncture.Unknown:
-			b.WriteString(", intent " + latent + " over weeks")
-		case latent == juncture.Unknown && known("live", live):
-			b.WriteString(", intent " + livePhrase(live) + " now")
-		default:
-			b.WriteString(", " + ValueTitle("trajectory", v))
-		}
-	}
-	if v := x.Value(juncture.Catalogue); juncture.Known(v) {
-		b.WriteString(", looking at " + words(v))
-	}
-	if b.Len() == 0 {
-		return "everybody"
-	}
-	if s := b.String(); !strings.HasPrefix(s, " ") && !strings.HasPrefix(s, ",") {
-		return s
-	}
-	return "shoppers" + b.String()
-}
-
 func livePhrase(live string) string {
 	if live == "none" {
 		return "absent"
@@ -127,7 +94,7 @@ func momentPhrase(x juncture.Intersection) string {
 	lifecycle, status, mode := x.Axis(juncture.Moment, 0), x.Axis(juncture.Moment, 1), x.Axis(juncture.Moment, 2)
 	for axis, value := range map[string]string{"lifecycle": lifecycle, "status": status, "mode": mode} {
 		if value != juncture.Unknown && !slices.Contains(vocabulary[axis], value) {
-			return "shoppers in " + strings.ToLower(ValueTitle("moment", v)) // the caller's own segments
+			return "shoppers in " + strings.ToLower(valueTitle("moment", v)) // the caller's own segments
 		}
 	}
 	people := map[string]string{"prospect": "prospects", "first-time": "first-time buyers", "returning": "returning buyers",

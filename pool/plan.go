@@ -485,6 +485,14 @@ func (p *planner) breach(v juncture.Version) error {
 	if len(breaks) == 0 {
 		return nil
 	}
-	return juncture.Errorf(juncture.CodeUnprocessable, "%s breaks the store's guardrails: %s", v.Ref().Item(), strings.Join(breaks, "; ")).
+	out := juncture.Errorf(juncture.CodeUnprocessable, "%s breaks the store's guardrails: %s", v.Ref().Item(), strings.Join(breaks, "; ")).
 		WithHint("change it, or have an administrator change guardrails in the store file")
+	for _, b := range breaks {
+		field, _, _ := strings.Cut(b, " ") // a guardrail's words begin with what breaks it
+		if field == "surface" {
+			field = "surfaces"
+		}
+		out.Problems = append(out.Problems, juncture.Problem{Path: field, Message: b})
+	}
+	return out.WithField(out.Problems[0].Path)
 }

@@ -114,7 +114,7 @@ func PlanHold(c *juncture.Catalog, action, copy string, verb juncture.Verb, r ju
 		state, next, live = item.Copies[i].State, item.Copies[i].Next, item.Copies[i].Live
 	}
 	h := holding{subject: juncture.PoolSubject(action, copy), key: action, state: state, next: next, live: live,
-		warn: func(d *juncture.Declaration) []string { return gone(d, action, copy) }}
+		warn: func(d juncture.Declaration) []string { return warned(c, d, action, now) }}
 	if copy != "" {
 		h.key += "/" + copy
 	}
@@ -127,7 +127,7 @@ type holding struct {
 	state        juncture.PoolState
 	next         []juncture.Verb
 	live         int
-	warn         func(d *juncture.Declaration) []string // of what holding it back brings; nil: nothing
+	warn         func(d juncture.Declaration) []string // of what holding it back brings; nil: nothing
 }
 
 func (g holding) plan(c *juncture.Catalog, verb juncture.Verb, r juncture.ReasonRequest, actor, from string, now time.Time) (_ juncture.Change, warnings []string, _ error) {
@@ -150,7 +150,7 @@ func (g holding) plan(c *juncture.Catalog, verb juncture.Verb, r juncture.Reason
 		}
 		d.Holds[g.key], after = h, h
 		if g.warn != nil {
-			warnings = g.warn(&d)
+			warnings = g.warn(d)
 		}
 	}
 	if len(d.Holds) == 0 {
@@ -170,16 +170,6 @@ func canDo(next []juncture.Verb) string {
 	return "it can " + strings.Join(words, ", ")
 }
 
-// gone warns of surfaces whose default is no longer served.
-func gone(d *juncture.Declaration, action, copy string) (warnings []string) {
-	for _, s := range d.Surfaces {
-		if s.Default == action && (copy == "" || s.DefaultCopy == copy) {
-			warnings = append(warnings, fmt.Sprintf("it is the default of surface %q: until it is back, business as usual there shows nothing", s.ID))
-		}
-	}
-	return warnings
-}
-
 // PlanKill plans that a switch is thrown (juncture.VerbKill) or put back (juncture.VerbRestore). kind is action, surface or
 // store, which has no id.
 //
@@ -194,9 +184,6 @@ func PlanKill(c *juncture.Catalog, kind, id string, verb juncture.Verb, r junctu
 	case "action":
 		key = juncture.KillAction(id)
 		exists = slices.ContainsFunc(c.Versions, func(v juncture.Version) bool { return v.Action == id })
-		if verb == juncture.VerbKill {
-			warnings = gone(&d, id, "")
-		}
 	case "surface":
 		key = juncture.KillSurface(id)
 		exists = slices.ContainsFunc(d.Surfaces, func(s juncture.Surface) bool { return s.ID == id })
@@ -225,6 +212,9 @@ func PlanKill(c *juncture.Catalog, kind, id string, verb juncture.Verb, r junctu
 	}
 	if len(d.Kills) == 0 {
 		d.Kills = nil
+	}
+	if kind == "action" {
+		warnings = warned(c, d, id, now)
 	}
 	return switched(c, d, string(verb), key, before, after, warnings, actor, from, now), warnings, nil
 }
@@ -255,12 +245,13 @@ func PlanTerms(c *juncture.Catalog, action string, r juncture.TermsRequest, acto
 	next.Declaration = d
 	if problems := whole(d, &next, &juncture.Declaration{}).Problems(); len(problems) > 0 {
 		p := problems[0]
-		return juncture.Change{}, juncture.Errorf(juncture.CodeInvalidRequest, "%s: %s", p.Path, p.Message).WithHint(p.Hint)
+		_, field, _ := strings.Cut(p.Path, "].")
+		return juncture.Change{}, juncture.Errorf(juncture.CodeInvalidRequest, "%s: %s", p.Path, p.Message).WithHint(p.Hint).WithField(field)
 	}
 	if canonical(before) == canonical(r.Terms) {
 		return juncture.Change{Base: c.Number}, nil
 	}
-	return switched(c, d, "change", "terms of "+action, before, r, nil, actor, from, now), nil
+	return switched(c, d, "change", "terms of "+action, before, r, warned(c, d, action, now), actor, from, now), nil
 }
 
 // PlanCopy plans a new version of a copy, or a new copy, of an action that there is: a draft, or submitted at once.
@@ -274,9 +265,10 @@ func PlanCopy(c *juncture.Catalog, action string, r juncture.CopyDraft, actor, f
 	}
 	a := all[i]
 	a.Copy = overlay(a.Copy, []juncture.Copy{r.Copy}, func(w juncture.Copy) string { return w.ID })
+	at := slices.IndexFunc(a.Copy, func(w juncture.Copy) bool { return w.ID == r.Copy.ID })
 	p := planner{c: c, change: juncture.Change{Base: c.Number}, actor: actor, from: from, now: now.UTC(), draft: !r.Submit, guard: guard(&c.Declaration)}
 	if err := p.sound(a, func(path string) string {
-		_, field, _ := strings.Cut(path, fmt.Sprintf(".copy[%d].", len(a.Copy)-1))
+		_, field, _ := strings.Cut(path, fmt.Sprintf(".copy[%d].", at))
 		return field
 	}); err != nil {
 		return juncture.Change{}, err
@@ -325,19 +317,30 @@ func PlanAction(c *juncture.Catalog, r juncture.ActionDraft, actor, from string,
 func (p *planner) sound(a juncture.Action, field func(path string) string) error {
 	d := whole(p.c.Declaration, p.c, &juncture.Declaration{Actions: []juncture.Action{a}})
 	at := slices.IndexFunc(d.Actions, func(o juncture.Action) bool { return o.ID == a.ID })
-	problems := append(d.Problems(), RuleProblems(&juncture.Declaration{Actions: []juncture.Action{a}})...)
-	return unsound(problems, fmt.Sprintf("actions[%d].", at), field)
+	mine := fmt.Sprintf("actions[%d].", at)
+	problems := d.Problems()
+	for _, f := range RuleProblems(&juncture.Declaration{Actions: []juncture.Action{a}}) {
+		problems = append(problems, juncture.Problem{Path: mine + "rule", Message: f.Message, Hint: f.Hint})
+	}
+	return unsound(problems, mine, field)
 }
 
-// unsound is the error of the first problem, nil for none: those whose path begins with mine come first, since they have
+// unsound is the error of what is wrong, nil for nothing: problems whose path begins with mine come first, since they have
 // a field.
 func unsound(problems []juncture.Problem, mine string, field func(path string) string) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	i := max(0, slices.IndexFunc(problems, func(p juncture.Problem) bool { return strings.HasPrefix(p.Path, mine) }))
-	f := problems[i]
-	return juncture.Errorf(juncture.CodeInvalidRequest, "%s", f.Message).WithHint(f.Hint).WithField(field(f.Path))
+	slices.SortStableFunc(problems, func(a, b juncture.Problem) int {
+		return cmp.Compare(strings.Index(b.Path, mine), strings.Index(a.Path, mine))
+	})
+	out := juncture.Errorf(juncture.CodeInvalidRequest, "%s", problems[0].Message).WithHint(problems[0].Hint).WithField(field(problems[0].Path))
+	for _, f := range problems {
+		if strings.HasPrefix(f.Path, mine) || len(out.Problems) == 0 {
+			out.Problems = append(out.Problems, juncture.Problem{Path: field(f.Path), Message: f.Message, Hint: f.Hint})
+		}
+	}
+	return out
 }
 
 // Find returns an action with all that there is of it. The error is CodeNotFound.
@@ -417,6 +420,7 @@ func List(c *juncture.Catalog, now time.Time) []juncture.PoolAction {
 			a.Next = append(a.Next, juncture.VerbKill)
 		}
 		a.Waiting, a.Breaches = waiting(a), broken(a, breaks)
+		defaults(d, &a, now)
 		out, i = append(out, a), end
 	}
 	return out

@@ -3,10 +3,12 @@ package pool
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/expr-lang/expr"
+	"github.com/expr-lang/expr/file"
 	"github.com/expr-lang/expr/vm"
 
 	"github.com/juncture/juncture"
@@ -81,10 +83,42 @@ func compile(text string) (*Rule, error) {
 	p, err := expr.Compile(text, expr.Env(Facts{}), expr.AsBool(), expr.MaxNodes(maxRuleNodes),
 		expr.DisableBuiltin("now"), expr.DisableBuiltin("date")) // they read a clock that is not the call's
 	if err != nil {
-		return nil, juncture.Errorf(juncture.CodeInvalidRequest, "rule does not compile: %w", err).
-			WithHint(`such as lifecycle != "loyal" && hour >= 9`).WithField("rule")
+		message, hint := ruleTrouble(err)
+		return nil, (&juncture.Error{Code: juncture.CodeInvalidRequest, Message: "rule does not compile: " + message, Err: err}).WithHint(hint).WithField("rule")
 	}
 	return &Rule{program: p, refused: reads(text)}, nil
+}
+
+// RuleNames are what a rule may ask, as Facts names them; of context and profile a key follows.
+func RuleNames() []string {
+	var out []string
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[Facts]()) {
+		if name := f.Tag.Get("expr"); name != "" {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// ruleTrouble says where a rule is wrong, and what to write.
+func ruleTrouble(err error) (message, hint string) {
+	message, hint = err.Error(), `such as lifecycle != "loyal" && hour >= 9`
+	at, ok := errors.AsType[*file.Error](err)
+	if !ok {
+		return message, "a rule says yes or no: " + hint // it gives something else
+	}
+	switch message = at.Message; {
+	case strings.HasPrefix(message, "unknown name"):
+		hint = "one of " + strings.Join(RuleNames(), ", ") + `; words stand in quotes: status == "at-risk"`
+	case message == `unexpected token Operator("=")`:
+		hint = `two equals signs compare: lifecycle == "loyal"`
+	case strings.HasSuffix(message, "token EOF"):
+		message, hint = "the rule ends too early", "what follows is missing: "+hint
+	}
+	if at.Line > 0 {
+		message = fmt.Sprintf("line %d, column %d: %s", at.Line, at.Column+1, message)
+	}
+	return message, hint
 }
 
 // Holds reports whether the rule holds. An error (a comparison of unlike types, say) means that it does not.

@@ -58,26 +58,30 @@ func newPoolDecoders() poolDecoders {
 		intake.NewDecoder[juncture.PriorityDraft](intake.Options{})}
 }
 
-func (s *Server) poolRoutes(api, admin gin.IRoutes) {
+func (s *Server) poolRoutes(api, edit, approve gin.IRoutes) {
 	api.GET("/actions", s.getActions)
-	api.GET("/actions/:id", func(c *gin.Context) { s.action(c, c.Param("id"), nil, nil) })
+	api.GET("/actions/:id", func(c *gin.Context) { s.action(c, c.Param("id"), nil) })
 	api.GET("/reviews", func(c *gin.Context) { s.reviews(c, nil) })
 	api.GET("/switches", func(c *gin.Context) { s.switches(c, nil, nil) })
-	s.priorityRoutes(api, admin)
-	admin.POST("/actions", s.postAction)
-	admin.POST("/actions/:id/copy", s.postCopy)
-	admin.PUT("/actions/:id/terms", s.putTerms)
+	s.priorityRoutes(api, edit, approve)
+	edit.POST("/actions", s.postAction)
+	edit.POST("/actions/:id/copy", s.postCopy)
+	approve.PUT("/actions/:id/terms", s.putTerms)
 	for _, verb := range juncture.HoldVerbs() {
-		admin.POST("/actions/:id/"+string(verb), s.postHold(verb))
-		admin.POST("/actions/:id/copy/:copy/"+string(verb), s.postHold(verb))
+		approve.POST("/actions/:id/"+string(verb), s.postHold(verb))
+		approve.POST("/actions/:id/copy/:copy/"+string(verb), s.postHold(verb))
 	}
 	for _, verb := range juncture.ReviewVerbs() {
-		admin.POST("/reviews/"+string(verb), s.postReview(verb))
+		may := approve
+		if verb == juncture.VerbSubmit || verb == juncture.VerbWithdraw {
+			may = edit
+		}
+		may.POST("/reviews/"+string(verb), s.postReview(verb))
 	}
 	for _, verb := range juncture.KillVerbs() {
-		admin.POST("/switches/action/:id/"+string(verb), s.postSwitch("action", verb))
-		admin.POST("/switches/surface/:id/"+string(verb), s.postSwitch("surface", verb))
-		admin.POST("/switches/store/"+string(verb), s.postSwitch(juncture.KillStore, verb))
+		approve.POST("/switches/action/:id/"+string(verb), s.postSwitch("action", verb))
+		approve.POST("/switches/surface/:id/"+string(verb), s.postSwitch("surface", verb))
+		approve.POST("/switches/store/"+string(verb), s.postSwitch(juncture.KillStore, verb))
 	}
 }
 
@@ -100,7 +104,7 @@ func (s *Server) getActions(c *gin.Context) {
 }
 
 // action answers with an action as it is now, or with what went wrong before.
-func (s *Server) action(c *gin.Context, id string, warnings []string, err error) {
+func (s *Server) action(c *gin.Context, id string, err error) {
 	var now time.Time
 	var a juncture.PoolAction
 	if err == nil {
@@ -113,7 +117,6 @@ func (s *Server) action(c *gin.Context, id string, warnings []string, err error)
 		s.fail(c, err)
 		return
 	}
-	a.Warnings = warnings
 	s.json(c, a)
 }
 
@@ -143,27 +146,27 @@ func (s *Server) switches(c *gin.Context, warnings []string, err error) {
 
 func (s *Server) postAction(c *gin.Context) {
 	if r, _, now, ok := asked(s, c, s.pool.action); ok {
-		s.action(c, r.ID, nil, s.engine.WriteAction(c.Request.Context(), now, who(c), *r))
+		s.action(c, r.ID, s.engine.WriteAction(c.Request.Context(), now, who(c), *r))
 	}
 }
 
 func (s *Server) postCopy(c *gin.Context) {
 	if r, _, now, ok := asked(s, c, s.pool.copy); ok {
-		s.action(c, c.Param("id"), nil, s.engine.WriteCopy(c.Request.Context(), now, who(c), c.Param("id"), *r))
+		s.action(c, c.Param("id"), s.engine.WriteCopy(c.Request.Context(), now, who(c), c.Param("id"), *r))
 	}
 }
 
 func (s *Server) putTerms(c *gin.Context) {
 	if r, _, now, ok := asked(s, c, s.pool.terms); ok {
-		s.action(c, c.Param("id"), nil, s.engine.SetTerms(c.Request.Context(), now, who(c), c.Param("id"), *r))
+		s.action(c, c.Param("id"), s.engine.SetTerms(c.Request.Context(), now, who(c), c.Param("id"), *r))
 	}
 }
 
 func (s *Server) postHold(verb juncture.Verb) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		if r, _, now, ok := asked(s, c, s.pool.reason); ok {
-			warnings, err := s.engine.HoldAction(c.Request.Context(), now, who(c), c.Param("id"), c.Param("copy"), verb, *r)
-			s.action(c, c.Param("id"), warnings, err)
+			_, err := s.engine.HoldAction(c.Request.Context(), now, who(c), c.Param("id"), c.Param("copy"), verb, *r)
+			s.action(c, c.Param("id"), err) // which warns of the same
 		}
 	}
 }

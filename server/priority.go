@@ -13,13 +13,13 @@ import (
 	"github.com/juncture/juncture/engine"
 )
 
-func (s *Server) priorityRoutes(api, admin gin.IRoutes) {
+func (s *Server) priorityRoutes(api, edit, approve gin.IRoutes) {
 	api.GET("/priorities", s.getPriorities)
 	api.GET("/priorities/:id", func(c *gin.Context) { s.priority(c, c.Param("id"), nil) })
 	api.GET("/priorities/:id/preview", s.getPriorityPreview)
-	admin.POST("/priorities", s.postPriority)
+	edit.POST("/priorities", s.postPriority)
 	for _, verb := range juncture.HoldVerbs() {
-		admin.POST("/priorities/:id/"+string(verb), s.postPriorityHold(verb))
+		approve.POST("/priorities/:id/"+string(verb), s.postPriorityHold(verb))
 	}
 }
 

@@ -34,8 +34,12 @@ func (s *Server) problemOf(c *gin.Context, err error) juncture.ProblemView {
 		s.log.LogAttrs(c.Request.Context(), level, "request failed", slog.String("requestId", requestID(c)),
 			slog.String("route", c.FullPath()), slog.String("code", string(e.Code)), slog.Any("error", err), slog.Any("cause", e.Err))
 	}
-	return juncture.ProblemView{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message,
+	v := juncture.ProblemView{Type: "about:blank", Title: http.StatusText(status), Status: status, Detail: e.Message,
 		ErrorCode: e.Code, RequestID: requestID(c), Hint: e.Hint, Field: e.Field}
+	for _, p := range e.Problems {
+		v.Problems = append(v.Problems, juncture.FieldProblem{Field: p.Path, Detail: p.Message, Hint: p.Hint})
+	}
+	return v
 }
 
 // fail answers with the problem of an error and ends the request.

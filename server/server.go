@@ -227,21 +227,27 @@ func (s *Server) routes() {
 	api.GET("/clusters", s.getClusters)
 	api.GET("/catalogue", s.getCatalogue)
 	s.shelves(api)
+	edit := r.Group("/api/v1", s.auth(access.ScopeEdit))
+	approve := r.Group("/api/v1", s.auth(access.ScopeApprove))
 	admin := r.Group("/api/v1", s.auth(access.ScopeAdmin))
 	admin.PUT("/products", s.putProducts)
 	admin.PATCH("/products", s.patchProducts)
-	admin.PATCH("/clusters/:id", s.patchCluster)
+	edit.PATCH("/clusters/:id", s.patchCluster)
 	admin.POST("/clusters/refit", s.postRefit)
 	admin.GET("/profiles/:id/export", s.exportProfile)
 	admin.DELETE("/profiles/:id", s.deleteProfile)
 	admin.POST("/profiles/:id/exclude", s.postExclude)
 	for _, verb := range juncture.Verbs() {
-		admin.POST("/experiments/:id/"+string(verb), s.postExperiment(verb))
+		may := approve
+		if verb == juncture.VerbShip || verb == juncture.VerbRollback { // what everybody is served, without a group to compare
+			may = admin
+		}
+		may.POST("/experiments/:id/"+string(verb), s.postExperiment(verb))
 	}
 	if s.o.Desk.People != nil {
 		s.administers(admin)
 	}
-	s.poolRoutes(api, admin)
+	s.poolRoutes(api, edit, approve)
 	api.GET("/experiments", s.getExperiments)
 	api.GET("/experiments/:id", s.getExperiment)
 	api.GET("/experiments/:id/grid", s.getGrid)

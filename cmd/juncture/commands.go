@@ -101,7 +101,7 @@ func (a *app) keysCommand() *cobra.Command {
 			})
 		}}
 	create.Flags().StringVar(&name, "name", "", "what people call it")
-	create.Flags().StringVar(&scopes, "scopes", "", "comma-separated: choose, reward, events, read, admin")
+	create.Flags().StringVar(&scopes, "scopes", "", "comma-separated: choose, reward, events, read, edit, approve, admin")
 	create.Flags().StringVar(&origins, "origins", "", "comma-separated origins of a publishable key, such as https://shop.example")
 	create.Flags().BoolVar(&publishable, "publishable", false, "for web pages: may choose, reward and send events from its origins")
 	list := &cobra.Command{Use: "list", Args: cobra.NoArgs, Short: "List the API keys",

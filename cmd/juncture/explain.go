@@ -7,13 +7,17 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/console"
 	"github.com/juncture/juncture/engine"
+	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/pool"
 	"github.com/juncture/juncture/store"
 )
@@ -35,7 +39,7 @@ them by then.
 
 With --replay it is made again from the log, and every number is held against what was logged, to the last digit: the
 shopper's group by its hash, the probabilities by adding up the ledger and fitting it, the arm by the keyed hash of the
-serial. It exits with 1 where they differ. Reasons of the meaning and catalogue layers are told by a running server alone.`,
+serial. It exits with 1 where they differ.`,
 		Example: `  juncture explain 9008932943829021 --replay
   juncture explain ada --at 2026-11-27T12:00:00Z`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -51,7 +55,7 @@ serial. It exits with 1 where they differ. Reasons of the meaning and catalogue 
 }
 
 // decisionLog reads a database's log without an engine.
-func (a *app) decisionLog(db *store.DB) *engine.Log {
+func (a *app) decisionLog(db *store.DB, learned *engine.Learned) *engine.Log {
 	return engine.NewLog(db, func(ctx context.Context) (engine.Secrets, error) {
 		s, err := db.Secrets(ctx, a.random(), a.now())
 		if err != nil {
@@ -65,12 +69,15 @@ func (a *app) decisionLog(db *store.DB) *engine.Log {
 			return nil, err
 		}
 		return pool.Build(catalog)
-	}, nil)
+	}, learned.Knowledge)
 }
 
 func (a *app) explain(ctx context.Context, db *store.DB, id, at, format string, replay bool) error {
-	log := a.decisionLog(db)
-	serial, err := uint64(0), error(nil)
+	learned, err := engine.NewLearned(ctx, db, engine.LearnedLimits{Products: a.Products})
+	if err != nil {
+		return err
+	}
+	log, serial := a.decisionLog(db, learned), uint64(0)
 	if at == "" {
 		serial, err = log.Find(ctx, id)
 	} else {
@@ -93,7 +100,7 @@ func (a *app) explain(ctx context.Context, db *store.DB, id, at, format string, 
 		w.SetIndent("", "  ")
 		err = w.Encode(x)
 	} else {
-		printExplained(a.out, x)
+		printExplained(a.out, x, learned.Names())
 	}
 	if err == nil && replay && x.Replay.Verdict == juncture.VerdictDiffers {
 		err = fmt.Errorf("decision %s is not what the log gives", x.Serial)
@@ -117,7 +124,9 @@ func latestFor(ctx context.Context, log *engine.Log, shopper, at string) (uint64
 	return page.Items[0].Claims.Serial, nil
 }
 
-func printExplained(out io.Writer, x explained) {
+func printExplained(out io.Writer, x explained, names experiments.Names) {
+	told := console.Tell(x.ExplainedDecision, names)
+	fmt.Fprintf(out, "%s: %s\n%s\n", told.Heading, told.Sentence, oneLine(told.Phrase))
 	fmt.Fprintf(out, "decision %s, %s, at %s for %s\n", x.Serial, x.At.Format(time.RFC3339Nano), x.Surface, cmp.Or(x.ShopperID, "(nobody: consent was denied)"))
 	fmt.Fprintf(out, "shown: %s with probability %v", x.Arm, x.Probability)
 	if x.Shadow != "" {
@@ -125,22 +134,23 @@ func printExplained(out io.Writer, x explained) {
 	}
 	fmt.Fprintf(out, "\nexperiment %s, group %s, reason %s %s, policy %s version %s\n", cmp.Or(x.Experiment, "-"), cmp.Or(x.Group.String(), "-"), x.Reason, x.Detail, cmp.Or(x.Policy, "-"), cmp.Or(x.PolicyVersion, "-"))
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "\nLAYER\tVALUE\tREASON")
+	fmt.Fprintln(w, "\nLAYER\tVALUE\tNAME\tREASON")
 	for _, l := range x.Layers {
 		note := ""
 		if !l.Same {
 			note = " (under today's settings another value)"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s%s\n", l.Layer, l.Value, l.Reason, note)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s%s\n", l.Layer, l.Value, oneLine(names.Value(l.Layer, l.Value)), l.Reason, note)
 	}
-	fmt.Fprintln(w, "\nCANDIDATE\tPROBABILITY\tRECOMPUTED\tOWN\tBORROWED")
+	fmt.Fprintln(w, "\nCANDIDATE\tPROBABILITY\tRECOMPUTED\tOWN\tBORROWED\tHEADLINE\tWHY")
 	for i, c := range x.Candidates {
-		recomputed, own, borrowed := "", "", ""
+		recomputed, own, borrowed, why := "", "", "", ""
 		if x.Replay != nil && x.Replay.Arms[i].Recomputed != nil {
 			r := x.Replay.Arms[i]
 			recomputed, own, borrowed = strconv.FormatFloat(*r.Recomputed, 'g', -1, 64), strconv.FormatFloat(r.Own, 'g', -1, 64), strconv.FormatFloat(r.Borrowed, 'f', 1, 64)
+			why = names.Why(r.Sentence, r.Effects)
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", c.Arm, strconv.FormatFloat(c.Probability, 'g', -1, 64), recomputed, own, borrowed)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.Arm, strconv.FormatFloat(c.Probability, 'g', -1, 64), recomputed, own, borrowed, oneLine(c.Headline), why)
 	}
 	if len(x.Filtered) > 0 {
 		fmt.Fprintln(w, "\nFILTERED OUT\tWHY\tRULE")
@@ -158,4 +168,14 @@ func printExplained(out io.Writer, x explained) {
 	if x.Replay != nil {
 		fmt.Fprintf(out, "\n%s: %s\n", x.Replay.Verdict, x.Replay.Sentence)
 	}
+}
+
+// oneLine is a text of the merchant's as a terminal may show it.
+func oneLine(s string) string {
+	return strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return ' '
+	}, s)), " ")
 }

@@ -55,17 +55,21 @@ intervals that may be looked at any time, and the gate. It may run beside the se
 				if err != nil {
 					return err
 				}
+				names, err := engine.ClusterNames(cmd.Context(), db)
+				if err != nil {
+					return err
+				}
 				if len(ids) == 0 {
 					ids = reported(p, now)
 				}
 				for i, id := range ids {
-					r, err := engine.ReportOf(cmd.Context(), p, tallies, db, id, now, q)
+					r, err := engine.ReportOf(cmd.Context(), p, names, tallies, db, id, now, q)
 					if err != nil {
 						return err
 					}
 					var h watch.Health
 					if healthy {
-						if h, err = engine.HealthOf(cmd.Context(), p, tallies, db, id, now, a.watching()); err != nil {
+						if h, err = engine.HealthOf(cmd.Context(), p, names, tallies, db, id, now, a.watching()); err != nil {
 							return err
 						}
 					}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -35,7 +36,7 @@ const (
 // lets others in.
 func whoMay() map[string]string {
 	const viewer, editor, approver, admin = string(access.RoleViewer), string(access.RoleEditor), string(access.RoleApprover), string(access.RoleAdmin)
-	const choose, reward, read, all = "scope " + string(access.ScopeChoose), "scope " + string(access.ScopeReward), "scope " + string(access.ScopeRead), "scope " + string(access.ScopeAdmin)
+	const choose, reward, read, edit, approve, all = "scope " + string(access.ScopeChoose), "scope " + string(access.ScopeReward), "scope " + string(access.ScopeRead), "scope " + string(access.ScopeEdit), "scope " + string(access.ScopeApprove), "scope " + string(access.ScopeAdmin)
 	return map[string]string{
 		"GET /livez": anybody, "GET /readyz": anybody, "GET /version": anybody, "GET /metrics": anybody, "GET /openapi.json": anybody,
 		"POST /choose": choose, "POST /choose/batch": choose, "POST /activate": choose, "POST /reward": reward, "POST /reward/batch": reward,
@@ -48,18 +49,18 @@ func whoMay() map[string]string {
 		"GET /api/v1/experiments/:id/health": read, "GET /api/v1/experiments/:id/history": read, "GET /api/v1/products": read,
 		"GET /api/v1/actions": read, "GET /api/v1/actions/:id": read, "GET /api/v1/reviews": read, "GET /api/v1/switches": read,
 		"GET /api/v1/priorities": read, "GET /api/v1/priorities/:id": read, "GET /api/v1/priorities/:id/preview": read,
-		"POST /api/v1/priorities": all, "POST /api/v1/priorities/:id/pause": all, "POST /api/v1/priorities/:id/resume": all, "POST /api/v1/priorities/:id/retire": all,
-		"POST /api/v1/actions": all, "POST /api/v1/actions/:id/copy": all, "PUT /api/v1/actions/:id/terms": all,
-		"POST /api/v1/actions/:id/pause": all, "POST /api/v1/actions/:id/resume": all, "POST /api/v1/actions/:id/retire": all,
-		"POST /api/v1/actions/:id/copy/:copy/pause": all, "POST /api/v1/actions/:id/copy/:copy/resume": all, "POST /api/v1/actions/:id/copy/:copy/retire": all,
-		"POST /api/v1/reviews/submit": all, "POST /api/v1/reviews/withdraw": all, "POST /api/v1/reviews/approve": all, "POST /api/v1/reviews/reject": all,
-		"POST /api/v1/switches/action/:id/kill": all, "POST /api/v1/switches/action/:id/restore": all, "POST /api/v1/switches/surface/:id/kill": all, "POST /api/v1/switches/surface/:id/restore": all,
-		"POST /api/v1/switches/store/kill": all, "POST /api/v1/switches/store/restore": all,
+		"POST /api/v1/priorities": edit, "POST /api/v1/priorities/:id/pause": approve, "POST /api/v1/priorities/:id/resume": approve, "POST /api/v1/priorities/:id/retire": approve,
+		"POST /api/v1/actions": edit, "POST /api/v1/actions/:id/copy": edit, "PUT /api/v1/actions/:id/terms": approve,
+		"POST /api/v1/actions/:id/pause": approve, "POST /api/v1/actions/:id/resume": approve, "POST /api/v1/actions/:id/retire": approve,
+		"POST /api/v1/actions/:id/copy/:copy/pause": approve, "POST /api/v1/actions/:id/copy/:copy/resume": approve, "POST /api/v1/actions/:id/copy/:copy/retire": approve,
+		"POST /api/v1/reviews/submit": edit, "POST /api/v1/reviews/withdraw": edit, "POST /api/v1/reviews/approve": approve, "POST /api/v1/reviews/reject": approve,
+		"POST /api/v1/switches/action/:id/kill": approve, "POST /api/v1/switches/action/:id/restore": approve, "POST /api/v1/switches/surface/:id/kill": approve, "POST /api/v1/switches/surface/:id/restore": approve,
+		"POST /api/v1/switches/store/kill": approve, "POST /api/v1/switches/store/restore": approve,
 		"GET /api/v1/decisions": read, "GET /api/v1/decisions/:id": read, "GET /api/v1/decisions/:id/replay": read, "GET /api/v1/experiments/:id/next": read,
-		"PUT /api/v1/products": all, "PATCH /api/v1/products": all, "PATCH /api/v1/clusters/:id": all, "POST /api/v1/clusters/refit": all,
+		"PUT /api/v1/products": all, "PATCH /api/v1/products": all, "PATCH /api/v1/clusters/:id": edit, "POST /api/v1/clusters/refit": all,
 		"GET /api/v1/profiles/:id/export": all, "DELETE /api/v1/profiles/:id": all, "POST /api/v1/profiles/:id/exclude": all,
-		"POST /api/v1/experiments/:id/start": all, "POST /api/v1/experiments/:id/pause": all, "POST /api/v1/experiments/:id/resume": all, "POST /api/v1/experiments/:id/stop": all,
-		"POST /api/v1/experiments/:id/ship": all, "POST /api/v1/experiments/:id/rollback": all, "POST /api/v1/experiments/:id/reset": all,
+		"POST /api/v1/experiments/:id/start": approve, "POST /api/v1/experiments/:id/pause": approve, "POST /api/v1/experiments/:id/resume": approve, "POST /api/v1/experiments/:id/stop": approve,
+		"POST /api/v1/experiments/:id/ship": all, "POST /api/v1/experiments/:id/rollback": all, "POST /api/v1/experiments/:id/reset": approve,
 		"GET /api/v1/users": all, "POST /api/v1/users": all, "PATCH /api/v1/users/:name": all, "POST /api/v1/users/:name/password": all, "DELETE /api/v1/users/:name/sessions": all,
 		"GET /api/v1/keys": all, "POST /api/v1/keys": all, "DELETE /api/v1/keys/:id": all, "GET /api/v1/shares": all, "POST /api/v1/shares": all, "DELETE /api/v1/shares/:id": all,
 		"GET /api/v1/audit": all, "GET /api/v1/audit/verify": all, "GET /api/v1/settings": all,
@@ -73,6 +74,7 @@ func whoMay() map[string]string {
 		"GET /console/layers/clusters/:id": viewer, "POST /console/layers/clusters/:id": editor, "GET /console/layers/refit": viewer, "POST /console/layers/refit": admin,
 		"GET /console/shoppers/*rest": admin, "POST /console/shoppers/*rest": admin,
 		"GET /console/pool": viewer, "GET /console/pool.csv": viewer, "GET /console/pool/:id": viewer, "GET /console/reviews": viewer,
+		"GET /console/pool-new": editor, "POST /console/pool-new": editor, "GET /console/pool/:id/edit": editor, "POST /console/pool/:id/edit": editor,
 		"POST /console/reviews": editor, "POST /console/pool/:id/copy": editor, "POST /console/pool/:id/hold": approver, "POST /console/pool/:id/terms": approver, "POST /console/pool-switch": approver,
 		"GET /console/priorities": viewer, "GET /console/priorities.csv": viewer, "GET /console/priorities/:id": viewer, "POST /console/priorities": editor, "POST /console/priorities/:id/hold": approver,
 		"GET /console/decisions": viewer, "GET /console/decisions.csv": viewer, "GET /console/decision": viewer, "GET /console/live": viewer,
@@ -276,7 +278,7 @@ func TestRolesAndRoutes(t *testing.T) {
 				try("the role "+string(r), allowed, withToken(h.sessions[string(r)]))
 			}
 			for _, s := range access.Scopes() {
-				allowed := may == anybody || isScope && (string(s) == scope || s == access.ScopeAdmin) // a key is no session
+				allowed := may == anybody || isScope && s.Implies(access.Scope(scope)) // a key is no session
 				try("the scope "+string(s), allowed, withKey(h.keys[string(s)]))
 			}
 		}
@@ -292,6 +294,33 @@ func TestRolesAndRoutes(t *testing.T) {
 		}
 	}
 	t.Logf("%d routes, tried %d times", len(table), tried)
+}
+
+// TestScopesAreDescribed holds what the description of the API says of scopes to the table.
+func TestScopesAreDescribed(t *testing.T) {
+	h := openHouse(t)
+	var doc struct {
+		Paths map[string]map[string]struct{ Description string }
+	}
+	if err := json.Unmarshal(h.call("GET", "/openapi.json", "", nil).Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for route, may := range whoMay() {
+		scope, ok := strings.CutPrefix(may, "scope ")
+		if !ok {
+			continue
+		}
+		n++
+		method, path, _ := strings.Cut(route, " ")
+		said := doc.Paths[parameter.ReplaceAllStringFunc(path, func(p string) string { return "{" + p[1:] + "}" })][strings.ToLower(method)].Description
+		if !strings.Contains(said, "Needs the scope "+scope+".") && (may != "scope "+string(access.ScopeRead) || strings.Contains(said, "Needs the scope")) {
+			t.Errorf("%s needs the scope %s; it says %q", route, scope, said)
+		}
+	}
+	if n < 50 {
+		t.Errorf("looked at %d routes", n)
+	}
 }
 
 // TestFormsFromOtherSites sends every form of the console from another site, in an admin's browser.

@@ -40,6 +40,10 @@ func (s *source) SetTerms(ctx context.Context, actor, action string, r juncture.
 	return s.node.engine.SetTerms(ctx, s.clock(), fromConsole(actor), action, r)
 }
 
+func (s *source) WriteAction(ctx context.Context, actor string, r juncture.ActionDraft) error {
+	return s.node.engine.WriteAction(ctx, s.clock(), fromConsole(actor), r)
+}
+
 func (s *source) WriteCopy(ctx context.Context, actor, action string, r juncture.CopyDraft) error {
 	return s.node.engine.WriteCopy(ctx, s.clock(), fromConsole(actor), action, r)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/juncture/juncture"
-	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/experiments/interval"
 )
 
@@ -266,7 +265,7 @@ func (b builder) broader(slice map[string]string, look interval.Look, started ti
 			if len(left) > 0 {
 				var parts []string
 				for _, name := range slices.Sorted(maps.Keys(left)) {
-					parts = append(parts, experiments.ValueTitle(name, left[name]))
+					parts = append(parts, b.src.Names.Value(name, left[name]))
 				}
 				where = strings.Join(parts, ", ")
 			}

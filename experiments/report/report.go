@@ -22,6 +22,7 @@ type Source struct {
 	Units      []juncture.UnitRow // closed up to AsOf
 	Arms       map[juncture.ArmID]experiments.ArmInfo
 	AsOf       time.Time
+	Names      experiments.Names
 }
 
 // Query narrows a report.

@@ -131,7 +131,7 @@ func (b *builder) look(p place, arms []juncture.ArmID, series map[int64]*span, n
 	for k, id := range arms {
 		names[k] = b.arm(id)
 		if p != (place{}) {
-			names[k] += " where " + experiments.AxisTitle(p.axis) + " is " + experiments.ValueTitle(p.axis, p.value)
+			names[k] += " where " + experiments.AxisTitle(p.axis) + " is " + b.src.Names.Value(p.axis, p.value)
 		}
 	}
 	asOf := b.src.AsOf.Unix() / 60

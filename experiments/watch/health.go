@@ -39,6 +39,7 @@ type Source struct {
 	State      State
 	AsOf       time.Time
 	Settings   Settings
+	Names      experiments.Names
 
 	// Cells calls a function for every intersection, with its buckets merged as of AsOf, and stops at its error. It is
 	// called once or twice.
