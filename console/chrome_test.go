@@ -173,6 +173,7 @@ func TestInChromium(t *testing.T) {
 		"pool-none":    poolPath + "?q=nothing-like-it",
 		"reviews":      reviewsPath,
 		"action":       actionURL("five_off"),
+		"api":          APIPath,
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 360, 320} {

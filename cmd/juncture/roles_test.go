@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -62,7 +63,7 @@ func whoMay() map[string]string {
 		"GET /api/v1/keys": all, "POST /api/v1/keys": all, "DELETE /api/v1/keys/:id": all, "GET /api/v1/shares": all, "POST /api/v1/shares": all, "DELETE /api/v1/shares/:id": all,
 		"GET /api/v1/audit": all, "GET /api/v1/audit/verify": all, "GET /api/v1/settings": all,
 
-		"GET /": anybody, "GET /console/static/:sum/:file": anybody, "GET /console/sign-in": anybody, "POST /console/sign-in": anybody, "POST /console/sign-out": anybody,
+		"GET /": anybody, "GET /docs/api": anybody, "GET /console/static/:sum/:file": anybody, "GET /console/sign-in": anybody, "POST /console/sign-in": anybody, "POST /console/sign-out": anybody,
 		"GET /console/sign-in/oidc": anybody, "GET /console/sign-in/oidc/back": anybody, "GET /console/share/:token": anybody,
 		"GET /console": viewer, "GET /console/intersections": viewer, "GET /console/intersections.csv": viewer, "GET /console/intersections/list": viewer, "GET /console/intersections/list.csv": viewer,
 		"GET /console/intersection": viewer, "GET /console/intersection.csv": viewer,
@@ -289,6 +290,31 @@ func TestRolesAndRoutes(t *testing.T) {
 		}
 	}
 	t.Logf("%d routes, tried %d times", len(table), tried)
+}
+
+// The description says of every operation the scope that the table says.
+func TestDescriptionSaysWhoMay(t *testing.T) {
+	h, table := openHouse(t), whoMay()
+	var doc struct {
+		Paths map[string]map[string]struct{ Security []map[string][]string }
+	}
+	if err := json.Unmarshal(h.call("GET", "/openapi.json", "", nil).Body.Bytes(), &doc); err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths {
+		for method, op := range item {
+			may := table[strings.ToUpper(method)+" "+regexp.MustCompile(`\{(\w+)\}`).ReplaceAllString(path, ":$1")]
+			want := []map[string][]string{}
+			if scope, ok := strings.CutPrefix(may, "scope "); ok {
+				want = append(want, map[string][]string{"bearer": {scope}})
+			} else if may == events { // {}: the key stands in the body
+				want = append(want, map[string][]string{"basic": {events}}, map[string][]string{"bearer": {events}}, map[string][]string{})
+			}
+			if diff := cmp.Diff(want, op.Security); diff != "" {
+				t.Errorf("%s %s, security:\n%s", method, path, diff)
+			}
+		}
+	}
 }
 
 // TestFormsFromOtherSites sends every form of the console from another site, in an admin's browser.
