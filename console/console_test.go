@@ -435,7 +435,7 @@ func TestCSV(t *testing.T) {
 	if w := get(h, gridPath+".csv", ""); w.Code != 303 {
 		t.Errorf("without a session: %d", w.Code)
 	}
-	for in, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1"} {
+	for in, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1", "＝1": "'＝1", "\x00=1": "'=1"} {
 		if got := neutral(in); got != want {
 			t.Errorf("neutral(%q) = %q", in, got)
 		}
