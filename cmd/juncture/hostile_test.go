@@ -248,7 +248,7 @@ func TestHostileText(t *testing.T) {
 		}
 		for _, action := range []map[string]any{{"id": text, "type": "content"}, {"id": "type-" + id, "type": text}, {"id": id, "type": "content", "payload": map[string]any{"note": text, text: []any{text, map[string]any{text: text}}}}, {"id": "rule-" + id, "type": "content", "rule": text},
 			{"id": "products-" + id, "type": "content", "slots": 2, "products": []string{text}}} {
-			action["surfaces"], action["submit"] = []string{"home_hero"}, true
+			action["surfaces"], action["submit"], action["copy"] = []string{"home_hero"}, true, []any{map[string]any{"id": "plain", "headline": text + "h"}}
 			if i.api("POST", "/api/v1/actions", action) {
 				actions = append(actions, fmt.Sprint(action["id"]))
 			}
