@@ -79,7 +79,7 @@ func (r ExperimentChange) Check(verb Verb) error {
 		return Errorf(CodeInvalidRequest, "%.40q is done to no experiment", verb).WithHint(fmt.Sprintf("one of %q", Verbs()))
 	case n == 0:
 		return Errorf(CodeInvalidRequest, "reason is missing").WithHint("say why, for the audit log").WithField("reason")
-	case utf8.RuneCountInString(r.Reason) > MaxReason || !utf8.ValidString(r.Reason):
+	case utf8.RuneCountInString(r.Reason) > MaxReason || !utf8.ValidString(r.Reason) || strings.ContainsRune(r.Reason, 0):
 		return Errorf(CodeInvalidRequest, "reason is not 1 to %d characters", MaxReason).WithField("reason")
 	case verb != VerbShip && r.Action != "":
 		return Errorf(CodeInvalidRequest, "only ship names an action").WithField("action")

@@ -384,7 +384,7 @@ func serve(t *testing.T, f *fake) http.Handler {
 func serveWith(t *testing.T, f *fake, live *Live) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Pool: f.pool, Decisions: f.log, Live: live, Trials: f.trials, Health: f.trials, WhatIf: f.trials, Catalogue: f.trials, People: f.desk, Keys: f.desk, Shares: f.desk, Settings: f.desk, Audit: f.desk, SSO: f.sso, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
+	c, err := New(Deps{API: describedAPI(t), Source: f, Sessions: f, Shoppers: f, Records: f, Tastes: f, Pool: f.pool, Decisions: f.log, Live: live, Trials: f.trials, Health: f.trials, WhatIf: f.trials, Catalogue: f.trials, People: f.desk, Keys: f.desk, Shares: f.desk, Settings: f.desk, Audit: f.desk, SSO: f.sso, Log: slog.New(slog.DiscardHandler), Now: func() time.Time { return now }})
 	if err != nil {
 		t.Fatal(err)
 	}

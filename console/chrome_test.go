@@ -175,6 +175,7 @@ func TestInChromium(t *testing.T) {
 		"action":       actionURL("five_off"),
 		"priorities":   prioritiesPath,
 		"priority":     priorityURL("new-drop"),
+		"api":          APIPath,
 	}
 	for _, scheme := range []string{"light", "dark"} {
 		for _, width := range []int64{1440, 360, 320} {

@@ -152,6 +152,7 @@ type Deps struct {
 	Keys      Keys
 	Shares    Shares // nil: no page can be shared either
 	Settings  Settings
+	API       []byte           // the OpenAPI document; nil: its readable page is not offered
 	Audit     AuditLog         // nil: the page Audit is not offered
 	SSO       SingleSignOn     // nil: people sign in with a password alone
 	URL       string           // of the console's host as browsers see it, such as https://juncture.shop.example; empty: as each request says
@@ -166,10 +167,11 @@ type Console struct {
 	pages *pages
 	cross *http.CrossOriginProtection
 
+	api    *drawnAPI   // nil: not offered
 	router *gin.Engine // that it is mounted on
 }
 
-// New makes a Console. The error says that the built-in templates do not parse.
+// New makes a Console. The error says that the built-in templates, or the description of the API, do not parse.
 func New(deps Deps) (*Console, error) {
 	p, err := loadPages()
 	if err != nil {
@@ -181,7 +183,13 @@ func New(deps Deps) (*Console, error) {
 	if deps.Now == nil {
 		deps.Now = time.Now
 	}
-	return &Console{deps: deps, pages: p, cross: http.NewCrossOriginProtection()}, nil
+	c := &Console{deps: deps, pages: p, cross: http.NewCrossOriginProtection()}
+	if deps.API != nil {
+		if c.api, err = c.drawAPI(deps.API); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
 }
 
 // Mount adds the console's routes: / and everything under /console.
@@ -198,6 +206,9 @@ func (c *Console) Mount(r *gin.Engine) {
 	open.POST(signInPath, c.signIn)
 	open.POST("/console/sign-out", c.signOut)
 	c.mountSSO(open)
+	if c.api != nil {
+		get(open, APIPath, c.apiDocs)
+	}
 
 	people := r.Group("/", c.guard, c.signedIn)
 	c.mountSettings(people)

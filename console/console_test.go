@@ -435,7 +435,7 @@ func TestCSV(t *testing.T) {
 	if w := get(h, gridPath+".csv", ""); w.Code != 303 {
 		t.Errorf("without a session: %d", w.Code)
 	}
-	for in, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1"} {
+	for in, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1", "＝1": "'＝1", "\x00=1": "'=1"} {
 		if got := neutral(in); got != want {
 			t.Errorf("neutral(%q) = %q", in, got)
 		}
@@ -465,7 +465,9 @@ func TestTemplates(t *testing.T) {
 		"next":      {&nextPage{}, &nextPage{Selects: selects, Filters: selects, Filtered: true, Apart: []nextCell{{}}, Thin: []nextCell{{}}, Copy: []nextCell{{}}, CSVs: map[string]string{}}},
 		"decisions": {&decisionsPage{}, &decisionsPage{Filtered: true}, &decisionsPage{layout: layout{Script: "/s"}, Selects: selects, Lines: []logLine{{Who: "w", Copy: "c", Drawn: "d"}, {}}, Older: "/o", Latest: "/l"}},
 		"decision": {&decisionPageView{}, &decisionPageView{X: &juncture.ExplainedDecision{}}, &decisionPageView{X: &juncture.ExplainedDecision{Share: 0.5, Floor: 0.1}, Cell: "/c", Said: []string{"s"}, Layers: []explainedLine{{}}, Uniform: "0.5",
-			Candidates: []candidateLine{{Recomputed: "1"}, {}}, Filtered: []juncture.FilteredArm{{Rule: "r"}, {}}, Outcomes: []OutcomeView{{Currency: "GBP"}, {}}, Replay: &juncture.ReplayView{}, Parts: []replayLine{{}}}},
+			Candidates: []candidateLine{{Recomputed: "1", Href: "/"}, {}}, Filtered: []juncture.FilteredArm{{Rule: "r"}, {}}, Outcomes: []OutcomeView{{Currency: "GBP"}, {}}, Replay: &juncture.ReplayView{}, Parts: []replayLine{{}}}},
+		"api": {&apiPage{}, &apiPage{layout: full, Schemes: []apiScheme{{}}, Problems: []apiAnswer{{Status: "400"}}, Groups: []apiGroup{{Parts: []apiPart{{}, {Title: "t", Operations: []apiOperation{{}, {Method: "DELETE", Parameters: []apiField{{In: "path", Required: true, Type: []apiWord{{"t", ""}, {"t", "#t"}}}},
+			Body: &apiBody{apiValue{Fields: []apiField{{}}}, true}, Answers: []apiAnswer{{apiValue: apiValue{Fields: []apiField{{}}}}}, Problems: []apiAnswer{{}, {}}, Curl: "c"}}}}}}, Schemas: []apiSchemaView{{}, {Type: []apiWord{{}}, Limits: "l", Fields: []apiField{{}}, Example: "e"}}}},
 		"list": {&listPage{}, &listPage{layout: full, Metric: metric, Total: 3,
 			Lines: []listLine{{}, {SegmentWinner: experiments.SegmentWinner{Verdict: verdict}}}}},
 		"intersection": {&intersectionPage{}, &intersectionPage{layout: full, Metric: metric, Intervals: "<svg/>", Copies: "<svg/>", Densities: "<svg/>",

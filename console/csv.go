@@ -10,11 +10,15 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// neutral keeps a spreadsheet from reading text as a formula: a cell that begins with = + - @, a tab or a line end gets
-// a leading apostrophe.
+// neutral keeps a spreadsheet from reading text as a formula: a cell that begins with = + - @, in any width, a tab or a
+// line end gets a leading apostrophe; null bytes are left out.
 func neutral(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
+	s = strings.ReplaceAll(s, "\x00", "")
+	for _, first := range s {
+		if strings.ContainsRune("=+-@＝＋－＠\t\r\n", first) {
+			return "'" + s
+		}
+		break
 	}
 	return s
 }

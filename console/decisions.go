@@ -315,6 +315,7 @@ type explainedLine struct {
 type candidateLine struct {
 	juncture.Candidate
 	Name        string
+	Href        string // of the action's page; empty: none is offered
 	Chance      string
 	PolicyText  string
 	Recomputed  string // to the last digit; empty: not asked
@@ -349,6 +350,11 @@ func (c *Console) decision(g *gin.Context) {
 		return
 	}
 	p.fill(c.names(ctx))
+	if c.deps.Pool != nil {
+		for i := range p.Candidates {
+			p.Candidates[i].Href = actionURL(p.Candidates[i].Action)
+		}
+	}
 	p.layout = c.layoutFor(g, "Why this action", store)
 	c.render(g, http.StatusOK, "decision", p)
 }

@@ -38,6 +38,7 @@ type intersectionPage struct {
 type actionLine struct {
 	experiments.ActionReport
 	Figure, Interval, Loss string
+	Href                   string // of its page, with its versions; empty: none is offered
 }
 
 type armLine struct {
@@ -102,6 +103,11 @@ func (c *Console) intersection(g *gin.Context) {
 	p.layout = c.layoutFor(g, p.Heading, a.store)
 	p.estimates()
 	p.evidence()
+	if c.deps.Pool != nil && sharedUntil(g).IsZero() {
+		for i := range p.Actions {
+			p.Actions[i].Href = actionURL(p.Actions[i].Action)
+		}
+	}
 	actions := experiments.Actions(a.evidence)
 	for _, d := range decisions {
 		l := viewDecision(d, a.evidence, actions)

@@ -35,7 +35,7 @@ type pages struct {
 }
 
 var pageNames = []string{"sign-in", "grid", "list", "intersection", "shopper", "erase", "layers", "cluster", "refit", "settings", "audit", "share", "error", "pool", "reviews", "action", "draft", "priorities", "priority", "decisions", "decision", "next",
-	"overview", "experiments", "experiment", "verb", "what-if", "catalogue"}
+	"overview", "experiments", "experiment", "verb", "what-if", "catalogue", "api"}
 
 func loadPages() (*pages, error) {
 	p := &pages{templates: map[string]*template.Template{}, static: map[string][]byte{}, zipped: map[string][]byte{}}
@@ -137,6 +137,7 @@ type layout struct {
 	Role      string
 	Nav       []navItem
 	Share     *sharing  // nil: this page cannot be shared, or not by who asks
+	API       string    // of the page that describes the API; empty: none is offered
 	Until     time.Time // when the link ends that the page is seen through; zero: none
 }
 
@@ -158,6 +159,9 @@ func (c *Console) layoutFor(g *gin.Context, title string, s StoreView) layout {
 		Store: s.Name, Simulated: s.Simulated, Share: c.offerShare(g), Until: sharedUntil(g)}
 	if u, ok := currentUser(g); ok {
 		l.User, l.Role = or(u.Display, u.Name), fmt.Sprint(u.Role)
+		if c.api != nil {
+			l.API = APIPath
+		}
 		here := g.Request.URL.Path
 		if c.deps.Trials != nil {
 			l.Nav = append(l.Nav, navItem{"Overview", homePath, here == homePath}, navItem{"Experiments", trialsPath, strings.HasPrefix(here, trialsPath)})

@@ -170,7 +170,7 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 	})
 	s.gin = r
 	s.routes()
-	s.description, err = description(o.Version)
+	s.description, err = Description(o.Version)
 	return s, err
 }
 

@@ -161,10 +161,15 @@ func cell(v any) (string, error) {
 	return neutral(string(b)), err
 }
 
-// neutral is the console's: a cell that begins with = + - @, a tab or a line end gets a leading apostrophe.
+// neutral is the console's: text that begins with = + - @, in any width, a tab or a line end gets a leading apostrophe;
+// null bytes are left out.
 func neutral(s string) string {
-	if s != "" && strings.ContainsRune("=+-@\t\r\n", rune(s[0])) {
-		return "'" + s
+	s = strings.ReplaceAll(s, "\x00", "")
+	for _, first := range s {
+		if strings.ContainsRune("=+-@＝＋－＠\t\r\n", first) {
+			return "'" + s
+		}
+		break
 	}
 	return s
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -57,53 +55,8 @@ func BenchmarkPages(b *testing.B) {
 			d.Priorities = append(d.Priorities, juncture.Priority{ID: "push-" + action, Owner: "mia", Action: action, Weight: 1, Expires: time.Now().Add(24 * time.Hour)})
 		}
 	}))
-	click := testkit.Declaration().Outcomes[0]
-	var keys []juncture.Intersection
-	for _, lifecycle := range []string{"prospect", "first-time", "returning", "loyal"} {
-		for _, status := range []string{"browsing", "cart-abandoned", "checkout-abandoned", "freshly-converted", "at-risk", "dormant"} {
-			for _, mode := range []string{"researching", "considering"} {
-				for m := range 15 {
-					for t, trajectory := range []string{"low.none", "low.rising", "building.none", "building.rising", "high.rising", "high.falling", "fading.none"} {
-						for c := range 2 {
-							if len(keys) < intersections {
-								keys = append(keys, juncture.Intersection{lifecycle + "." + status + "." + mode, fmt.Sprint("c", m), trajectory, fmt.Sprint("k", (t+c)%5)})
-							}
-						}
-					}
-				}
-			}
-		}
-	}
-	rng := rand.New(rand.NewPCG(3, 3))
-	rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
-	start := time.Now().UTC().AddDate(0, 0, -20).Truncate(time.Millisecond)
-	made := 0
-	write := func(most int) {
-		for most > 0 {
-			e := &juncture.Entry{}
-			for range min(1000, most) {
-				i := made
-				made++
-				x := keys[min(int(math.Pow(intersections, rng.Float64()))-1, len(keys)-1)] // 10,000^u: by rank as 1/rank
-				if i < len(keys) {
-					x = keys[i]
-				}
-				at := start.Add(time.Duration(i) * 19 * 24 * time.Hour / time.Duration(total)).Truncate(time.Millisecond)
-				c := juncture.Claims{Serial: uint64(i+1) | 1<<juncture.NodeShift, At: at, Until: at.Add(24 * time.Hour), Experiment: "hero", Intersection: x, Arm: juncture.ArmID(1 + rng.IntN(5)), Group: juncture.GroupPolicy, Probability: 0.2}
-				e.Decisions = append(e.Decisions, &juncture.DecisionWrite{SigningKey: 1, Decision: juncture.Decision{Claims: c, Surface: "home_hero", Shopper: "s" + strconv.Itoa(i%50_000), Reason: juncture.ReasonSplit, Share: 1,
-					Ranking: []juncture.Ranked{{Arm: 1, Probability: 0.2}, {Arm: 2, Probability: 0.2}, {Arm: 3, Probability: 0.2}, {Arm: 4, Probability: 0.2}, {Arm: 5, Probability: 0.2}}}})
-				if rng.Float64() < 0.03+0.005*float64(c.Arm) {
-					e.Outcomes = append(e.Outcomes, &juncture.OutcomeWrite{Claims: c, Type: click, Mine: []uint64{c.Serial},
-						Outcome: juncture.Outcome{Serial: c.Serial, Event: "click", ID: strconv.Itoa(i), Value: 1, Minor: 1, At: at, Received: at}})
-				}
-			}
-			most -= len(e.Decisions)
-			if err := n.writer.Commit(ctx, e); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	write(total)
+	e := newEvidence(b, n, intersections, total)
+	e.write(total)
 	if _, err := n.writer.Checkpoint(ctx); err != nil {
 		b.Fatal(err)
 	}
@@ -118,7 +71,7 @@ func BenchmarkPages(b *testing.B) {
 	pages.Mount(r)
 	for b.Loop() {
 	}
-	key := url.QueryEscape(keys[0].Key())
+	key := url.QueryEscape(e.keys[0].Key())
 	for _, path := range []string{"/console/intersections", "/console/intersections?rows=meaning&cols=moment", "/console/intersections?rows=moment&cols=trajectory", "/console/intersections?filter.lifecycle=loyal&rows=meaning&cols=category",
 		"/console/intersections/next", "/console/intersections/next?rows=meaning&cols=moment", "/console/intersections/list", "/console/intersections/list?filter.lifecycle=loyal&filter.status=browsing",
 		"/console/intersection?experiment=hero&key=" + key, "/console/layers", "/console/decisions", "/console/decisions?shopper=s7", "/console/decisions?experiment=hero&action=news&group=policy", "/console/decisions?group=holdout",
@@ -127,7 +80,7 @@ func BenchmarkPages(b *testing.B) {
 		var took []time.Duration
 		size := 0
 		for range 9 {
-			write(60)
+			e.write(60)
 			req := httptest.NewRequest(http.MethodGet, path, nil)
 			req.AddCookie(&http.Cookie{Name: "juncture", Value: "x"})
 			w := httptest.NewRecorder()

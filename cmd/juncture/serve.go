@@ -157,7 +157,11 @@ func (a *app) startServer(ctx context.Context, log *slog.Logger) (*running, erro
 	following, unfollow := context.WithCancel(n.running)
 	r.unfollow = unfollow
 	n.jobs.Go(func() { r.live.Run(following) })
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Pool: s, Decisions: decisions, Live: r.live, Trials: s, Health: s, WhatIf: &whatIf{asked, clock}, Catalogue: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
+	described, err := server.Description(version)
+	if err != nil {
+		return nil, errors.Join(err, n.close())
+	}
+	pages, err := console.New(console.Deps{API: described, Source: s, Shoppers: s, Records: s, Tastes: s, Pool: s, Decisions: decisions, Live: r.live, Trials: s, Health: s, WhatIf: &whatIf{asked, clock}, Catalogue: s, Sessions: r.people, SSO: sso, URL: a.URL, People: admins, Keys: admins, Shares: admins, Audit: trail, Settings: facts, Log: log, Now: a.now, TLS: a.TLS})
 	if err != nil {
 		return nil, errors.Join(err, n.close())
 	}
