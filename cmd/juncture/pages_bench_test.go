@@ -1,140 +1,65 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
-	"math"
-	"math/rand/v2"
+	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/gin-gonic/gin"
-
-	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/access"
-	"github.com/juncture/juncture/console"
-	"github.com/juncture/juncture/internal/testkit"
-	"github.com/juncture/juncture/store"
 )
 
-// everybody is signed in.
-type everybody struct{}
-
-func (everybody) SignIn(context.Context, string, string, time.Time) (string, access.User, error) {
-	return "", access.User{}, nil
-}
-func (everybody) Session(context.Context, string, time.Time) (access.User, error) {
-	return access.User{Name: "ada", Role: access.RoleViewer}, nil
-}
-func (everybody) SignOut(context.Context, string) error { return nil }
-
-// BenchmarkPages serves the console's pages on a store with 10,000 intersections, 300,000 decisions of which 4% succeed and
-// four actions; traffic by rank r as 1/r. It prints the median and the worst of nine readings of each and needs
-// JUNCTURE_EVALUATE=1. Evidence grows between readings, as in a shop.
+// BenchmarkPages reads every page of the console, its exports and the API's reads on a shop with 10,000 intersections and
+// 300,000 decisions, nine times each, evidence growing between readings as in a shop. It prints the median and the worst by
+// the clock, the processor's time for one reading, background work included, and bytes as they are and compressed. It needs
+// JUNCTURE_EVALUATE=1.
 func BenchmarkPages(b *testing.B) {
 	if os.Getenv("JUNCTURE_EVALUATE") == "" {
 		b.Skip("set JUNCTURE_EVALUATE=1: it writes 300,000 decisions first")
 	}
-	const intersections, total = 10_000, 300_000
-	ctx := context.Background()
-	a := &app{settings: defaults(), out: os.Stdout, err: os.Stderr, now: time.Now}
-	a.DB = filepath.Join(b.TempDir(), "pages.db")
-	n, err := a.startNode(ctx, store.Options{Unsafe: true}, slog.New(slog.DiscardHandler), a.now)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer n.close() //nolint:errcheck // of a database that goes away
-	testkit.Apply(b, n.db, testkit.Declaration())
-	click := testkit.Declaration().Outcomes[0]
-	var keys []juncture.Intersection
-	for _, lifecycle := range []string{"prospect", "first-time", "returning", "loyal"} {
-		for _, status := range []string{"browsing", "cart-abandoned", "checkout-abandoned", "freshly-converted", "at-risk", "dormant"} {
-			for _, mode := range []string{"researching", "considering"} {
-				for m := range 15 {
-					for t, trajectory := range []string{"low.none", "low.rising", "building.none", "building.rising", "high.rising", "high.falling", "fading.none"} {
-						for c := range 2 {
-							if len(keys) < intersections {
-								keys = append(keys, juncture.Intersection{lifecycle + "." + status + "." + mode, fmt.Sprint("c", m), trajectory, fmt.Sprint("k", (t+c)%5)})
-							}
-						}
-					}
-				}
-			}
-		}
-	}
-	rng := rand.New(rand.NewPCG(3, 3))
-	rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
-	start := time.Now().UTC().AddDate(0, 0, -20).Truncate(time.Millisecond)
-	made := 0
-	write := func(most int) {
-		for most > 0 {
-			e := &juncture.Entry{}
-			for range min(1000, most) {
-				i := made
-				made++
-				x := keys[min(int(math.Pow(intersections, rng.Float64()))-1, len(keys)-1)] // 10,000^u: by rank as 1/rank
-				if i < len(keys) {
-					x = keys[i]
-				}
-				at := start.Add(time.Duration(i) * 19 * 24 * time.Hour / time.Duration(total)).Truncate(time.Millisecond)
-				c := juncture.Claims{Serial: uint64(i+1) | 1<<juncture.NodeShift, At: at, Until: at.Add(24 * time.Hour), Experiment: "hero", Intersection: x, Arm: juncture.ArmID(1 + rng.IntN(5)), Group: juncture.GroupPolicy, Probability: 0.2}
-				e.Decisions = append(e.Decisions, &juncture.DecisionWrite{SigningKey: 1, Decision: juncture.Decision{Claims: c, Surface: "home_hero", Shopper: "s" + strconv.Itoa(i%50_000), Reason: juncture.ReasonSplit, Share: 1,
-					Ranking: []juncture.Ranked{{Arm: 1, Probability: 0.2}, {Arm: 2, Probability: 0.2}, {Arm: 3, Probability: 0.2}, {Arm: 4, Probability: 0.2}, {Arm: 5, Probability: 0.2}}}})
-				if rng.Float64() < 0.03+0.005*float64(c.Arm) {
-					e.Outcomes = append(e.Outcomes, &juncture.OutcomeWrite{Claims: c, Type: click, Mine: []uint64{c.Serial},
-						Outcome: juncture.Outcome{Serial: c.Serial, Event: "click", ID: strconv.Itoa(i), Value: 1, Minor: 1, At: at, Received: at}})
-				}
-			}
-			most -= len(e.Decisions)
-			if err := n.writer.Commit(ctx, e); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	write(total)
-	if _, err := n.writer.Checkpoint(ctx); err != nil {
-		b.Fatal(err)
-	}
-	s := &source{n, time.Now}
-	log := n.engine.LogOf(n.db)
-	pages, err := console.New(console.Deps{Source: s, Shoppers: s, Records: s, Tastes: s, Trials: s, Health: s, Pool: s, Catalogue: s, Sessions: everybody{}, Decisions: log, Log: n.log, Now: time.Now})
-	if err != nil {
-		b.Fatal(err)
-	}
-	gin.SetMode(gin.ReleaseMode)
-	r := gin.New()
-	pages.Mount(r)
+	began := time.Now()
+	s := openShop(b, 10_000, 300_000)
+	fmt.Printf("%d intersections, %d decisions, made in %.0f s\n", len(s.keys), s.made, time.Since(began).Seconds())
 	for b.Loop() {
 	}
-	key := url.QueryEscape(keys[0].Key())
-	for _, path := range []string{"/console/intersections", "/console/intersections?rows=meaning&cols=moment", "/console/intersections?rows=moment&cols=trajectory", "/console/intersections?filter.lifecycle=loyal&rows=meaning&cols=category",
-		"/console/intersections/next", "/console/intersections/next?rows=meaning&cols=moment", "/console/intersections/list", "/console/intersections/list?filter.lifecycle=loyal&filter.status=browsing",
-		"/console/intersection?experiment=hero&key=" + key, "/console/layers", "/console/decisions", "/console/decisions?shopper=s7", "/console/decisions?experiment=hero&action=news&group=policy", "/console/decisions?group=holdout",
-		"/console/decision?id=" + strconv.FormatUint(5000|1<<juncture.NodeShift, 10), "/console/shopper?id=s7",
-		"/console", "/console/experiments", "/console/experiments/hero", "/console/pool", "/console/pool/news", "/console/reviews", "/console/catalogue"} {
-		var took []time.Duration
-		size := 0
-		for range 9 {
-			write(60)
-			req := httptest.NewRequest(http.MethodGet, path, nil)
-			req.AddCookie(&http.Cookie{Name: "juncture", Value: "x"})
-			w := httptest.NewRecorder()
-			began := time.Now()
-			r.ServeHTTP(w, req)
-			took = append(took, time.Since(began))
-			if size = w.Body.Len(); w.Code != 200 {
-				b.Fatalf("%s: %d %s", path, w.Code, w.Body)
+	pages, exports, reads := s.paths()
+	for _, kind := range []struct {
+		name  string
+		paths []string
+		who   func(*http.Request)
+	}{{"pages", pages, withToken(s.sessions["admin"])}, {"exports", exports, withToken(s.sessions["admin"])}, {"reads of the API", reads, withKey(s.house.keys[string(access.ScopeAdmin)])}} {
+		fmt.Printf("\n%-78s %8s %8s %8s %8s %8s\n", kind.name, "median", "worst", "CPU, ms", "kB", "gzip kB")
+		for _, path := range kind.paths {
+			const times = 9
+			var took []time.Duration
+			var used time.Duration
+			var w *httptest.ResponseRecorder
+			for range times {
+				s.write(60)
+				start, cpu := time.Now(), processorTime()
+				w = s.call("GET", path, "", kind.who)
+				took, used = append(took, time.Since(start)), used+processorTime()-cpu
+				if w.Code != 200 {
+					b.Fatalf("%s: %d %s", path, w.Code, w.Body)
+				}
 			}
+			slices.Sort(took)
+			body, _ := io.ReadAll(w.Body)
+			fmt.Printf("%-78.78s %8d %8d %8d %8d %8d\n", path, took[times/2].Milliseconds(), took[times-1].Milliseconds(), (used / times).Milliseconds(), len(body)>>10, zipped(body)>>10)
 		}
-		slices.Sort(took)
-		fmt.Printf("%-70s median %4d ms, worst %4d ms, %4d kB\n", path, took[4].Milliseconds(), took[8].Milliseconds(), size>>10)
 	}
+}
+
+// processorTime is what the process has used.
+func processorTime() time.Duration {
+	var r syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &r) != nil {
+		return 0
+	}
+	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
