@@ -51,6 +51,16 @@ type segment struct {
 
 // BuildSegments is Winners with a filter, which broader evidence does not heed, and a limit.
 func BuildSegments(ev Evidence, q SegmentQuery) (Segments, error) {
+	if q.Limit == 0 || q.Limit > madeRows { // too much to keep
+		return buildSegments(ev, q)
+	}
+	return madeBy(ev.Made, asked(q.Filter, q.Limit, append([]string{"segments"}, q.Axes...)...), func() (Segments, error) { return buildSegments(ev, q) })
+}
+
+// madeRows bounds the rows of segments that are kept.
+const madeRows = 1000
+
+func buildSegments(ev Evidence, q SegmentQuery) (Segments, error) {
 	f, err := parseFilter(q.Filter)
 	if err != nil {
 		return Segments{}, err
