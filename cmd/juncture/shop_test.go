@@ -213,4 +213,3 @@ func zipped(b []byte) int {
 	_ = w.Close()
 	return out.Len()
 }
-
