@@ -28,6 +28,8 @@ type shop struct {
 	made int
 	of   int // decisions that it is opened with
 	from time.Time
+
+	changes int
 }
 
 // shopExperiments are the experiments with their part of the intersections and of the decisions.
@@ -179,6 +181,14 @@ func (s *shop) write(most int) {
 			s.t.Fatal(err)
 		}
 	}
+}
+
+// change changes the configuration, in nothing that a page shows but the store's name.
+func (s *shop) change() {
+	s.changes++
+	d := shopDeclaration()
+	d.Store.Name = fmt.Sprintf("Shop %d", s.changes)
+	testkit.Apply(s.t, s.db, d)
 }
 
 // paths are all pages of the console, and the reads of the API behind them.
