@@ -73,6 +73,7 @@ func (c *Console) grid(g *gin.Context) {
 		return
 	}
 	p.layout = c.layoutFor(g, "What wins where", a.store)
+	p.layout.asOf(c, a.evidence.AsOf)
 	if found {
 		p.fill(a)
 		p.watch(c, "", gridEvery)

@@ -49,6 +49,7 @@ func (c *Console) list(g *gin.Context) {
 	p := &listPage{Experiment: viewExperiment(e), Metric: newMetric(e, money, ev.Currency), Total: rows.Total,
 		Heading: filterTitle(q.Filter), CSV: q.url(listPath + ".csv")}
 	p.layout = c.layoutFor(g, p.Heading, a.store)
+	p.layout.asOf(c, ev.AsOf)
 	back := query{Experiment: q.Experiment, Rows: q.Rows, Cols: q.Cols, Filter: maps.Clone(q.Filter)}
 	delete(back.Filter, q.Rows) // the cell's own two values, which the grid shows side by side
 	delete(back.Filter, q.Cols)

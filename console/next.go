@@ -122,6 +122,7 @@ func (c *Console) next(g *gin.Context) {
 		p.Copy = append(p.Copy, l)
 	}
 	p.layout = c.layoutFor(g, "What to look at next", a.store)
+	p.layout.asOf(c, a.evidence.AsOf)
 	c.render(g, http.StatusOK, "next", p)
 }
 

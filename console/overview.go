@@ -72,6 +72,7 @@ type trialView struct {
 	Next                    []verbLink
 	Waits                   []waitLine
 	Warnings                []string
+	AsOf                    time.Time // of the oldest of what it shows
 }
 
 type gateView struct {
@@ -138,7 +139,11 @@ func viewTrial(g *gin.Context, x *juncture.ExperimentView, r report.Report, heal
 	if r.Gate != nil {
 		v.Gate = &gateView{gateMark(r.Gate.State), clip(r.Gate.Sentence, sentenceLimit)}
 	}
+	v.AsOf = r.AsOf
 	if health != nil {
+		if health.AsOf.Before(v.AsOf) && !health.AsOf.IsZero() {
+			v.AsOf = health.AsOf
+		}
 		v.Health = &healthView{Mark: healthMark(health.State)}
 		for _, s := range health.Sentences[:min(len(health.Sentences), 12)] {
 			v.Health.Sentences = append(v.Health.Sentences, clip(s, sentenceLimit))
@@ -279,9 +284,11 @@ func (c *Console) overview(g *gin.Context) {
 	p := &overviewPage{layout: c.layoutFor(g, "Overview", store), Declared: store.Name != "" || len(store.Surfaces) > 0, Holdouts: holdouts}
 	var today, week, shoppers int64
 	for i := range p.Holdouts {
+		p.layout.asOf(c, p.Holdouts[i].AsOf)
 		p.Holdouts[i].draw(reports[p.Holdouts[i].ID], true, cardDays)
 	}
 	for _, v := range all {
+		p.layout.asOf(c, v.AsOf)
 		today, week, shoppers = today+v.Today, week+v.Week, shoppers+v.Shoppers
 		p.Waits = append(p.Waits, v.Waits...)
 		switch {
