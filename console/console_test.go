@@ -610,3 +610,30 @@ func BenchmarkGridPage(b *testing.B) {
 		})
 	}
 }
+
+// A table that takes long is sent in parts, and is the same as one that is sent as a whole.
+func TestTableInParts(t *testing.T) {
+	table := func(parts bool) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		g, _ := gin.CreateTestContext(w)
+		g.Request = httptest.NewRequest(http.MethodGet, "/", nil)
+		b := newTable("key", "n")
+		for i := range 3 {
+			b.row("=a", whole(int64(i)))
+			if parts {
+				if err := b.part(g, "x"); err != nil {
+					t.Fatal(err)
+				}
+				if got := strings.Count(w.Body.String(), "\n"); got != i+2 {
+					t.Errorf("after row %d %d lines were sent", i, got)
+				}
+			}
+		}
+		b.send(g, "x")
+		return w
+	}
+	whole, parts := table(false), table(true)
+	if whole.Body.String() != parts.Body.String() || parts.Header().Get("Content-Disposition") != whole.Header().Get("Content-Disposition") || parts.Header().Get("Content-Type") != whole.Header().Get("Content-Type") || !parts.Flushed {
+		t.Errorf("%q %v, want %q %v", parts.Body, parts.Header(), whole.Body, whole.Header())
+	}
+}

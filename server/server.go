@@ -306,7 +306,9 @@ func (s *Server) observe(c *gin.Context) {
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p == http.ErrAbortHandler {
+			defer panic(p) // an answer that was cut: the connection ends, so that who reads it knows
+		} else if p != nil {
 			s.log.Error("panic", "requestId", id, "route", c.FullPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
 				s.fail(c, fmt.Errorf("panic: %v", p))
