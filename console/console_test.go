@@ -485,7 +485,7 @@ func TestTemplates(t *testing.T) {
 		"share": {&sharePage{}, &sharePage{layout: full, Link: "l"}},
 		"audit": {&auditPage{}, &auditPage{layout: full, Proof: juncture.AuditProof{Holds: true, Hash: "h"}, Actors: selects[0].Options, Actions: selects[0].Options, Older: "/", Newest: "/",
 			Lines: []auditLine{{}, {Who: "w", Diff: []diffLine{{Had: "a"}, {Key: "k", Has: "b"}}, More: 3, Before: "b", After: "a"}}}},
-		"settings": {&settingsPage{}, &settingsPage{layout: full, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
+		"settings": {&settingsPage{}, &settingsPage{layout: full, Cut: []string{"c"}, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
 			Keys: []keyLine{{}, {KeyView: juncture.KeyView{RevokedAt: &now, Publishable: true}}}, Shares: []shareLine{{}, {Live: true}, {ShareView: juncture.ShareView{RevokedAt: &now}}},
 			Groups: []juncture.SettingGroup{{Lines: []juncture.SettingLine{{Key: "k"}}}}, Problems: map[string]string{"user-name": "n", "user-role": "r", "key-name": "k", "key-scopes": "s", "key-origins": "o"}}},
 		"overview": {&overviewPage{}, &overviewPage{layout: full, Tiles: []tile{{Note: "n"}}, Waits: []waitLine{{}}, More: 1, Resting: []trialView{{}}, Holdouts: []trialView{{Holdout: true}},

@@ -4,11 +4,14 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/gin-gonic/gin"
 
 	"github.com/juncture/juncture/access"
 )
@@ -130,5 +133,36 @@ func TestCompression(t *testing.T) {
 				t.Errorf("%d, encoded as %q, Vary %q", w.Code, got, w.Header().Get("Vary"))
 			}
 		})
+	}
+}
+
+// TestCutAnswer: who reads an answer that could not be ended, compressed or not, is told by the connection.
+func TestCutAnswer(t *testing.T) {
+	h := openHouse(t)
+	h.server.Gin().GET("/console/cut", func(g *gin.Context) {
+		g.Header("Content-Type", "text/csv; charset=utf-8")
+		for range 1000 {
+			_, _ = g.Writer.WriteString("a,b,c\n")
+			g.Writer.Flush()
+		}
+		panic(http.ErrAbortHandler)
+	})
+	s := httptest.NewServer(h.server)
+	defer s.Close()
+	for _, accept := range []string{"gzip", "identity"} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL+"/console/cut", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Accept-Encoding", accept)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, resp.Body)
+		resp.Body.Close() //nolint:errcheck // it was cut
+		if err == nil || n == 0 {
+			t.Errorf("%s: %d bytes and no error of an answer that was cut", accept, n)
+		}
 	}
 }

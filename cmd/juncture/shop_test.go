@@ -109,7 +109,7 @@ func openShop(t testing.TB, intersections, decisions int) *shop {
 		draft.Actions[i].Copy = append(draft.Actions[i].Copy, juncture.Copy{ID: "new", Headline: fmt.Sprintf("A headline for %s that nobody has read yet", draft.Actions[i].ID)})
 	}
 	testkit.Submit(t, s.db, draft)
-	for i := range min(200, decisions/30) {
+	for i := range 250 {
 		now := time.UnixMilli(s.clock.Load())
 		k, _, err := access.NewKey(fmt.Sprintf("key %d", i), []access.Scope{access.ScopeRead}, false, nil, now, (&app{}).random())
 		if err != nil {
