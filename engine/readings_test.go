@@ -23,7 +23,7 @@ type wide struct {
 	made uint64
 }
 
-const wideKeys = 1001
+const wideKeys = 301
 
 func openWide(t *testing.T) *wide {
 	t.Helper()
