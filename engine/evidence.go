@@ -19,7 +19,7 @@ func (e *Engine) Declared(ctx context.Context) (*pool.Snapshot, error) {
 	return st.pool, nil
 }
 
-// Evidence returns everything that an experiment has learnt, as it is now, or, of one with over 250 intersections, as it
+// Evidence returns everything that an experiment has learnt, as it is now, or, of one with over 400 intersections, as it
 // was at its AsOf, at most half a minute ago. It is shared and not to be changed. The error is CodeNotFound for no such
 // experiment.
 func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error) {

@@ -75,7 +75,7 @@ func (e *Engine) Watch(ctx context.Context, now time.Time) (int, error) {
 	return n, store.SaveWatched(ctx, from, to, bodies)
 }
 
-// Health says whether the numbers of an experiment, or of a holdout, may be believed: now, or, of one with over 250
+// Health says whether the numbers of an experiment, or of a holdout, may be believed: now, or, of one with over 400
 // intersections, at its AsOf, at most half a minute ago. It is shared and not to be changed. The error is CodeNotFound.
 func (e *Engine) Health(ctx context.Context, id string, now time.Time) (watch.Health, error) {
 	st, err := e.state(ctx)

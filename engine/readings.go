@@ -18,7 +18,7 @@ import (
 // How long what was read of a large experiment is shown again; what is shown says from when it is. A small one is read anew
 // for everybody.
 const (
-	readingLarge = 250              // intersections
+	readingLarge = 400              // intersections
 	readingFresh = 5 * time.Second  // shown as it is,
 	readingStale = 30 * time.Second // shown while Reread reads it anew
 	readingsWait = 64               // for Reread

@@ -23,7 +23,7 @@ type wide struct {
 	made uint64
 }
 
-const wideKeys = 301
+const wideKeys = 401
 
 func openWide(t *testing.T) *wide {
 	t.Helper()

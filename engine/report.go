@@ -12,7 +12,7 @@ import (
 	"github.com/juncture/juncture/pool"
 )
 
-// Report says what the groups of an experiment, or of a holdout, earned: now, or, of one with over 250 intersections, at
+// Report says what the groups of an experiment, or of a holdout, earned: now, or, of one with over 400 intersections, at
 // its AsOf, at most half a minute ago. It is shared and not to be changed. Errors: CodeNotFound, CodeInvalidRequest (a slice
 // that cannot be), CodeUnavailable (too many shoppers to add up in time: the next call goes on).
 func (e *Engine) Report(ctx context.Context, id string, now time.Time, q report.Query) (report.Report, error) {

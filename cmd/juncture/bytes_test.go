@@ -53,7 +53,11 @@ func TestFirstViews(t *testing.T) {
 			t.Errorf("%s: %d, encoded as %q, %d bytes", path, w.Code, w.Header().Get("Content-Encoding"), w.Body.Len())
 		}
 		kept[path] = w.Body.Len()
-		for _, m := range inCSS.FindAllStringSubmatch(unzip(t, w.Header(), w.Body), -1) {
+		text := unzip(t, w.Header(), w.Body)
+		if strings.HasSuffix(path, ".js") && strings.Contains(text, "://") {
+			t.Errorf("%s names an address", path)
+		}
+		for _, m := range inCSS.FindAllStringSubmatch(text, -1) {
 			elsewhere(path, m[1]+m[2])
 		}
 		return kept[path]
