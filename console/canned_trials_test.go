@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -16,7 +17,8 @@ import (
 
 // trialsFake is a Trials with canned experiments, whose reports are built from made-up sums.
 type trialsFake struct {
-	store     *fake // whose experiments and errors they are
+	mu        sync.Mutex // of asked
+	store     *fake      // whose experiments and errors they are
 	tripped   map[string]juncture.Trip
 	shipped   map[string]juncture.Shipment
 	holdouts  []juncture.Holdout
@@ -58,7 +60,9 @@ func (t *trialsFake) Report(_ context.Context, id string, q report.Query) (repor
 	if t.store.err != nil {
 		return report.Report{}, t.store.err
 	}
+	t.mu.Lock() // a page asks for several at once
 	t.asked = append(t.asked, q)
+	t.mu.Unlock()
 	return report.Build(src, q)
 }
 

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -22,6 +23,10 @@ const (
 	readingFresh = 5 * time.Second  // shown as it is,
 	readingStale = 30 * time.Second // shown while Reread reads it anew
 	readingsWait = 64               // for Reread
+
+	readAhead      = 20 * time.Second
+	readAheadShare = 50 // of the time at most one part is spent on it
+	readAheadMost  = 8  // experiments
 )
 
 // Readings that are kept, by experiment or by report.
@@ -172,21 +177,57 @@ func (r *readings[K, V]) readInto(ctx context.Context, one *reading[V], st *stat
 	return v, err
 }
 
-// Reread reads anew what was shown while it was no longer fresh, one after the other, until ctx ends. clock is what it takes
-// for now, failed is told what goes wrong. Without it everybody waits for what they read.
+// Reread reads anew what was shown while it was no longer fresh, one after the other, until ctx ends; and, so that who opens
+// the first page need not wait, what the overview shows, every 20 seconds, or less often where that would take over a fiftieth of its time. clock is what it takes
+// for now, failed is told what goes wrong. Without it everybody waits for what they read; without a Deps.Clock there is
+// nothing to do.
 func (e *Engine) Reread(ctx context.Context, clock func() time.Time, failed func(error)) {
+	if e.d.Clock == nil {
+		return
+	}
 	e.rereads.Store(true)
 	defer e.rereads.Store(false)
+	next := time.NewTimer(readAhead)
+	defer next.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-next.C:
+			began := time.Now()
+			if err := e.readAhead(ctx, clock()); err != nil && ctx.Err() == nil {
+				failed(err)
+			}
+			next.Reset(max(readAhead, readAheadShare*time.Since(began)))
 		case read := <-e.reread:
 			if err := read(ctx, clock()); err != nil && ctx.Err() == nil {
 				failed(err)
 			}
 		}
 	}
+}
+
+// readAhead reads what running experiments and the holdouts are shown with first.
+func (e *Engine) readAhead(ctx context.Context, now time.Time) error {
+	d, n := e.Pool().Declaration, 0
+	var errs []error
+	for _, x := range d.Experiments {
+		if !x.Live(now) || n == readAheadMost {
+			continue
+		}
+		n++
+		_, err := e.Report(ctx, x.ID, now, report.Query{})
+		errs = append(errs, err)
+		_, err = e.Health(ctx, x.ID, now)
+		errs = append(errs, err)
+		_, err = e.Evidence(ctx, x.ID, now)
+		errs = append(errs, err)
+	}
+	for _, h := range d.Holdouts {
+		_, err := e.Report(ctx, h.ID, now, report.Query{})
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // reportKey is a question for a report. slice is canonical.
