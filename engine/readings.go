@@ -194,11 +194,11 @@ func (e *Engine) Reread(ctx context.Context, clock func() time.Time, failed func
 		case <-ctx.Done():
 			return
 		case <-next.C:
-			began := time.Now()
+			began := e.clock()
 			if err := e.readAhead(ctx, clock()); err != nil && ctx.Err() == nil {
 				failed(err)
 			}
-			next.Reset(max(readAhead, readAheadShare*time.Since(began)))
+			next.Reset(max(readAhead, readAheadShare*e.clock().Sub(began)))
 		case read := <-e.reread:
 			if err := read(ctx, clock()); err != nil && ctx.Err() == nil {
 				failed(err)
