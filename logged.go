@@ -69,7 +69,11 @@ type DecisionQuery struct {
 	Shopper    string // any of their ids
 	From, To   time.Time
 	Limit      int // 1 to MaxDecisions
+	Look       int // how many decisions are looked through at most for those that are like that; 0 means DecisionLook
 }
+
+// DecisionLook is how many decisions one question of the log looks through, so that a rare kind is not looked for without end.
+const DecisionLook = 200_000
 
 // MaxDecisions is the most decisions that one question of the log answers.
 const MaxDecisions = 1000
@@ -182,6 +186,8 @@ type LoggedDecision struct {
 type DecisionPage struct {
 	Items []LoggedDecision `json:"items"`
 	Next  string           `json:"next"` // serial to ask before for older ones; empty: there are none
+
+	Looked int `json:"looked"` // of the decisions asked among, the newest that were looked through, where there are older ones; 0: all, or more than are asked for match
 }
 
 // ExplainedDecision says why a decision is what it is.

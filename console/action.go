@@ -186,6 +186,7 @@ func (c *Console) renderAction(g *gin.Context, status int, form actionForms) {
 		}
 	}
 	p.layout = c.layoutFor(g, p.Name, store)
+	p.layout.asOf(c, evidence.asOf...)
 	c.render(g, status, "action", p)
 }
 

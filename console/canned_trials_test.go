@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/juncture/juncture"
@@ -16,7 +17,8 @@ import (
 
 // trialsFake is a Trials with canned experiments, whose reports are built from made-up sums.
 type trialsFake struct {
-	store     *fake // whose experiments and errors they are
+	mu        sync.Mutex // of asked
+	store     *fake      // whose experiments and errors they are
 	tripped   map[string]juncture.Trip
 	shipped   map[string]juncture.Shipment
 	holdouts  []juncture.Holdout
@@ -58,7 +60,9 @@ func (t *trialsFake) Report(_ context.Context, id string, q report.Query) (repor
 	if t.store.err != nil {
 		return report.Report{}, t.store.err
 	}
+	t.mu.Lock() // a page asks for several at once
 	t.asked = append(t.asked, q)
+	t.mu.Unlock()
 	return report.Build(src, q)
 }
 
@@ -273,9 +277,9 @@ func cannedTrials(f *fake) *trialsFake {
 		}
 	}
 	t.sources["programme"] = cannedSource(nil, &t.holdouts[0], f.evidence["hero"], 30, 0.2)
-	t.health = map[string]HealthView{"hero": {HealthGood, []string{"Groups are as large as they should be (P 0.41), and no rate has jumped."}},
-		"cart-rescue": {HealthWarning, []string{"Since 12 November a third fewer shoppers reach the surface."}},
-		more[0].ID:    {HealthBad, []string{"The group bau is 6% smaller than it should be (P under 0.001): no lift of this experiment is to be believed."}}}
+	t.health = map[string]HealthView{"hero": {State: HealthGood, Sentences: []string{"Groups are as large as they should be (P 0.41), and no rate has jumped."}},
+		"cart-rescue": {State: HealthWarning, Sentences: []string{"Since 12 November a third fewer shoppers reach the surface."}},
+		more[0].ID:    {State: HealthBad, Sentences: []string{"The group bau is 6% smaller than it should be (P under 0.001): no lift of this experiment is to be believed."}}}
 	for i, action := range []string{"pause", "resume", "start", "change", "create"} {
 		t.history = append(t.history, audit.Entry{Seq: int64(90 - i), At: now.Add(-time.Duration(i*i) * 26 * time.Hour), Actor: []string{"user:ada", "key:abcdefghijkl"}[i%2], Action: action, Subject: "experiment hero", From: []string{"console", "api"}[i%2],
 			Before: json.RawMessage(`{"state":"running"}`), After: json.RawMessage(fmt.Sprintf(`{"state":"paused","reason":"the sale began, %d"}`, i))})

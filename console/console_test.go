@@ -356,7 +356,7 @@ func TestHostileText(t *testing.T) {
 	f.counts = append(f.counts, LayerCount{"meaning", evil, math.MaxInt64 / 4}, LayerCount{evil, evil, 3}, LayerCount{"moment", "a.b.c.d.e", 4}, LayerCount{"posture", evil, -9}, LayerCount{"window", "", 2})
 	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
 	f.trials.tripped["hero"] = juncture.Trip{Why: evil}
-	f.trials.health["hero"] = HealthView{HealthState(evil), []string{evil, "\xff"}}
+	f.trials.health["hero"] = HealthView{State: HealthState(evil), Sentences: []string{evil, "\xff"}}
 	f.trials.whatIf.Policies[0].Policy, f.trials.whatIf.Policies[0].Arm, f.trials.whatIf.Policies[1].Estimate.Warnings, f.trials.whatIf.Policies[3].Estimate.Refused = evil, evil, []string{evil}, evil
 	f.trials.products[0] = juncture.ProductItem{ID: evil, Title: evil, Category: evil, Brand: "\xff" + evil, Price: math.Inf(1), Compare: math.NaN(), Currency: evil[:20], Stock: math.MinInt64}
 	f.trials.catalogue.Trending[0] = juncture.ProductView{ID: evil, Title: evil, Why: evil, Priority: evil, Price: math.NaN()}
@@ -448,7 +448,7 @@ func TestTemplates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}, Share: &sharing{Path: "/p", Days: []option{{"7", "7 days", true}}}, Until: now}
+	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}, Share: &sharing{Path: "/p", Days: []option{{"7", "7 days", true}}}, Until: now, ReadAt: &readAt{now, "9 seconds ago"}}
 	action := experiments.ActionEstimate{Name: "A", Estimate: experiments.Estimate{Mean: 0.1}}
 	verdict := experiments.Verdict{State: experiments.StateWinner, Winner: &action, RunnerUp: &action}
 	metric := metric{Name: "Rate", Money: true, Currency: "GBP"}
@@ -463,7 +463,7 @@ func TestTemplates(t *testing.T) {
 			&gridPage{layout: full, Experiment: &experimentView{Status: "paused"}, Metric: metric, Grid: grid, Selects: selects, Filters: selects, Filtered: true,
 				Figure: "<svg/>", Legend: []legendItem{{Leads: 1}, {}}, Lines: []gridLine{{GridCell: experiments.GridCell{Verdict: verdict}}}, LinesOf: 2}},
 		"next":      {&nextPage{}, &nextPage{Selects: selects, Filters: selects, Filtered: true, Apart: []nextCell{{}}, Thin: []nextCell{{}}, Copy: []nextCell{{}}, CSVs: map[string]string{}}},
-		"decisions": {&decisionsPage{}, &decisionsPage{Filtered: true}, &decisionsPage{layout: layout{Script: "/s"}, Selects: selects, Lines: []logLine{{Who: "w", Copy: "c", Drawn: "d"}, {}}, Older: "/o", Latest: "/l"}},
+		"decisions": {&decisionsPage{}, &decisionsPage{Filtered: true}, &decisionsPage{layout: layout{Script: "/s"}, Selects: selects, Lines: []logLine{{Who: "w", Copy: "c", Drawn: "d"}, {}}, Older: "/o", Latest: "/l", Looked: "l"}},
 		"decision": {&decisionPageView{}, &decisionPageView{X: &juncture.ExplainedDecision{}}, &decisionPageView{X: &juncture.ExplainedDecision{Share: 0.5, Floor: 0.1}, Cell: "/c", Said: []string{"s"}, Layers: []explainedLine{{}}, Uniform: "0.5",
 			Candidates: []candidateLine{{Recomputed: "1", Href: "/"}, {}}, Filtered: []juncture.FilteredArm{{Rule: "r"}, {}}, Outcomes: []OutcomeView{{Currency: "GBP"}, {}}, Replay: &juncture.ReplayView{}, Parts: []replayLine{{}}}},
 		"api": {&apiPage{}, &apiPage{layout: full, Schemes: []apiScheme{{}}, Problems: []apiAnswer{{Status: "400"}}, Groups: []apiGroup{{Parts: []apiPart{{}, {Title: "t", Operations: []apiOperation{{}, {Method: "DELETE", Parameters: []apiField{{In: "path", Required: true, Type: []apiWord{{"t", ""}, {"t", "#t"}}}},
@@ -494,7 +494,7 @@ func TestTemplates(t *testing.T) {
 		"share": {&sharePage{}, &sharePage{layout: full, Link: "l"}},
 		"audit": {&auditPage{}, &auditPage{layout: full, Proof: juncture.AuditProof{Holds: true, Hash: "h"}, Actors: selects[0].Options, Actions: selects[0].Options, Older: "/", Newest: "/",
 			Lines: []auditLine{{}, {Who: "w", Diff: []diffLine{{Had: "a"}, {Key: "k", Has: "b"}}, More: 3, Before: "b", After: "a"}}}},
-		"settings": {&settingsPage{}, &settingsPage{layout: full, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
+		"settings": {&settingsPage{}, &settingsPage{layout: full, Cut: []string{"c"}, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
 			Keys: []keyLine{{}, {KeyView: juncture.KeyView{RevokedAt: &now, Publishable: true}}}, Shares: []shareLine{{}, {Live: true}, {ShareView: juncture.ShareView{RevokedAt: &now}}},
 			Groups: []juncture.SettingGroup{{Lines: []juncture.SettingLine{{Key: "k"}}}}, Problems: map[string]string{"user-name": "n", "user-role": "r", "key-name": "k", "key-scopes": "s", "key-origins": "o"}}},
 		"overview": {&overviewPage{}, &overviewPage{layout: full, Tiles: []tile{{Note: "n"}}, Waits: []waitLine{{}}, More: 1, Resting: []trialView{{}}, Holdouts: []trialView{{Holdout: true}},
@@ -617,5 +617,32 @@ func BenchmarkGridPage(b *testing.B) {
 			}
 			b.ReportMetric(float64(n)/1024, "KiB")
 		})
+	}
+}
+
+// A table that takes long is sent in parts, and is the same as one that is sent as a whole.
+func TestTableInParts(t *testing.T) {
+	table := func(parts bool) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		g, _ := gin.CreateTestContext(w)
+		g.Request = httptest.NewRequest(http.MethodGet, "/", nil)
+		b := newTable("key", "n")
+		for i := range 3 {
+			b.row("=a", whole(int64(i)))
+			if parts {
+				if err := b.part(g, "x"); err != nil {
+					t.Fatal(err)
+				}
+				if got := strings.Count(w.Body.String(), "\n"); got != i+2 {
+					t.Errorf("after row %d %d lines were sent", i, got)
+				}
+			}
+		}
+		b.send(g, "x")
+		return w
+	}
+	whole, parts := table(false), table(true)
+	if whole.Body.String() != parts.Body.String() || parts.Header().Get("Content-Disposition") != whole.Header().Get("Content-Disposition") || parts.Header().Get("Content-Type") != whole.Header().Get("Content-Type") || !parts.Flushed {
+		t.Errorf("%q %v, want %q %v", parts.Body, parts.Header(), whole.Body, whole.Header())
 	}
 }

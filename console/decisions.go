@@ -32,6 +32,7 @@ const (
 
 	logLimit    = 50
 	logCSVLimit = 10_000 // decisions of an export; the command exports them all
+	logCSVLooks = 50     // at juncture.DecisionLook decisions of the log each
 )
 
 func (c *Console) mountDecisions(get func(path string, h ...gin.HandlerFunc)) {
@@ -118,6 +119,7 @@ type decisionsPage struct {
 	Clear    string
 	Lines    []logLine
 	Older    string // empty: there are none
+	Looked   string // how far was looked, where that was not to the end
 	Latest   string // empty: this is the first page
 	CSV      string
 }
@@ -202,6 +204,9 @@ func (c *Console) decisions(g *gin.Context) {
 		p.watch(c, newest, 2*time.Second)
 	}
 	p.Sentence = logSentence(page, p.Filtered, asked.Before != 0)
+	if page.Looked > 0 {
+		p.Looked = fmt.Sprintf("Only the %s %s were looked through.", map[bool]string{true: "next older", false: "latest"}[asked.Before != 0], plural(page.Looked, "decision", "decisions"))
+	}
 	c.render(g, http.StatusOK, "decisions", p)
 }
 
@@ -209,6 +214,9 @@ func (c *Console) decisions(g *gin.Context) {
 func logSentence(page juncture.DecisionPage, filtered, older bool) string {
 	n := len(page.Items)
 	if n == 0 {
+		if page.Looked > 0 {
+			return "None of the decisions that were looked through is like that."
+		}
 		if filtered {
 			return "No decision of the log is like that."
 		}
@@ -268,7 +276,7 @@ func (c *Console) decisionsCSV(g *gin.Context) {
 	}
 	t := newTable(logHead...)
 	asked.Limit = juncture.MaxDecisions - 1
-	for n := 0; n < logCSVLimit; {
+	for n, looks := 0, 0; n < logCSVLimit && looks < logCSVLooks; looks++ {
 		page, err := c.deps.Decisions.Decisions(g.Request.Context(), asked)
 		if err != nil {
 			c.fail(g, err)

@@ -54,9 +54,10 @@ type gridLine struct {
 	RunnerUpText string
 }
 
-// buildGrid builds the grid that was asked for, and fills in the axes where the question left them open.
-func (a *asked) buildGrid() (experiments.Grid, error) {
-	grid, err := experiments.BuildGrid(a.evidence, experiments.GridQuery{Rows: a.query.Rows, Cols: a.query.Cols, Filter: a.query.Filter})
+// buildGrid builds the grid that was asked for, of at most so many cells (0: as many as there are), and fills in the axes
+// where the question left them open.
+func (a *asked) buildGrid(most int) (experiments.Grid, error) {
+	grid, err := experiments.BuildGrid(a.evidence, experiments.GridQuery{Rows: a.query.Rows, Cols: a.query.Cols, Filter: a.query.Filter, Most: most})
 	a.query.Rows, a.query.Cols = grid.Rows.Axis, grid.Cols.Axis
 	return grid, err
 }
@@ -65,13 +66,14 @@ func (c *Console) grid(g *gin.Context) {
 	a, found, err := c.ask(g)
 	p := &gridPage{}
 	if err == nil && found {
-		p.Grid, err = a.buildGrid()
+		p.Grid, err = a.buildGrid(cellsLimit)
 	}
 	if err != nil {
 		c.fail(g, err)
 		return
 	}
 	p.layout = c.layoutFor(g, "What wins where", a.store)
+	p.layout.asOf(c, a.evidence.AsOf)
 	if found {
 		p.fill(a)
 		p.watch(c, "", gridEvery)
@@ -252,7 +254,7 @@ func (c *Console) gridCSV(g *gin.Context) {
 		c.fail(g, err)
 		return
 	}
-	grid, err := a.buildGrid()
+	grid, err := a.buildGrid(0)
 	if err != nil {
 		c.fail(g, err)
 		return

@@ -101,6 +101,7 @@ func (c *Console) intersection(g *gin.Context) {
 		Heading: strings.ToUpper(r.Phrase[:1]) + r.Phrase[1:], Back: query{Experiment: e.ID}.url(gridPath),
 		CSV: intersectionURL(intersectionPath+".csv", e.ID, r.Key)}
 	p.layout = c.layoutFor(g, p.Heading, a.store)
+	p.layout.asOf(c, a.evidence.AsOf)
 	p.estimates()
 	p.evidence()
 	if c.deps.Pool != nil && sharedUntil(g).IsZero() {

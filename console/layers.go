@@ -165,6 +165,7 @@ func (c *Console) layersWith(g *gin.Context, status int, problem string) {
 	}
 	p := &layersPage{layout: c.layoutFor(g, "Layers", m.store), Query: q, BrokenCSV: layersPath + "/quarantine.csv"}
 	if m.found {
+		p.layout.asOf(c, m.evidence.AsOf)
 		view := viewExperiment(m.experiment)
 		p.Experiment, p.Selects = &view, gridSelects(m.store, m.query)[:1]
 	}

@@ -49,6 +49,7 @@ func (c *Console) list(g *gin.Context) {
 	p := &listPage{Experiment: viewExperiment(e), Metric: newMetric(e, money, ev.Currency), Total: rows.Total,
 		Heading: filterTitle(q.Filter, a.evidence.Names), CSV: q.url(listPath + ".csv")}
 	p.layout = c.layoutFor(g, p.Heading, a.store)
+	p.layout.asOf(c, ev.AsOf)
 	back := query{Experiment: q.Experiment, Rows: q.Rows, Cols: q.Cols, Filter: maps.Clone(q.Filter)}
 	delete(back.Filter, q.Rows) // the cell's own two values, which the grid shows side by side
 	delete(back.Filter, q.Cols)
@@ -115,14 +116,20 @@ func (c *Console) listCSV(g *gin.Context) {
 		c.fail(g, err)
 		return
 	}
-	rows, err := experiments.BuildSegments(a.evidence, experiments.SegmentQuery{Filter: a.query.Filter})
-	if err != nil {
-		c.fail(g, err)
-		return
-	}
 	t := newTable(append([]string{"key", "moment", "meaning", "trajectory", "catalogue"}, verdictHead...)...)
-	for _, row := range rows.Rows {
-		t.row(append(append([]string{row.Key}, row.Values...), verdictCells(row.Verdict, row.Trials, row.Successes)...)...)
+	err = experiments.EachSegment(a.evidence, experiments.SegmentQuery{Filter: a.query.Filter}, func(rows []experiments.SegmentWinner) error {
+		for _, row := range rows {
+			t.row(append(append([]string{row.Key}, row.Values...), verdictCells(row.Verdict, row.Trials, row.Successes)...)...)
+		}
+		return t.part(g, a.experiment.ID+"-intersections")
+	})
+	switch {
+	case err == nil:
+		t.send(g, a.experiment.ID+"-intersections")
+	case t.sent:
+		c.deps.Log.Error("console: export", "route", g.FullPath(), "error", err)
+		panic(http.ErrAbortHandler) // what was sent is not the whole: the browser is to know
+	default:
+		c.fail(g, err)
 	}
-	t.send(g, a.experiment.ID+"-intersections")
 }

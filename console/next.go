@@ -59,13 +59,13 @@ func (c *Console) mountNext(get func(path string, h ...gin.HandlerFunc)) {
 	get(followUpPath+".csv", c.nextCSV)
 }
 
-// askNext reads the lists of the grid that was asked for.
-func (c *Console) askNext(g *gin.Context) (asked, experiments.Grid, experiments.Next, error) {
+// askNext reads the lists of the grid that was asked for, of at most so many cells (0: of all).
+func (c *Console) askNext(g *gin.Context, most int) (asked, experiments.Grid, experiments.Next, error) {
 	a, err := c.mustAsk(g)
 	if err != nil {
 		return a, experiments.Grid{}, experiments.Next{}, err
 	}
-	grid, err := a.buildGrid()
+	grid, err := a.buildGrid(most)
 	if err != nil {
 		return a, grid, experiments.Next{}, err
 	}
@@ -73,7 +73,7 @@ func (c *Console) askNext(g *gin.Context) (asked, experiments.Grid, experiments.
 }
 
 func (c *Console) next(g *gin.Context) {
-	a, grid, n, err := c.askNext(g)
+	a, grid, n, err := c.askNext(g, cellsLimit)
 	if err != nil {
 		c.fail(g, err)
 		return
@@ -122,11 +122,12 @@ func (c *Console) next(g *gin.Context) {
 		p.Copy = append(p.Copy, l)
 	}
 	p.layout = c.layoutFor(g, "What to look at next", a.store)
+	p.layout.asOf(c, a.evidence.AsOf)
 	c.render(g, http.StatusOK, "next", p)
 }
 
 func (c *Console) nextCSV(g *gin.Context) {
-	a, _, n, err := c.askNext(g)
+	a, _, n, err := c.askNext(g, 0)
 	list := g.Query("list")
 	head := []string{n.Rows, n.Cols, "leader", "decisions"}
 	var t *table

@@ -2,12 +2,14 @@ package console
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -70,6 +72,7 @@ type trialView struct {
 	Next                    []verbLink
 	Waits                   []waitLine
 	Warnings                []string
+	AsOf                    time.Time // of the oldest of what it shows
 }
 
 type gateView struct {
@@ -136,7 +139,11 @@ func viewTrial(g *gin.Context, x *juncture.ExperimentView, r report.Report, heal
 	if r.Gate != nil {
 		v.Gate = &gateView{gateMark(r.Gate.State), clip(r.Gate.Sentence, sentenceLimit)}
 	}
+	v.AsOf = r.AsOf
 	if health != nil {
+		if health.AsOf.Before(v.AsOf) && !health.AsOf.IsZero() {
+			v.AsOf = health.AsOf
+		}
 		v.Health = &healthView{Mark: healthMark(health.State)}
 		for _, s := range health.Sentences[:min(len(health.Sentences), 12)] {
 			v.Health.Sentences = append(v.Health.Sentences, clip(s, sentenceLimit))
@@ -202,25 +209,52 @@ func (c *Console) trials(g *gin.Context, most int) (all, holdouts []trialView, r
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	reports = map[string]report.Report{}
 	slices.SortStableFunc(xs, func(a, b juncture.ExperimentView) int { return rank(a.State) - rank(b.State) })
-	for i := range xs[:min(len(xs), most)] {
-		r, health, err := c.trial(ctx, xs[i].ID, report.Query{}, true)
-		if err != nil {
-			return nil, nil, nil, err
-		}
-		reports[r.ID] = r
-		all = append(all, viewTrial(g, &xs[i], r, health, c.deps.Now()))
+	xs = xs[:min(len(xs), most)]
+	type read struct {
+		report report.Report
+		health *HealthView
 	}
-	for _, h := range hs {
-		r, _, err := c.trial(ctx, h.ID, report.Query{}, false)
-		if err != nil {
-			return nil, nil, nil, err
+	found := make([]read, len(xs)+len(hs))
+	err = together(len(found), func(i int) (err error) {
+		if i < len(xs) {
+			found[i].report, found[i].health, err = c.trial(ctx, xs[i].ID, report.Query{}, true)
+		} else {
+			found[i].report, _, err = c.trial(ctx, hs[i-len(xs)].ID, report.Query{}, false)
 		}
-		reports[r.ID] = r
-		holdouts = append(holdouts, viewTrial(g, nil, r, nil, c.deps.Now()))
+		return err
+	})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	reports = map[string]report.Report{}
+	for i, f := range found {
+		reports[f.report.ID] = f.report
+		if i < len(xs) {
+			all = append(all, viewTrial(g, &xs[i], f.report, f.health, c.deps.Now()))
+		} else {
+			holdouts = append(holdouts, viewTrial(g, nil, f.report, nil, c.deps.Now()))
+		}
 	}
 	return all, holdouts, reports, nil
+}
+
+// atOnce bounds what one page reads at the same time.
+const atOnce = 4
+
+// together calls f for 0 to n-1, several at a time, and returns one of their errors.
+func together(n int, f func(i int) error) error {
+	errs, turns := make([]error, n), make(chan struct{}, atOnce)
+	var wg sync.WaitGroup
+	for i := range n {
+		turns <- struct{}{}
+		wg.Go(func() {
+			errs[i] = f(i)
+			<-turns
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
 }
 
 func rank(s juncture.State) int {
@@ -250,9 +284,11 @@ func (c *Console) overview(g *gin.Context) {
 	p := &overviewPage{layout: c.layoutFor(g, "Overview", store), Declared: store.Name != "" || len(store.Surfaces) > 0, Holdouts: holdouts}
 	var today, week, shoppers int64
 	for i := range p.Holdouts {
+		p.layout.asOf(c, p.Holdouts[i].AsOf)
 		p.Holdouts[i].draw(reports[p.Holdouts[i].ID], true, cardDays)
 	}
 	for _, v := range all {
+		p.layout.asOf(c, v.AsOf)
 		today, week, shoppers = today+v.Today, week+v.Week, shoppers+v.Shoppers
 		p.Waits = append(p.Waits, v.Waits...)
 		switch {

@@ -18,7 +18,8 @@ import (
 // How much a page shows; the CSV has everything.
 const (
 	listLimit      = 200
-	linesLimit     = 200 // of the grid's table
+	cellsLimit     = 400 // of a grid
+	linesLimit     = 100 // of the grid's table
 	decisionsLimit = 20
 	curvesLimit    = 6
 	densityPoints  = 96

@@ -173,6 +173,7 @@ type armEvidence struct {
 	byArm map[juncture.Arm][2]int64
 	of    []string // their names
 	left  int      // experiments that were left out
+	asOf  []time.Time
 }
 
 // says names the experiments.
@@ -207,6 +208,7 @@ func (c *Console) evidenceByArm(ctx context.Context, store StoreView, surfaces [
 		if err != nil {
 			return out, err
 		}
+		out.asOf = append(out.asOf, ev.AsOf)
 		for _, cell := range ev.Cells {
 			for _, r := range cell.Rows {
 				info, ok := ev.Arms[r.Arm]
@@ -227,10 +229,10 @@ func (c *Console) evidenceByArm(ctx context.Context, store StoreView, surfaces [
 	return out, nil
 }
 
-func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.PoolAction, q poolQuery) (out []poolLine, says string, _ error) {
+func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.PoolAction, q poolQuery) (out []poolLine, _ armEvidence, _ error) {
 	evidence, err := c.evidenceByArm(g.Request.Context(), store, nil)
 	if err != nil {
-		return nil, "", err
+		return nil, evidence, err
 	}
 	for _, a := range all {
 		content := actionOf(a)
@@ -269,7 +271,7 @@ func (c *Console) poolLines(g *gin.Context, store StoreView, all []juncture.Pool
 		}
 		out = append(out, l)
 	}
-	return out, evidence.says(), nil
+	return out, evidence, nil
 }
 
 func datesOf(t juncture.Terms) string {
@@ -297,8 +299,10 @@ func (c *Console) pool(g *gin.Context) {
 		on, err = c.deps.Pool.Switches(ctx)
 	}
 	p := &poolPage{Query: readPoolQuery(g.Request.URL.Query()), Queue: reviewsPath, MayKill: may(g, access.RoleApprover), Any: len(all) > 0}
+	var evidence armEvidence
 	if err == nil {
-		p.Lines, p.Says, err = c.poolLines(g, store, all, p.Query)
+		p.Lines, evidence, err = c.poolLines(g, store, all, p.Query)
+		p.Says = evidence.says()
 	}
 	if err != nil {
 		c.fail(g, err)
@@ -348,6 +352,7 @@ func (c *Console) pool(g *gin.Context) {
 	}
 	p.CSV, p.Done = p.Query.url(poolPath+".csv"), doneWords[g.Query("done")]
 	p.layout = c.layoutFor(g, "Pool", store)
+	p.layout.asOf(c, evidence.asOf...)
 	c.render(g, http.StatusOK, "pool", p)
 }
 

@@ -98,6 +98,7 @@ var functions = template.FuncMap{
 	"whole":   func(v float64) string { return experiments.Count(int64(v + 0.5)) },
 	"title":   experiments.Title,
 	"when":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") },
+	"clock":   func(t time.Time) string { return t.UTC().Format("15:04:05 UTC") },
 	"day":     func(t time.Time) string { return t.UTC().Format("2 Jan 2006") },
 	"stamp":   func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"colour":  colourClass,
@@ -139,6 +140,25 @@ type layout struct {
 	Share     *sharing  // nil: this page cannot be shared, or not by who asks
 	API       string    // of the page that describes the API; empty: none is offered
 	Until     time.Time // when the link ends that the page is seen through; zero: none
+	ReadAt    *readAt   // nil: all that it shows was read for it
+}
+
+// readAt says that some of a page was read before it was asked for.
+type readAt struct {
+	At  time.Time
+	Ago string
+}
+
+// asOf notes when what the page shows was read: the oldest counts. What is over an hour old is of another
+// clock, such as a test's, or the zero time: it is left out.
+func (l *layout) asOf(c *Console, times ...time.Time) {
+	now := c.deps.Now()
+	for _, t := range times {
+		age := now.Sub(t)
+		if age >= time.Second && age < time.Hour && (l.ReadAt == nil || t.Before(l.ReadAt.At)) {
+			l.ReadAt = &readAt{t, plural(int(age/time.Second), "second", "seconds") + " ago"}
+		}
+	}
 }
 
 type navItem struct {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/access"
+	"github.com/juncture/juncture/experiments"
 )
 
 // People manages who may sign in. Changes are audited behind it, as those of keys and links are.
@@ -58,6 +59,7 @@ func (c *Console) mountSettings(people gin.IRoutes) {
 // settingsPage is people, keys, links and what the store runs with.
 type settingsPage struct {
 	layout
+	Cut      []string // what is not listed whole
 	Lead     string
 	Users    []userLine
 	Keys     []keyLine
@@ -157,6 +159,8 @@ func (c *Console) settings(g *gin.Context, status int, p *settingsPage) {
 			liveShares++
 		}
 	}
+	slices.SortStableFunc(p.Shares, func(a, b shareLine) int { return map[bool]int{false: 1}[a.Live] - map[bool]int{false: 1}[b.Live] })
+	p.Cut = slices.Concat(cut(&p.Users, "people"), cut(&p.Keys, "keys"), cut(&p.Shares, "links"))
 	p.Lead = fmt.Sprintf("%s may sign in, %s change settings; %s and %s are live.", plural(may, "person", "people"), plural(admins, "of them may", "of them may"),
 		plural(liveKeys, "API key", "API keys"), plural(liveShares, "shared link", "shared links"))
 	p.Groups, p.Days, p.Roles = set.Groups, access.MaxShareDays, roleOptions(string(access.RoleViewer))
@@ -168,6 +172,16 @@ func (c *Console) settings(g *gin.Context, status int, p *settingsPage) {
 		"share": "The link is revoked: it shows nothing any more."}[g.Query("done")]
 	p.layout = c.layoutFor(g, "Settings", store)
 	c.render(g, status, "settings", p)
+}
+
+// cut keeps the first lines of a table, and says so.
+func cut[T any](lines *[]T, what string) []string {
+	of := len(*lines)
+	if of <= listLimit {
+		return nil
+	}
+	*lines = (*lines)[:listLimit]
+	return []string{fmt.Sprintf("The first %d of %s %s are listed; the API lists them all.", listLimit, experiments.Count(int64(of)), what)}
 }
 
 // ended orders what lives before what does not.

@@ -145,70 +145,102 @@ type historyLine struct {
 	Actor, Action, From, Reason, State string
 }
 
-// asksTrial reads the experiment or holdout of the path and its report; x is nil for a holdout.
-func (c *Console) asksTrial(g *gin.Context) (x *juncture.ExperimentView, q trialQuery, r report.Report, err error) {
+// trialOf finds the experiment or holdout of the path, and what is asked of it; x is nil for a holdout.
+func (c *Console) trialOf(g *gin.Context) (x *juncture.ExperimentView, q trialQuery, err error) {
 	if q, err = readTrialQuery(g.Request.URL.Query()); err != nil {
-		return nil, q, r, err
+		return nil, q, err
 	}
 	id := g.Param("id")
 	xs, holdouts, err := c.deps.Trials.Experiments(g.Request.Context())
 	if err != nil {
-		return nil, q, r, err
+		return nil, q, err
 	}
 	if i := slices.IndexFunc(xs, func(x juncture.ExperimentView) bool { return x.ID == id }); i >= 0 {
-		x = &xs[i]
-	} else if !slices.ContainsFunc(holdouts, func(h juncture.Holdout) bool { return h.ID == id }) {
-		return nil, q, r, juncture.Errorf(juncture.CodeNotFound, "No experiment or holdout is called %.80q.", id).WithHint("The page of the experiments lists those that there are.")
+		return &xs[i], q, nil
 	}
-	r, err = c.deps.Trials.Report(g.Request.Context(), id, q.report())
+	if !slices.ContainsFunc(holdouts, func(h juncture.Holdout) bool { return h.ID == id }) {
+		return nil, q, juncture.Errorf(juncture.CodeNotFound, "No experiment or holdout is called %.80q.", id).WithHint("The page of the experiments lists those that there are.")
+	}
+	return nil, q, nil
+}
+
+// asksTrial reads the report of the path's experiment or holdout, too.
+func (c *Console) asksTrial(g *gin.Context) (x *juncture.ExperimentView, q trialQuery, r report.Report, err error) {
+	if x, q, err = c.trialOf(g); err != nil {
+		return nil, q, r, err
+	}
+	r, err = c.deps.Trials.Report(g.Request.Context(), g.Param("id"), q.report())
 	return x, q, r, err
 }
 
+// trialRead is what the page of an experiment, or of a holdout, is made from.
+type trialRead struct {
+	x        *juncture.ExperimentView // nil: a holdout
+	q        trialQuery
+	report   report.Report
+	health   *HealthView          // nil: not offered
+	evidence experiments.Evidence // of an experiment
+}
+
+func (c *Console) readTrial(g *gin.Context) (t trialRead, err error) {
+	if t.x, t.q, err = c.trialOf(g); err != nil {
+		return t, err
+	}
+	ctx, id := g.Request.Context(), g.Param("id")
+	reads := []func() error{func() (err error) {
+		t.report, err = c.deps.Trials.Report(ctx, id, t.q.report())
+		return err
+	}}
+	if t.x != nil {
+		reads = append(reads, func() (err error) {
+			t.evidence, err = c.deps.Source.Evidence(ctx, id)
+			return err
+		})
+	}
+	if t.x != nil && c.deps.Health != nil {
+		reads = append(reads, func() error {
+			h, err := c.deps.Health.Health(ctx, id)
+			t.health = &h
+			return err
+		})
+	}
+	return t, together(len(reads), func(i int) error { return reads[i]() })
+}
+
 func (c *Console) trialOne(g *gin.Context) {
-	x, q, r, err := c.asksTrial(g)
+	t, err := c.readTrial(g)
 	if err != nil {
 		c.fail(g, err)
 		return
 	}
 	p := &trialPage{}
-	if err := c.fillTrial(g, p, x, q, r); err != nil {
+	if err := c.fillTrial(g, p, t); err != nil {
 		c.fail(g, err)
 		return
 	}
 	c.render(g, http.StatusOK, "experiment", p)
 }
 
-func (c *Console) fillTrial(g *gin.Context, p *trialPage, x *juncture.ExperimentView, q trialQuery, r report.Report) error {
-	ctx := g.Request.Context()
-	store, err := c.deps.Source.Store(ctx)
+func (c *Console) fillTrial(g *gin.Context, p *trialPage, t trialRead) error {
+	x, q, r, ev := t.x, t.q, t.report, t.evidence
+	store, err := c.deps.Source.Store(g.Request.Context())
 	if err != nil {
 		return err
 	}
-	var health *HealthView
-	if x != nil && c.deps.Health != nil {
-		h, err := c.deps.Health.Health(ctx, x.ID)
-		if err != nil {
-			return err
-		}
-		health = &h
-	}
-	p.trialView = viewTrial(g, x, r, health, c.deps.Now())
+	p.trialView = viewTrial(g, x, r, t.health, c.deps.Now())
 	p.layout = c.layoutFor(g, p.Name, store)
+	p.layout.asOf(c, r.AsOf, ev.AsOf, t.health.asOf())
 	p.draw(r, false, daysLimit)
 	p.Horizon, p.Asks, p.CupedOn = duration(time.Duration(r.Horizon)), len(q.Slice) > 0 || q.Cuped, q.Cuped
 	if len(q.Slice) > 0 {
-		p.SliceTitle = clip(filterTitle(q.Slice, c.names(ctx)), longestText)
+		p.SliceTitle = clip(filterTitle(q.Slice, c.names(g.Request.Context())), longestText)
 	}
 	p.Form, p.Clear = trialURL(r.ID, ""), trialQuery{Over: q.Over}.url(trialURL(r.ID, ""))
 	p.CSV = map[string]string{}
 	for _, table := range trialTables() {
 		p.CSV[table] = q.url(trialURL(r.ID, "/"+table+".csv"))
 	}
-	var ev experiments.Evidence
 	if x != nil {
-		if ev, err = c.deps.Source.Evidence(ctx, x.ID); err != nil {
-			return err
-		}
 		if err := p.experiment(g, c, *x, r); err != nil {
 			return err
 		}

@@ -60,10 +60,15 @@ func (c *Console) trialList(g *gin.Context) {
 		return
 	}
 	waits := 0
+	l := c.layoutFor(g, "Experiments", store)
 	for _, v := range all {
 		waits += len(v.Waits)
+		l.asOf(c, v.AsOf)
 	}
-	p := &trialListPage{layout: c.layoutFor(g, "Experiments", store), Lines: all, Of: len(store.Experiments), Holdouts: holdouts, Lead: overviewLead(all, waits),
+	for _, v := range holdouts {
+		l.asOf(c, v.AsOf)
+	}
+	p := &trialListPage{layout: l, Lines: all, Of: len(store.Experiments), Holdouts: holdouts, Lead: overviewLead(all, waits),
 		Health: c.deps.Health != nil, CSV: trialsPath + ".csv", Editor: may(g, access.RoleApprover)}
 	c.render(g, http.StatusOK, "experiments", p)
 }

@@ -38,6 +38,14 @@ type Health interface {
 type HealthView struct {
 	State     HealthState
 	Sentences []string // what is wrong first
+	AsOf      time.Time
+}
+
+func (h *HealthView) asOf() time.Time {
+	if h == nil {
+		return time.Time{}
+	}
+	return h.AsOf
 }
 
 // HealthState is how far numbers may be believed.

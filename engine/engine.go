@@ -13,6 +13,8 @@ import (
 	lru "github.com/hashicorp/golang-lru/v2"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/experiments/report"
 	"github.com/juncture/juncture/experiments/watch"
 	"github.com/juncture/juncture/layers"
 	"github.com/juncture/juncture/policy"
@@ -120,6 +122,12 @@ type Engine struct {
 	learnersMu sync.Mutex
 	learners   map[string]*learner // by experiment
 	workspaces sync.Pool           // of *lattice.Workspace
+
+	evidence *readings[string, experiments.Evidence]
+	reports  *readings[reportKey, report.Report]
+	healths  *readings[string, watch.Health]
+	reread   chan func(ctx context.Context, now time.Time) error
+	rereads  atomic.Bool // Reread runs
 }
 
 // Stats count what the engine answered, for metrics. RuleFailures counts arms left out because their rule could not be
@@ -176,6 +184,9 @@ func New(ctx context.Context, d Deps) (*Engine, error) {
 		return nil, err
 	}
 	if e.detector, err = newDetector(); err != nil {
+		return nil, err
+	}
+	if err = e.newReadings(); err != nil {
 		return nil, err
 	}
 	e.stats.Ignored = map[string]*atomic.Uint64{}

@@ -19,13 +19,21 @@ func (e *Engine) Declared(ctx context.Context) (*pool.Snapshot, error) {
 	return st.pool, nil
 }
 
-// Evidence returns everything that an experiment has learnt, as it is now. The error is CodeNotFound for no such
+// Evidence returns everything that an experiment has learnt, as it is now, or, of one with over 400 intersections, as it
+// was at its AsOf, at most half a minute ago. It is shared and not to be changed. The error is CodeNotFound for no such
 // experiment.
 func (e *Engine) Evidence(ctx context.Context, experiment string, now time.Time) (experiments.Evidence, error) {
 	st, err := e.state(ctx)
 	if err != nil {
 		return experiments.Evidence{}, err
 	}
+	if st.pool.Experiments[experiment] == nil {
+		return experiments.Evidence{}, juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", experiment)
+	}
+	return e.evidence.get(ctx, st, experiment, now)
+}
+
+func (e *Engine) readEvidence(ctx context.Context, st *state, experiment string, now time.Time) (_ experiments.Evidence, err error) {
 	x := st.pool.Experiments[experiment]
 	if x == nil {
 		return experiments.Evidence{}, juncture.Errorf(juncture.CodeNotFound, "no experiment is called %.80q", experiment)

@@ -76,17 +76,30 @@ func (e *Engine) Watch(ctx context.Context, now time.Time) (int, error) {
 	return n, store.SaveWatched(ctx, from, to, bodies)
 }
 
-// Health says whether the numbers of an experiment, or of a holdout, may be believed. The error is CodeNotFound.
+// Health says whether the numbers of an experiment, or of a holdout, may be believed: now, or, of one with over 400
+// intersections, at its AsOf, at most half a minute ago. It is shared and not to be changed. The error is CodeNotFound.
 func (e *Engine) Health(ctx context.Context, id string, now time.Time) (watch.Health, error) {
 	st, err := e.state(ctx)
 	if err != nil {
 		return watch.Health{}, err
 	}
-	return HealthOf(ctx, st.pool, e.names(), e.d.Tallies, e.d.Watched, id, now, e.d.Watching)
+	if !declares(st.pool, id) {
+		return watch.Health{}, notDeclared(id)
+	}
+	return e.healths.get(ctx, st, id, now)
 }
+
+// watchKeeps bounds the intersections that are kept for a second look, and not read again.
+const watchKeeps = 20_000
 
 // HealthOf is Engine.Health for who has no engine: a command beside the server.
 func HealthOf(ctx context.Context, p *pool.Snapshot, names experiments.Names, tallies *Tallies, watched WatchStore, id string, now time.Time, set watch.Settings) (watch.Health, error) {
+	h, _, err := healthOf(ctx, p, names, tallies, watched, id, now, set)
+	return h, err
+}
+
+// healthOf says of how many intersections, too.
+func healthOf(ctx context.Context, p *pool.Snapshot, names experiments.Names, tallies *Tallies, watched WatchStore, id string, now time.Time, set watch.Settings) (_ watch.Health, cells int, _ error) {
 	d := &p.Declaration
 	src := watch.Source{ID: id, Experiment: p.Experiments[id], Outcomes: d.Outcomes, Arms: armInfo(p, ""), AsOf: now.UTC(), Settings: set, Shares: slices.Clone(d.Phases[id]), Names: names}
 	if i := slices.IndexFunc(d.Holdouts, func(h juncture.Holdout) bool { return h.ID == id }); i >= 0 {
@@ -98,20 +111,34 @@ func HealthOf(ctx context.Context, p *pool.Snapshot, names experiments.Names, ta
 			src.Layers = all[:min(int(at.CeilingTier()), len(all))]
 		}
 	} else {
-		return watch.Health{}, juncture.Errorf(juncture.CodeNotFound, "no experiment or holdout is called %.80q", id)
+		return watch.Health{}, 0, notDeclared(id)
 	}
 	body, err := watched.Watched(ctx, id)
 	if err == nil {
 		err = src.State.UnmarshalBinary(body)
 	}
 	if err != nil {
-		return watch.Health{}, fmt.Errorf("read what is kept of %q: %w", id, err)
+		return watch.Health{}, 0, fmt.Errorf("read what is kept of %q: %w", id, err)
 	}
+	var kept []juncture.Cell
 	src.Cells = func(f func(*juncture.Cell) error) error {
+		if n := len(kept); n > 0 && n == cells { // a second look
+			for i := range kept {
+				if err := f(&kept[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		cells = 0
 		return tallies.Each(ctx, id, func(c *juncture.Cell) error {
 			c.Compact(now)
+			if cells++; cells <= watchKeeps {
+				kept = append(kept, *c)
+			}
 			return f(c)
 		})
 	}
-	return watch.Build(src)
+	h, err := watch.Build(src)
+	return h, cells, err
 }

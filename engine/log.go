@@ -16,7 +16,7 @@ import (
 // LogStore reads the decisions' log, and what was known of a shopper by a time.
 type LogStore interface {
 	ReplayStore
-	Log(ctx context.Context, q juncture.DecisionQuery) ([]juncture.Settled, error)
+	Log(ctx context.Context, q juncture.DecisionQuery) (_ []juncture.Settled, last uint64, _ error)
 	EventsBefore(ctx context.Context, shopper string, by time.Time, limit int) (_ []juncture.Event, whole bool, err error)
 	ArmNames(ctx context.Context) (map[juncture.ArmID]juncture.Arm, error)
 }
@@ -61,13 +61,15 @@ func (l *Log) Decisions(ctx context.Context, q juncture.DecisionQuery) (juncture
 	}
 	limit := q.Limit
 	q.Limit++
-	found, err := l.store.Log(ctx, q)
+	found, last, err := l.store.Log(ctx, q)
 	if err != nil {
 		return page, fmt.Errorf("read decisions: %w", err)
 	}
 	if len(found) > limit {
 		found = found[:limit]
 		page.Next = juncture.SerialText(found[limit-1].Serial)
+	} else if last != 0 {
+		page.Next, page.Looked = juncture.SerialText(last), cmp.Or(q.Look, juncture.DecisionLook)
 	}
 	names, err := l.store.ArmNames(ctx)
 	if err != nil {

@@ -26,7 +26,7 @@ func (s *shop) replayer() *engine.Replayer {
 // log is every decision there is, newest first.
 func (s *shop) log() []juncture.Settled {
 	s.t.Helper()
-	found, err := s.DB.Log(context.Background(), juncture.DecisionQuery{Limit: juncture.MaxDecisions})
+	found, _, err := s.DB.Log(context.Background(), juncture.DecisionQuery{Limit: juncture.MaxDecisions})
 	if err != nil {
 		s.t.Fatal(err)
 	}

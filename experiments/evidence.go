@@ -16,6 +16,7 @@ type Evidence struct {
 	Cells      []juncture.Cell            // the leaves, in key order
 	Names      Names
 	AsOf       time.Time
+	Made       *Made // what was made of this evidence; nil: nothing is kept
 
 	// Eligible names the arms that may be shown at an intersection, as far as its layers tell (rules and voices); nil
 	// means every live arm. An arm that was shown somewhere competes there whatever Eligible says of now.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ const MaxGridValues = 50
 type GridQuery struct {
 	Rows, Cols string            // axis names, or whole layers; empty chooses
 	Filter     map[string]string // axis name to the value that it must have
+	Most       int               // the most cells: of the longer axis the values with the least traffic are left out, with a note; 0 means all of MaxGridValues²
 }
 
 // Grid is who wins where, over two axes.
@@ -218,6 +220,10 @@ func (q *GridQuery) defaults(choices []GridAxis) {
 //
 // An unknown axis, or one axis used twice, is CodeInvalidRequest.
 func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
+	return madeBy(ev.Made, asked(q.Filter, q.Most, "grid", q.Rows, q.Cols), func() (Grid, error) { return buildGrid(ev, q) })
+}
+
+func buildGrid(ev Evidence, q GridQuery) (Grid, error) {
 	f, err := parseFilter(q.Filter)
 	if err != nil {
 		return Grid{}, err
@@ -275,7 +281,17 @@ func BuildGrid(ev Evidence, q GridQuery) (Grid, error) {
 	}
 	total := c.sum(within)
 	g.Trials, g.Successes = total.trials, total.successes
-	g.Rows, g.Cols = newGridAxis(axes[0].name, rows, ev.Names), newGridAxis(axes[1].name, cols, ev.Names)
+	g.Rows, g.Cols = newGridAxis(axes[0].name, rows, ev.Names, MaxGridValues), newGridAxis(axes[1].name, cols, ev.Names, MaxGridValues)
+	if n := len(g.Rows.Values) * len(g.Cols.Values); q.Most > 0 && n > q.Most {
+		few := max(1, int(math.Sqrt(float64(q.Most))))
+		if r, k := len(g.Rows.Values), len(g.Cols.Values); r <= k {
+			r = min(r, few)
+			g.Rows, g.Cols = newGridAxis(axes[0].name, rows, ev.Names, r), newGridAxis(axes[1].name, cols, ev.Names, max(1, q.Most/r))
+		} else {
+			k = min(k, few)
+			g.Rows, g.Cols = newGridAxis(axes[0].name, rows, ev.Names, max(1, q.Most/k)), newGridAxis(axes[1].name, cols, ev.Names, k)
+		}
+	}
 
 	top := []rung{{-1, everything}}
 	if len(f.axes) > 0 {
@@ -385,7 +401,7 @@ func (c *contest) choices() []GridAxis {
 		for i := range c.ev.Cells {
 			sums[a.of(c.ev.Cells[i].Intersection)] += trials[i]
 		}
-		out = append(out, newGridAxis(name, sums, c.ev.Names))
+		out = append(out, newGridAxis(name, sums, c.ev.Names, MaxGridValues))
 	}
 	return out
 }
@@ -413,8 +429,8 @@ func places(name, v string) []int {
 	return out
 }
 
-// newGridAxis orders the values: the derived vocabulary in its own order, others by traffic, unknown last.
-func newGridAxis(name string, trials map[string]int64, names Names) GridAxis {
+// newGridAxis orders the values, at most so many, those with the most traffic: the derived vocabulary in its own order, others by traffic, unknown last.
+func newGridAxis(name string, trials map[string]int64, names Names, most int) GridAxis {
 	a := GridAxis{Axis: name, Title: AxisTitle(name), Values: []AxisValue{}}
 	for v, n := range trials {
 		a.Values = append(a.Values, AxisValue{v, names.Value(name, v), n})
@@ -423,9 +439,9 @@ func newGridAxis(name string, trials map[string]int64, names Names) GridAxis {
 		return cmp.Or(cmp.Compare(y.Trials, x.Trials), strings.Compare(x.Value, y.Value))
 	}
 	slices.SortFunc(a.Values, byTraffic)
-	if len(a.Values) > MaxGridValues {
-		a.LeftOut = len(a.Values) - MaxGridValues
-		a.Values = a.Values[:MaxGridValues]
+	if len(a.Values) > most {
+		a.LeftOut = len(a.Values) - most
+		a.Values = a.Values[:most]
 	}
 	slices.SortStableFunc(a.Values, func(x, y AxisValue) int { return slices.Compare(places(name, x.Value), places(name, y.Value)) })
 	return a

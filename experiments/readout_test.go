@@ -202,7 +202,7 @@ func TestValuesInOrder(t *testing.T) {
 	trials := map[string]int64{"_": 900, "loyal.dormant.researching": 5, "prospect.browsing._": 9, "prospect.browsing.considering": 1,
 		"own.segment.x": 50, "other.segment.x": 70, "prospect.dormant.considering": 800}
 	var got []string
-	for _, v := range newGridAxis("moment", trials, nil).Values {
+	for _, v := range newGridAxis("moment", trials, nil, MaxGridValues).Values {
 		got = append(got, v.Value)
 	}
 	want := []string{"prospect.browsing.considering", "prospect.browsing._", "prospect.dormant.considering", "loyal.dormant.researching",

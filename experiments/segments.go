@@ -47,19 +47,62 @@ type segment struct {
 	ladder []rung
 	here   juncture.Intersection   // without axes
 	at     []juncture.Intersection // summed
+	own    tallies                 // of the competing arms
 }
 
 // BuildSegments is Winners with a filter, which broader evidence does not heed, and a limit.
 func BuildSegments(ev Evidence, q SegmentQuery) (Segments, error) {
-	f, err := parseFilter(q.Filter)
+	if q.Limit == 0 || q.Limit > madeRows { // too much to keep
+		return buildSegments(ev, q)
+	}
+	return madeBy(ev.Made, asked(q.Filter, q.Limit, append([]string{"segments"}, q.Axes...)...), func() (Segments, error) { return buildSegments(ev, q) })
+}
+
+// madeRows bounds the rows of segments that are kept.
+const madeRows = 1000
+
+func buildSegments(ev Evidence, q SegmentQuery) (Segments, error) {
+	c, out, segments, err := segmentsOf(&ev, q)
 	if err != nil {
 		return Segments{}, err
+	}
+	out.Rows, err = c.winners(out.Axes, segments, len(q.Axes) == 0)
+	return out, err
+}
+
+// segmentsAtOnce is how many segments EachSegment hands over at a time.
+const segmentsAtOnce = 256
+
+// EachSegment calls f for the rows of BuildSegments, some at a time, as they are read: the first long before the last. It
+// stops at f's error.
+func EachSegment(ev Evidence, q SegmentQuery, f func([]SegmentWinner) error) error {
+	c, out, segments, err := segmentsOf(&ev, q)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(segments, segmentsAtOnce) {
+		rows, err := c.winners(out.Axes, part, len(q.Axes) == 0)
+		if err == nil {
+			err = f(rows)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// segmentsOf finds the segments that are asked for, those with the most traffic first, and the names of their axes.
+func segmentsOf(ev *Evidence, q SegmentQuery) (*contest, Segments, []segment, error) {
+	f, err := parseFilter(q.Filter)
+	if err != nil {
+		return nil, Segments{}, nil, err
 	}
 	axes, err := parseAxes(q.Axes)
 	if err != nil {
-		return Segments{}, err
+		return nil, Segments{}, nil, err
 	}
-	c := newContest(&ev)
+	c := newContest(ev)
 	var segments []segment
 	names := q.Axes
 	if len(axes) == 0 {
@@ -71,28 +114,34 @@ func BuildSegments(ev Evidence, q SegmentQuery) (Segments, error) {
 	} else {
 		segments = c.combinations(axes, f)
 	}
-	trials := func(s segment) int64 { return c.sum(s.ladder[len(s.ladder)-1].sums).trials }
+	for i := range segments {
+		segments[i].own = c.sum(segments[i].ladder[len(segments[i].ladder)-1].sums)
+	}
 	slices.SortFunc(segments, func(a, b segment) int {
-		return cmp.Or(cmp.Compare(trials(b), trials(a)), slices.Compare(a.values, b.values))
+		return cmp.Or(cmp.Compare(b.own.trials, a.own.trials), slices.Compare(a.values, b.values))
 	})
 	out := Segments{Axes: names, Total: len(segments)}
 	if q.Limit > 0 && len(segments) > q.Limit {
 		segments = segments[:q.Limit]
 	}
-	out.Rows = make([]SegmentWinner, len(segments))
+	return c, out, segments, nil
+}
+
+// winners says who wins in each segment; leaves says that they are intersections.
+func (c *contest) winners(names []string, segments []segment, leaves bool) ([]SegmentWinner, error) {
+	out := make([]SegmentWinner, len(segments))
 	jobs := make([]func() error, len(segments))
 	for i, s := range segments {
-		row := &out.Rows[i]
-		own := c.sum(s.ladder[len(s.ladder)-1].sums)
-		*row = SegmentWinner{Segment: make(map[string]string, len(names)), Values: s.values, Trials: own.trials, Successes: own.successes}
+		row := &out[i]
+		*row = SegmentWinner{Segment: make(map[string]string, len(names)), Values: s.values, Trials: s.own.trials, Successes: s.own.successes}
 		titles := make([]string, len(names))
 		for k, n := range names {
 			row.Segment[n] = s.values[k]
-			titles[k] = ev.Names.Value(n, s.values[k])
+			titles[k] = c.ev.Names.Value(n, s.values[k])
 		}
 		row.Phrase = strings.Join(titles, ", ")
-		if len(axes) == 0 {
-			row.Key, row.Phrase = s.here.Key(), ev.Names.Phrase(s.here)
+		if leaves {
+			row.Key, row.Phrase = s.here.Key(), c.ev.Names.Phrase(s.here)
 		}
 		jobs[i] = func() (err error) {
 			row.Verdict, err = c.judge(s.at, s.ladder)

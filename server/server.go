@@ -1,6 +1,7 @@
 package server
 
 import (
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 	"github.com/google/uuid"
+	"github.com/klauspost/compress/gzhttp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
@@ -106,6 +108,7 @@ type Server struct {
 	log     *slog.Logger
 	metrics *metrics
 	gin     *gin.Engine
+	zipped  http.Handler // of gin
 	leaving atomic.Bool
 	latest  atomic.Int64 // the latest time that a test clock named, Unix ms
 
@@ -169,6 +172,9 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 		s.fail(c, juncture.Errorf(juncture.CodeMethodNotAllowed, "%s does not take %s", c.Request.URL.Path, c.Request.Method))
 	})
 	s.gin = r
+	if s.zipped, err = zipped(r); err != nil {
+		return nil, err
+	}
 	s.routes()
 	s.description, err = Description(o.Version)
 	return s, err
@@ -177,8 +183,28 @@ func New(e Engine, reports Reports, keys Keys, o Options) (*Server, error) {
 // Gin returns the router, for the console to mount its pages on.
 func (s *Server) Gin() *gin.Engine { return s.gin }
 
-// ServeHTTP answers a request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.gin.ServeHTTP(w, r) }
+// ServeHTTP answers a request, compressed where it is for reading: pages, exports and the API's reads. Answers of calls are
+// small, and not worth the time; a stream of events is sent as it comes. Pages hold no secret that a guess reflected beside
+// it could tell by its size: forms are held to their origin without a token.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if path := r.URL.Path; strings.HasPrefix(path, "/console") || strings.HasPrefix(path, "/api/") || path == "/openapi.json" {
+		s.zipped.ServeHTTP(w, r)
+		return
+	}
+	s.gin.ServeHTTP(w, r)
+}
+
+// zippedTypes are what is compressed.
+var zippedTypes = []string{"text/html", "text/css", "text/csv", "text/plain", "text/javascript", "image/svg+xml", "application/json", "application/problem+json", "application/x-ndjson"}
+
+// zipped compresses what h answers for who takes that.
+func zipped(h http.Handler) (http.Handler, error) {
+	wrap, err := gzhttp.NewWrapper(gzhttp.ContentTypes(zippedTypes), gzhttp.CompressionLevel(gzip.DefaultCompression), gzhttp.EnableZstd(false))
+	if err != nil {
+		return nil, err
+	}
+	return wrap(h), nil
+}
 
 // PageNotFound sets what answers unknown paths under /console.
 func (s *Server) PageNotFound(h gin.HandlerFunc) { s.pages = h }
@@ -291,7 +317,9 @@ func (s *Server) observe(c *gin.Context) {
 	defer cancel()
 	c.Request = c.Request.WithContext(ctx)
 	defer func() {
-		if p := recover(); p != nil {
+		if p := recover(); p == http.ErrAbortHandler {
+			defer panic(p) // an answer that was cut: the connection ends, so that who reads it knows
+		} else if p != nil {
 			s.log.Error("panic", "requestId", id, "route", c.FullPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			if !c.Writer.Written() {
 				s.fail(c, fmt.Errorf("panic: %v", p))

@@ -233,51 +233,84 @@ func (db *DB) ArmNames(ctx context.Context) (map[juncture.ArmID]juncture.Arm, er
 	return out, rows.Err()
 }
 
-// Log returns decisions of the log, newest first, with their activations, without their outcomes.
-func (db *DB) Log(ctx context.Context, q juncture.DecisionQuery) ([]juncture.Settled, error) {
-	where, args := []string{`1 = 1`}, []any{}
-	add := func(sql string, v ...any) { where, args = append(where, sql), append(args, v...) }
+// Log returns decisions of the log, newest first, with their activations, without their outcomes. Those of a kind are looked
+// for among the newest of which as many are asked for as q.Look says: last is the serial of the oldest of these where there
+// are older ones and fewer than q.Limit were found, 0 else.
+func (db *DB) Log(ctx context.Context, q juncture.DecisionQuery) (_ []juncture.Settled, last uint64, _ error) {
+	within, kind := []string{`1 = 1`}, []string{}
+	var among, of []any
 	if q.Before != 0 {
-		add(`d.serial < ?`, int64(q.Before))
+		within, among = append(within, `serial < ?`), append(among, int64(q.Before))
 	}
 	if q.After != 0 {
-		add(`d.serial > ?`, int64(q.After))
+		within, among = append(within, `serial > ?`), append(among, int64(q.After))
 	}
+	add := func(sql string, v ...any) { kind, of = append(kind, sql), append(of, v...) }
 	if q.Experiment != "" {
-		add(`d.experiment = ?`, q.Experiment)
+		add(`experiment = ?`, q.Experiment)
 	}
 	if q.Surface != "" {
-		add(`d.surface = ?`, q.Surface)
+		add(`surface = ?`, q.Surface)
 	}
 	if q.Group != nil {
-		add(`d.grp = ?`, *q.Group)
+		add(`grp = ?`, *q.Group)
 	}
 	if q.Action != "" {
-		add(`d.arm IN (SELECT id FROM arms WHERE action = ?)`, q.Action)
+		add(`arm IN (SELECT id FROM arms WHERE action = ?)`, q.Action)
 	}
 	if q.Reason != "" {
-		add(`d.reason = ?`, string(q.Reason))
+		add(`reason = ?`, string(q.Reason))
 	}
 	if q.Detail != "" {
-		add(`d.detail = ?`, string(q.Detail))
-	}
-	if q.Shopper != "" {
-		shopper, err := db.Shopper(ctx, q.Shopper)
-		if err != nil {
-			return nil, err
-		}
-		shopper = cmp.Or(shopper, q.Shopper)
-		add(`d.shopper IN (`+sameShopper+`)`, shopper, shopper, shopper)
+		add(`detail = ?`, string(q.Detail))
 	}
 	if !q.From.IsZero() {
-		add(`d.at >= ?`, ms(q.From))
+		add(`at >= ?`, ms(q.From))
 	}
 	if !q.To.IsZero() {
-		add(`d.at < ?`, ms(q.To))
+		add(`at < ?`, ms(q.To))
 	}
+	look := cmp.Or(max(q.Look, 0), juncture.DecisionLook)
+	limit := min(max(q.Limit, 1), juncture.MaxDecisions)
+	bounded := false
+	var where string
+	var args []any
+	switch {
+	case q.Shopper != "": // an index leads to theirs
+		shopper, err := db.Shopper(ctx, q.Shopper)
+		if err != nil {
+			return nil, 0, err
+		}
+		shopper = cmp.Or(shopper, q.Shopper)
+		where = `shopper IN (` + sameShopper + `) AND ` + strings.Join(append(within, kind...), ` AND `)
+		args = slices.Concat([]any{shopper, shopper, shopper}, among, of)
+	case len(kind) == 0:
+		where, args = strings.Join(within, ` AND `), among
+	default:
+		bounded = true
+		where = strings.Join(kind, ` AND `)
+		args = slices.Concat(among, []any{look}, of)
+	}
+	from := `decisions`
+	if bounded {
+		from = `(SELECT serial, at, experiment, surface, grp, arm, reason, detail FROM decisions WHERE ` + strings.Join(within, ` AND `) + ` ORDER BY serial DESC LIMIT ?) AS latest`
+	}
+	out, err := db.logged(ctx, `SELECT serial FROM `+from+` WHERE `+where+` ORDER BY serial DESC LIMIT ?`, append(args, limit)...)
+	if err != nil || !bounded || len(out) == limit {
+		return out, 0, err
+	}
+	var oldest, looked int64
+	if err := db.read.QueryRowContext(ctx, `SELECT coalesce(min(serial), 0), count(*) FROM (SELECT serial FROM decisions WHERE `+strings.Join(within, ` AND `)+` ORDER BY serial DESC LIMIT ?) AS latest`,
+		append(slices.Clone(among), look)...).Scan(&oldest, &looked); err != nil || looked < int64(look) {
+		return out, 0, err
+	}
+	return out, uint64(oldest), nil
+}
+
+// logged reads the decisions that a query names, newest first.
+func (db *DB) logged(ctx context.Context, serials string, args ...any) ([]juncture.Settled, error) {
 	rows, err := db.read.QueryContext(ctx, `SELECT `+prefixed("d", decisionColumns)+`, `+activationColumns+`
-		FROM decisions d LEFT JOIN activations a ON a.serial = d.serial WHERE `+strings.Join(where, ` AND `)+`
-		ORDER BY d.serial DESC LIMIT ?`, append(args, min(max(q.Limit, 1), juncture.MaxDecisions))...)
+		FROM decisions d LEFT JOIN activations a ON a.serial = d.serial WHERE d.serial IN (`+serials+`) ORDER BY d.serial DESC`, args...)
 	if err != nil {
 		return nil, err
 	}

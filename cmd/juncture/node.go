@@ -111,6 +111,7 @@ func (n *node) learns(ctx context.Context, clock func() time.Time) {
 	n.profiles.Follow(clock)
 	n.jobs.Go(func() { n.learned.Run(ctx) })
 	n.jobs.Go(func() { n.engine.Learn(ctx, clock, func(err error) { n.log.Error("fit", "error", err) }) })
+	n.jobs.Go(func() { n.engine.Reread(ctx, clock, func(err error) { n.log.Error("read anew", "error", err) }) })
 	n.jobs.Go(func() { n.learn(ctx, clock) })
 	n.jobs.Go(func() { n.watch(ctx, clock) })
 	n.jobs.Go(func() { n.detect(ctx, clock) })

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func (s *source) Health(ctx context.Context, id string) (console.HealthView, err
 	if err != nil {
 		return console.HealthView{}, err
 	}
-	v := console.HealthView{State: console.HealthUnknown, Sentences: h.Sentences}
+	v := console.HealthView{State: console.HealthUnknown, Sentences: slices.Clone(h.Sentences), AsOf: h.AsOf} // what is read is shared
 	judged := 0
 	for _, c := range h.Checks {
 		if c.Verdict != health.VerdictThin {

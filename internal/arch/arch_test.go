@@ -51,7 +51,7 @@ func rooms() map[string]room {
 		"store":                 {[]string{".", "migrations", "access", "audit"}, []string{"github.com/jmoiron/sqlx", "github.com/mattn/go-sqlite3", "github.com/pressly/goose/v3"}, "SQL stays in one room; access and audit lend it the rows it keeps for them"},
 		"store/storetest":       {[]string{".", "store", "access", "audit", "internal/testkit"}, []string{"github.com/google/go-cmp", "pgregory.net/rapid"}, "one contract for every database"},
 		"migrations":            {nil, nil, "only files"},
-		"server":                {[]string{".", "engine", "experiments", "experiments/...", "pool", "access", "audit", "intake"}, []string{"github.com/gin-gonic/gin", "github.com/google/uuid", "github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"}, "HTTP holds no rules of the domain and no SQL"},
+		"server":                {[]string{".", "engine", "experiments", "experiments/...", "pool", "access", "audit", "intake"}, []string{"github.com/gin-gonic/gin", "github.com/google/uuid", "github.com/klauspost/compress/gzhttp", "github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"}, "HTTP holds no rules of the domain and no SQL"},
 		"console":               {[]string{".", "experiments", "experiments/...", "evaluate", "pool", "access", "audit", "policy", "console/chart"}, []string{"github.com/gin-gonic/gin"}, "pages show what the same ports give the API"},
 		"console/chart":         {nil, nil, "a figure is a function of its numbers"},
 		"client":                {[]string{"."}, nil, "a shop that imports the client gets nothing else with it"},

@@ -23,6 +23,7 @@ type Node struct {
 	between func(engine.ShopperStore) engine.ShopperStore
 	breaker engine.Breaker
 	config  func(engine.ConfigStore) engine.ConfigStore
+	real    func() time.Time
 
 	DB       *store.DB
 	Tallies  *engine.Tallies
@@ -41,6 +42,7 @@ type NodeOptions struct {
 	Shoppers func(engine.ShopperStore) engine.ShopperStore // put between the engine and the store; nil means nothing
 	Config   func(engine.ConfigStore) engine.ConfigStore   // put between the engine and the store; nil means nothing
 	Breaker  engine.Breaker                                // judges guards; nil: nothing does
+	Real     func() time.Time                              // the engine's real time, by which fits and what is read again are spaced; nil: by evidence alone
 }
 
 // Start starts a node on a new database that holds the declaration, everything approved. It is stopped when the test ends.
@@ -49,7 +51,7 @@ func Start(t testing.TB, d *juncture.Declaration, o ...NodeOptions) *Node {
 	n := &Node{t: t, path: filepath.Join(t.TempDir(), "juncture.db"), options: store.Options{Unsafe: true}, Clock: NewClock()}
 	for _, o := range o {
 		n.options.Unsafe, n.options.Busy, n.between = !o.Durable, o.Busy, o.Shoppers
-		n.breaker, n.config = o.Breaker, o.Config
+		n.breaker, n.config, n.real = o.Breaker, o.Config, o.Real
 	}
 	n.open()
 	t.Cleanup(n.Stop)
@@ -89,7 +91,7 @@ func (n *Node) open() {
 		config = n.config(n.DB)
 	}
 	n.Engine, err = engine.New(ctx, engine.Deps{Ledger: n.Writer, Config: config, Breaker: n.breaker, Shoppers: shoppers, Enrolments: n.DB, Tallies: n.Tallies, Profiles: n.Profiles,
-		Learned: n.Learned, Notes: n.DB, Watched: n.DB,
+		Learned: n.Learned, Notes: n.DB, Watched: n.DB, Clock: n.real,
 		Secrets: func(ctx context.Context) (engine.Secrets, error) {
 			s, err := n.DB.Secrets(ctx, random, n.Clock.Now())
 			if err != nil {

@@ -67,12 +67,14 @@ func logged(t *testing.T, open func(t *testing.T) *store.DB) {
 	if s, err := db.Logged(ctx, 7); s != nil || err != nil {
 		t.Errorf("no decision: %+v, %v", s, err)
 	}
+	looked := uint64(0)
 	serials := func(q juncture.DecisionQuery) (out []uint64) {
 		t.Helper()
 		if q.Limit == 0 {
 			q.Limit = 10
 		}
-		found, err := db.Log(ctx, q)
+		found, last, err := db.Log(ctx, q)
+		looked = last & 0xff
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,6 +93,20 @@ func logged(t *testing.T, open func(t *testing.T) *store.DB) {
 		{juncture.DecisionQuery{From: now.Add(2 * time.Second)}, []uint64{2}}, {juncture.DecisionQuery{To: now.Add(2 * time.Second)}, []uint64{1}}} {
 		if diff := cmp.Diff(c.want, serials(c.q)); diff != "" {
 			t.Errorf("%+v: %s", c.q, diff)
+		}
+		if looked != 0 {
+			t.Errorf("%+v: looked no further than %d", c.q, looked)
+		}
+	}
+	for _, c := range []struct {
+		q    juncture.DecisionQuery
+		want []uint64
+		last uint64 // that was looked at
+	}{{juncture.DecisionQuery{Surface: "home_hero", Look: 1}, nil, 2}, {juncture.DecisionQuery{Surface: "home_hero", Look: 1, Before: 1<<juncture.NodeShift | 2}, []uint64{1}, 1},
+		{juncture.DecisionQuery{Surface: "home_hero", Look: 1, Before: 1<<juncture.NodeShift | 1}, nil, 0}, {juncture.DecisionQuery{Surface: "home_hero", Look: 3}, []uint64{1}, 0},
+		{juncture.DecisionQuery{Surface: "cart_email", Look: 1, Limit: 1}, []uint64{2}, 0}, {juncture.DecisionQuery{Look: 1}, []uint64{2, 1}, 0}, {juncture.DecisionQuery{Shopper: "ada", Look: 1}, []uint64{1}, 0}} {
+		if diff := cmp.Diff(c.want, serials(c.q)); diff != "" || looked != c.last {
+			t.Errorf("%+v: %s looked at %d, want %d", c.q, diff, looked, c.last)
 		}
 	}
 	commits := 0
