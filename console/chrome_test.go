@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/chromedp/kb"
 
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/console/preview"
 	"github.com/juncture/juncture/internal/testkit"
 )
 
@@ -148,8 +149,8 @@ func TestInChromium(t *testing.T) {
 		"shopper-none": shopperPath + "?id=" + strings.Repeat("long-id-", 20),
 		"layers":       layersPath + "?experiment=hero",
 		"cluster":      clusterPath + "wedding-guests",
-		"shared":       link(gridPath + "?experiment=hero"),
-		"shared-one":   link(cellPath),
+		"shared":       preview.Link(gridPath + "?experiment=hero"),
+		"shared-one":   preview.Link(cellPath),
 		"movements":    shopperPath + "?id=ada&show=movements",
 		"forbidden":    recordsPath + "ada/erase",
 		"overview":     homePath,
@@ -199,13 +200,13 @@ func TestInChromium(t *testing.T) {
 	inOut("root")
 	administered(t, ctx, server.URL, f, look, steady, shoot, audit)
 	run("sign out", chromedp.EmulateViewport(1440, 900), chromedp.Click(chromedp.CSS(`.who button`)), chromedp.WaitVisible(chromedp.CSS(`input[name=password]`)))
-	if len(f.signedOut) != 2 {
-		t.Errorf("signed out: %v", f.signedOut)
+	if len(f.SignedOut) != 2 {
+		t.Errorf("signed out: %v", f.SignedOut)
 	}
 }
 
 // administered drives what an administrator may do, by keyboard where there is a form.
-func administered(t *testing.T, ctx context.Context, base string, f *fake, look func(string, int64), steady, shoot, audit func(string)) {
+func administered(t *testing.T, ctx context.Context, base string, f *preview.Data, look func(string, int64), steady, shoot, audit func(string)) {
 	t.Helper()
 	run := func(what string, steps ...chromedp.Action[chromedp.Void]) {
 		t.Helper()
@@ -260,8 +261,8 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 		}
 	}
 	look("light", 360)
-	f.refitErr = juncture.Errorf(juncture.CodeInvalidRequest, "12 shoppers with a taste: clusters need 50").WithHint("import products and events first")
-	f.clusters, f.counts, f.passed = juncture.ClustersView{}, nil, nil
+	f.RefitErr = juncture.Errorf(juncture.CodeInvalidRequest, "12 shoppers with a taste: clusters need 50").WithHint("import products and events first")
+	f.Clusters, f.Counts, f.Passed = juncture.ClustersView{}, nil, nil
 	run("learn from too few", chromedp.Navigate(base+layersPath), chromedp.Click(chromedp.CSS(`.learn button`)), chromedp.WaitVisible(chromedp.CSS(`#learn-problem`)))
 	steady("layers-empty")
 	audit("layers-empty")
@@ -283,16 +284,16 @@ func administered(t *testing.T, ctx context.Context, base string, f *fake, look 
 	}
 	tabTo("#f-confirm")
 	run("confirm wrongly", chromedp.KeyEvent("Ada"), chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS(`#p-confirm`)))
-	if len(f.erased) > 0 || say(`document.activeElement.id`) != "f-confirm" {
-		t.Errorf("erased %v; the focus is on %s", f.erased, say(`document.activeElement.id`))
+	if len(f.Erased) > 0 || say(`document.activeElement.id`) != "f-confirm" {
+		t.Errorf("erased %v; the focus is on %s", f.Erased, say(`document.activeElement.id`))
 	}
 	shoot("admin-erase-wrong-dark-1440")
 	say(`document.activeElement.value = ''`)
 	run("confirm", chromedp.KeyEvent("ada"))
 	tabTo("button.danger")
 	run("erase", chromedp.KeyEvent(kb.Enter), chromedp.WaitVisible(chromedp.CSS(`dl.facts`)))
-	if len(f.erased) != 1 || f.erased[0] != "user:root ada" {
-		t.Errorf("erased %v", f.erased)
+	if len(f.Erased) != 1 || f.Erased[0] != "user:root ada" {
+		t.Errorf("erased %v", f.Erased)
 	}
 	steady("erased")
 	audit("erased")

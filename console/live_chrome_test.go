@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"context"
@@ -9,7 +9,6 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/internal/testkit"
 )
 
@@ -20,8 +19,9 @@ func TestLiveInChromium(t *testing.T) {
 		t.Skip("a browser takes seconds: not with -short")
 	}
 	f := newFake()
-	live := NewLive(NewestOf(f.log), 0)
-	server := httptest.NewServer(serveWith(t, f, live))
+	deps := f.Deps()
+	live := deps.Live
+	server := httptest.NewServer(mount(t, deps))
 	defer server.Close()
 	running, end := context.WithCancel(t.Context())
 	defer end() // the stream ends before the server waits for it
@@ -48,14 +48,14 @@ func TestLiveInChromium(t *testing.T) {
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.stayed = true`)); err != nil {
 		t.Fatal(err)
 	}
-	f.log.add("900001")
+	f.Log.Add("900001")
 	run("it appears", chromedp.WaitVisible(chromedp.CSS(`a[href="/console/decision?id=900001"]`)))
 	if stayed, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.stayed === true`)); err != nil || !stayed {
 		t.Errorf("the page was loaded again: %v", err)
 	}
 	run("pause", chromedp.Click(chromedp.CSS(`[data-live-state] button`)))
-	f.log.add("900002")
-	for live.told() < 900_002 { // until the page has been told
+	f.Log.Add("900002")
+	for live.Told() < 900_002 { // until the page has been told
 		runtime.Gosched()
 		if err := ctx.Err(); err != nil {
 			t.Fatal(err)
@@ -65,20 +65,4 @@ func TestLiveInChromium(t *testing.T) {
 		t.Errorf("a paused page moved: %v", err)
 	}
 	run("go on", chromedp.Click(chromedp.CSS(`[data-live-state] button`)), chromedp.WaitVisible(chromedp.CSS(`a[href="/console/decision?id=900002"]`)))
-}
-
-// told is the latest decision that pages were told of.
-func (l *Live) told() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.seen
-}
-
-// add makes a decision, the newest.
-func (l *cannedLog) add(serial string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := l.items[0]
-	d.Serial = serial
-	l.items = append([]juncture.LoggedDecision{d}, l.items...)
 }
