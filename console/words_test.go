@@ -100,3 +100,11 @@ func TestTakesGzip(t *testing.T) {
 		}
 	}
 }
+
+func TestLegible(t *testing.T) {
+	for in, want := range map[string]string{"a": "a", "\xff\xfea": "\ufffda", "a\u202eb\u202d": "a\ufffdb\ufffd", "\u2066עברית\u2069\u200f": "\u2066עברית\u2069\u200f"} {
+		if got := string(legible([]byte(in))); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}

@@ -132,6 +132,9 @@ func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Ev
 	return src
 }
 
+// tripped is the experiment whose guard has tripped.
+const tripped = "pdp-reassurance-for-shoppers-who-hesitate-at-the-size"
+
 // cannedTrials makes an experiment that has shown a lift and its gate says so, one whose guard has tripped, one without a
 // control group, a draft and a holdout.
 func cannedTrials(f *Data) *Trials {
@@ -144,7 +147,7 @@ func cannedTrials(f *Data) *Trials {
 	}
 	hour := juncture.Duration(24 * time.Hour)
 	more := []juncture.Experiment{
-		{ID: "pdp-reassurance-for-shoppers-who-hesitate-at-the-size", Surface: "pdp_module", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "purchase", Window: hour}, Groups: juncture.GroupShares{Policy: 0.5, BAU: 0.5}},
+		{ID: tripped, Surface: "pdp_module", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "purchase", Window: hour}, Groups: juncture.GroupShares{Policy: 0.5, BAU: 0.5}},
 		{ID: "alone", Surface: "footer", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 1}},
 		{ID: "next-season", Surface: "home_hero", Status: juncture.StatusDraft, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 0.8, BAU: 0.2}},
 		{ID: "last-season", Surface: "banner", Status: juncture.StatusStopped, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 0.8, BAU: 0.2}},

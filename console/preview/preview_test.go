@@ -1,0 +1,100 @@
+package preview
+
+import (
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture/console"
+)
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	m.Run()
+}
+
+// get follows a link of the list as a browser without cookies does.
+func get(t *testing.T, s *Server, link string) (*httptest.ResponseRecorder, string) {
+	t.Helper()
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, link, nil))
+	if w.Code != http.StatusSeeOther {
+		t.Fatalf("%s: %d", link, w.Code)
+	}
+	to := w.Header().Get("Location")
+	r := httptest.NewRequest(http.MethodGet, to, nil)
+	for _, c := range w.Result().Cookies() {
+		r.AddCookie(c)
+	}
+	w = httptest.NewRecorder()
+	s.ServeHTTP(w, r)
+	return w, to
+}
+
+// Every page in every state is on the list, opens, and says what it should: nobody's text is markup, and only what fails is
+// an error.
+func TestPages(t *testing.T) {
+	s, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	links := regexp.MustCompile(`<li><a href="(/preview/[^"]+)"`).FindAllStringSubmatch(w.Body.String(), -1)
+	if len(links) != len(States())*len(Pages()) {
+		t.Fatalf("%d links for %d pages in %d states", len(links), len(Pages()), len(States()))
+	}
+	for _, l := range links {
+		state, _, _ := strings.Cut(strings.TrimPrefix(l[1], Path+"/"), "/")
+		w, to := get(t, s, l[1])
+		body := w.Body.String()
+		if (w.Code >= 500) != (state == "error" && !strings.Contains(l[1], "erase%2C") && !strings.HasSuffix(l[1], "such%20page")) || !utf8.ValidString(body) || w.Code == http.StatusSeeOther {
+			t.Errorf("%s, %s: %d", l[1], to, w.Code)
+		}
+		if known := []int{200, 202, 400, 403, 404, 409, 422, 500}; !slices.Contains(known, w.Code) || state == "many" && w.Code != 200 && !strings.HasSuffix(l[1], "viewer") && !strings.HasSuffix(l[1], "such%20page") {
+			t.Errorf("%s, %s: %d", l[1], to, w.Code)
+		}
+		for _, bad := range []string{"<script>", "<img", "\x00", "href=\"javascript:", "disk I/O"} {
+			if strings.Contains(body, bad) {
+				t.Errorf("%s has %q", l[1], bad)
+			}
+		}
+	}
+}
+
+// A page that the console has and the preview does not is a page that nobody looks at.
+func TestEveryPageIsPreviewed(t *testing.T) {
+	c, err := console.New(Many().Deps())
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	r := gin.New()
+	r.Use(func(g *gin.Context) { seen[g.FullPath()] = true; g.Next() })
+	c.Mount(r)
+	for _, p := range Pages() {
+		req := httptest.NewRequest(http.MethodGet, States()[0].path(p), nil)
+		req.AddCookie(&http.Cookie{Name: console.PlainCookie, Value: "admin"})
+		r.ServeHTTP(httptest.NewRecorder(), req)
+	}
+	for _, route := range r.Routes() {
+		p := route.Path
+		if route.Method != http.MethodGet || seen[p] || p == "/" || strings.HasSuffix(p, "csv") || strings.HasSuffix(p, ".ndjson") || strings.Contains(p, "/static/") || strings.Contains(p, "/oidc") {
+			continue
+		}
+		if slices.Contains([]string{"/console/live", "/console/layers/refit"}, p) || strings.Contains(p, ":table") { // a stream; a redirect; a table
+			continue
+		}
+		t.Errorf("the page %s is not in the preview: add it to pages.go", p)
+	}
+	if len(seen) < 20 {
+		t.Errorf("saw %v", slices.Sorted(maps.Keys(seen)))
+	}
+}
