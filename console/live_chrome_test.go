@@ -5,19 +5,13 @@ import (
 	"net/http/httptest"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/juncture/juncture/internal/testkit"
 )
 
 // An open page shows a decision that is made while one looks, without being loaded again, and stays as it is while paused.
 func TestLiveInChromium(t *testing.T) {
-	path := testkit.Chromium(t, "the live log was not looked at")
-	if testing.Short() {
-		t.Skip("a browser takes seconds: not with -short")
-	}
+	b := openBrowser(t, "the live log was not looked at")
 	f := newFake()
 	deps := f.Deps()
 	live := deps.Live
@@ -26,22 +20,7 @@ func TestLiveInChromium(t *testing.T) {
 	running, end := context.WithCancel(t.Context())
 	defer end() // the stream ends before the server waits for it
 	go live.Run(running)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.Flag("headless", "new"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-dev-shm-usage", true))...)
-	defer stop()
-	browser, stop := chromedp.NewContext(allocator)
-	defer stop()
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithTimeout(browser, time.Minute)
-	defer stop()
-	run := func(what string, steps ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		if err := chromedp.Do(ctx, steps...); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
+	ctx, run := b.ctx, b.run
 	run("sign in", chromedp.Navigate(server.URL+signInPath), chromedp.SendKeys(chromedp.CSS(`input[name=name]`), "ada"), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"),
 		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`nav`)))
 	run("the log", chromedp.Navigate(server.URL+decisionsPath), chromedp.WaitVisible(chromedp.CSS(`[data-live-state] button`)))
