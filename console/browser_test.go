@@ -104,7 +104,7 @@ func (b *browser) shoot(name string) {
 		err = os.WriteFile(filepath.Join(dir, strings.NewReplacer(", ", "-", " ", "-").Replace(name)+".png"), png, 0o644)
 	}
 	if err != nil {
-		b.t.Fatalf("%s: %v", name, err)
+		b.t.Errorf("%s: %v", name, err)
 	}
 }
 
@@ -170,11 +170,17 @@ func (b *browser) axe(page string, only ...string) {
 	}
 }
 
+// fingerprint is the page's content in short.
+func (b *browser) fingerprint() string {
+	b.t.Helper()
+	return b.say(`(() => { let h = 5381; const s = document.querySelector('main').outerHTML; for (let i = 0; i < s.length; i++) h = (h * 33 ^ s.charCodeAt(i)) | 0; return s.length + ' ' + h })()`)
+}
+
 // painted are the ways in which the page paints texts: the tags and classes that each stands in.
 func (b *browser) painted() []string {
 	b.t.Helper()
 	return evaluate[[]string](b, `[...new Set([...document.querySelectorAll('body *')].filter(e => [...e.childNodes].some(n => n.nodeType == 3 && n.data.trim())).map(e => {
-		const in_ = []; for (; e; e = e.parentElement) in_.push(e.tagName + '.' + e.getAttribute('class')); return in_.join(' ') }))]`)
+		const path = []; for (; e; e = e.parentElement) path.push(e.tagName + '.' + (e.getAttribute('class') || '')); return path.join(' ') }))]`)
 }
 
 // keys tabs through the page: everything that can be done is reached, and shows that it is.
