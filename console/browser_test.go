@@ -199,7 +199,7 @@ func (b *browser) keys(page string) {
 		});
 		window.stops = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex="0"]')].filter(e => !e.disabled && e.checkVisibility() && !(e.type == 'radio' && !e.checked));
 		return stops.length + 8 * document.querySelectorAll('input[type=date], input[type=datetime-local]').length })()`) // a date has a stop for each of its parts
-	for range stops + 1 {
+	for range stops + 10 { // round again, where it began in the middle
 		for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown, input.DispatchKeyEventTypeKeyUp} {
 			if _, err := chromedp.Call(b.ctx, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: kind, Key: "Tab", Code: "Tab", WindowsVirtualKeyCode: 9}); err != nil {
 				b.t.Fatalf("%s: %v", page, err)

@@ -103,6 +103,7 @@ var functions = template.FuncMap{
 	"colour":  colourClass,
 	"state":   stateTitle,
 	"upper":   upper,
+	"brief":   func(s string) string { return clip(s, longestText) },
 	"part":    part,
 	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
 	"periods": func() []string {

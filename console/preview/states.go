@@ -63,8 +63,11 @@ func one(d *Data) {
 	d.Counts = []console.LayerCount{count("moment", at[0], 1), count("meaning", at[1], 1), count("trajectory", "_", 1), count("catalogue", "_", 1), count("window", "new", 1), count("posture", "none", 1)}
 	d.Refit.New, d.Refit.Retired = first(d.Refit.New, 1), nil
 	t := d.Trials
-	src := cannedSource(&d.Store.Experiments[0], nil, ev, 1, 0)
-	src.Units = first(src.Units, 1)
+	src := cannedSource(&d.Store.Experiments[0], nil, ev, 0, 0)
+	hour := juncture.Calendar{}.At(Now.Add(-time.Hour))
+	src.Units = []juncture.UnitRow{{Experiment: "hero", Group: juncture.GroupPolicy, Intersection: at, UnitSums: sums(1, 1, 0)}}
+	src.Cells = []juncture.Cell{{Experiment: "hero", Intersection: at, Rows: []juncture.CellRow{{Group: juncture.GroupPolicy, Arm: 1, Bucket: hour, Tally: juncture.Tally{Trials: 1}},
+		{Group: juncture.GroupPolicy, Event: "~enrolled/0", Bucket: hour, Tally: juncture.Tally{Successes: 1}}}}}
 	t.Sources, t.Holdouts, t.Tripped, t.Shipped = map[string]report.Source{"hero": src}, nil, nil, nil
 	t.History, t.Products = first(t.History, 1), first(t.Products, 1)
 	t.WhatIf.Policies, t.WhatIf.Observed, t.WhatIf.Differences = first(t.WhatIf.Policies, 1), first(t.WhatIf.Observed, 1), nil
