@@ -100,6 +100,9 @@ func (b *browser) shoot(name string) {
 		return
 	}
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	if err != nil { // too long for one picture
+		png, err = chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	}
 	if err == nil {
 		err = os.WriteFile(filepath.Join(dir, strings.NewReplacer(", ", "-", " ", "-").Replace(name)+".png"), png, 0o644)
 	}

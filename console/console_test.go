@@ -40,7 +40,7 @@ func TestRoutes(t *testing.T) {
 		{"/console", "forged", 303, signInPath, ""},
 		{gridPath + "?rows=live", "", 303, signInPath + "?next=" + url.QueryEscape(gridPath+"?rows=live"), ""},
 		{signInPath, "", 200, "", "<h1>Sign in</h1>"},
-		{"/console", "good", 200, "", "Demo in one minute"},
+		{"/console", "good", 200, "", "<bdi>Demo</bdi> in one minute"},
 		{trialsPath, "good", 200, "", "All experiments"},
 		{trialsPath + "/hero", "good", 200, "", "Personalising earns"},
 		{trialsPath + "/hero?over=bau&filter.lifecycle=loyal&cuped=true", "good", 200, "", "Adjusted for what shoppers had ordered for before"},

@@ -67,7 +67,7 @@ func TestCluster(t *testing.T) {
 		return url.Values{"name": {name}, "tone": {tone}, "use": {use}, "avoid": {avoid}}
 	}
 	body := get(h, path, "good").Body.String()
-	holds(t, body, "<h1>Wedding guests</h1>", "effortless, all day", "An editor can change")
+	holds(t, body, "<h1><bdi>Wedding guests</bdi></h1>", "effortless, all day", "An editor can change")
 	if strings.Contains(body, "<textarea") || strings.Count(body, "<form") != 1 { // the one that signs out
 		t.Error("a viewer has a form")
 	}

@@ -84,7 +84,7 @@ func TestExperimentPage(t *testing.T) {
 	if q := f.Trials.Asked[len(f.Trials.Asked)-1]; !q.Cuped || q.Slice["lifecycle"] != "loyal" {
 		t.Errorf("asked %+v", q)
 	}
-	holds(t, get(h, trialsPath+"/"+tripped, "approver").Body.String(), "A guard has tripped: Purchase fell", trialsPath+"/"+tripped+"/reset", ">Pause</a>", ">Stop</a>")
+	holds(t, get(h, trialsPath+"/"+tripped, "approver").Body.String(), "A guard has tripped: <bdi>Purchase fell", trialsPath+"/"+tripped+"/reset", ">Pause</a>", ">Stop</a>")
 	holds(t, get(h, trialsPath+"/last-season", "admin").Body.String(), "Five off is the surface&#39;s default since 17 November 2026", ">Roll back</a>")
 	if body := get(h, trialsPath+"/last-season", "approver").Body.String(); strings.Contains(body, "Roll back") {
 		t.Error("an approver is offered to roll back")
