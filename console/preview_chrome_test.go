@@ -77,7 +77,7 @@ func (s *seen) fresh(what ...string) (some bool) {
 // visit looks at one page of the list. axe-core does not look twice at the same page, nor at colours that it saw.
 func (b *browser) visit(base, link string, known *seen) {
 	b.look("light", 1440)
-	if err := chromedp.Do(b.ctx, chromedp.Navigate(base+link), chromedp.WaitReady(chromedp.CSS(`main`))); err != nil {
+	if err := chromedp.Do(b.ctx, chromedp.Navigate(base+link)); err != nil {
 		b.t.Errorf("%s: %v", link, err)
 		return
 	}
