@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
-	"github.com/gin-gonic/gin"
 
 	"github.com/juncture/juncture/console/preview"
 	"github.com/juncture/juncture/internal/testkit"
@@ -20,7 +19,6 @@ import (
 func TestPreviewInChromium(t *testing.T) {
 	b := openBrowser(t, "the pages of the console were not looked at")
 	axe := testkit.Axe(t, "axe-core did not check the pages of the console")
-	gin.SetMode(gin.TestMode)
 	pages, err := preview.New()
 	if err != nil {
 		t.Fatal(err)

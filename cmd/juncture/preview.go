@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/gin-gonic/gin"
 	"github.com/spf13/cobra"
 
 	"github.com/juncture/juncture/console/preview"
@@ -27,7 +26,6 @@ names at their longest, from right to left, and hostile. It has no database, ask
 
 // preview serves the canned console until ctx ends.
 func (a *app) preview(ctx context.Context, addr string) error {
-	gin.SetMode(gin.ReleaseMode)
 	s, err := preview.New()
 	if err != nil {
 		return err

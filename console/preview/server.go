@@ -37,6 +37,7 @@ type stage struct {
 
 // New makes a Server.
 func New() (*Server, error) {
+	gin.SetMode(gin.ReleaseMode) // as package server does
 	s := &Server{states: map[string]*stage{}}
 	for _, state := range States() {
 		deps := state.Data().Deps()
