@@ -85,7 +85,7 @@ func (b *browser) visit(base, link string, known *seen) {
 	}
 	state, name, _ := strings.Cut(path, "/")
 	at := state + ", " + name
-	rich := state == preview.States()[0].Name
+	rich := state == preview.Rich
 	if rich {
 		b.keys(at)
 	}

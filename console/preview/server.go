@@ -38,8 +38,8 @@ type stage struct {
 // New makes a Server.
 func New() (*Server, error) {
 	gin.SetMode(gin.ReleaseMode) // as package server does
-	s := &Server{states: map[string]*stage{}}
-	for _, state := range States() {
+	s, states := &Server{states: map[string]*stage{}}, States()
+	for _, state := range states {
 		deps := state.Data().Deps()
 		c, err := console.New(deps)
 		if err != nil {
@@ -51,7 +51,7 @@ func New() (*Server, error) {
 		s.states[state.Name] = &stage{state, deps, r}
 	}
 	var b bytes.Buffer
-	if err := index.Execute(&b, map[string]any{"States": States(), "Pages": Pages(), "Roles": roles(), "Password": Password}); err != nil {
+	if err := index.Execute(&b, map[string]any{"States": states, "Pages": Pages(), "Roles": roles(), "Password": Password}); err != nil {
 		return nil, fmt.Errorf("preview: %w", err)
 	}
 	s.index = b.Bytes()
@@ -79,7 +79,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case choosing:
 		s.choose(w, r, rest)
 	default:
-		x := s.states[States()[0].Name]
+		x := s.states[Rich]
 		if c, err := r.Cookie(stateCookie); err == nil && s.states[c.Value] != nil {
 			x = s.states[c.Value]
 		}

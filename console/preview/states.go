@@ -34,10 +34,13 @@ func (s State) Data() *Data {
 	return d
 }
 
+// Rich is the state of a store that has everything, and the one that is shown until another is chosen.
+const Rich = "many"
+
 // States are all of them, the rich one first.
 func States() []State {
 	return []State{
-		{Name: "many", Says: "A rich store: winners, thin evidence, a tripped guard, drafts in review, and 24 clusters."},
+		{Name: Rich, Says: "A rich store: winners, thin evidence, a tripped guard, drafts in review, and 24 clusters."},
 		{Name: "one", Says: "One of everything: one experiment, action, decision, shopper, product.", change: one},
 		{Name: "empty", Says: "A store was applied, and nobody has come yet.", change: empty},
 		{Name: "new", Says: "A fresh database: nothing was applied.", change: fresh},
