@@ -199,16 +199,16 @@ func rightToLeft(_, said string, n int) string {
 }
 
 func hostile(_, said string, n int) string {
-	switch n % 6 {
-	case 0:
+	switch n % 12 {
+	case 0, 5, 9:
 		return `"><img onerror=alert(1) src=x><script>alert(2)</script>` + said
-	case 1:
+	case 1, 6, 10:
 		return `=HYPERLINK("http://evil.example","` + said + `")`
-	case 2:
+	case 2, 7:
 		return "\u202e" + said + "\u2066\u202d 🙂👩‍👩‍👧‍👦\x00\x07\xff" + said
 	case 3:
 		return strings.Repeat("長い🙂", 1000) + said // 10,000 bytes
-	case 4:
+	case 4, 8:
 		return said + "\r\n\t'; DROP TABLE tallies; -- {{.}} ${7*7} &lt;b&gt; %s\u0300\u0301\u0302\u0303\u0304"
 	}
 	return "javascript:alert(1)//" + strings.Repeat("W", 400) + said
