@@ -20,7 +20,7 @@ run: build ## Start the demo store on 127.0.0.1:8080: console, sign-in and curls
 	bin/juncture demo
 
 .PHONY: test
-test: check browser ## Everything: checks, then all tests under the race detector
+test: check browser axe ## Everything: checks, then all tests under the race detector
 	CGO_ENABLED=1 go test -race -timeout $(TEST_TIME) ./...
 
 .PHONY: check
@@ -33,6 +33,14 @@ check: ## Formatting, vet, and a go.mod that is in order
 .PHONY: browser
 browser: ## Install Chromium for the console's tests from the system's packages, where it is missing
 	@scripts/need-chromium
+
+.PHONY: axe
+axe: ## Fetch axe-core, which looks at every page in those tests, where it is missing
+	@scripts/need-axe
+
+.PHONY: preview
+preview: build ## Every page of the console over canned data, in every state, on 127.0.0.1:8081
+	bin/juncture preview
 
 .PHONY: bench
 bench: ## Speed: /choose, /reward and /v1/batch as ratios, a million profiles, a refit, and the parts
@@ -58,9 +66,9 @@ fuzz: ## Run every fuzz target for FUZZ_TIME (20s each)
 	done
 
 .PHONY: screenshots
-screenshots: browser ## Pictures of the console's pages into ./screenshots, and the README's
+screenshots: browser ## Pictures of the console's pages, in every state, into ./screenshots, and the README's
 	mkdir -p screenshots
-	JUNCTURE_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -run Chromium ./console
+	JUNCTURE_SCREENSHOTS=$(CURDIR)/screenshots go test -count=1 -timeout 20m -run Chromium ./console
 	JUNCTURE_PICTURE=$(CURDIR)/docs/grid.png go test -count=1 -run DemoInChromium ./cmd/juncture
 
 .PHONY: evaluate-layers

@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/juncture/juncture/console"
 )
 
 func describedAPI(t *testing.T) []byte {
@@ -27,7 +29,7 @@ func describedAPI(t *testing.T) []byte {
 func serveAPI(t *testing.T, document []byte) http.Handler {
 	t.Helper()
 	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{API: document, Source: newFake(), Sessions: newFake()})
+	c, err := console.New(console.Deps{API: document, Source: newFake().Deps().Source, Sessions: newFake().Deps().Sessions})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -41,7 +43,7 @@ func TestAPIPage(t *testing.T) {
 	document := describedAPI(t)
 	h := serveAPI(t, document)
 	ask := func(headers map[string]string) *httptest.ResponseRecorder {
-		r := httptest.NewRequest(http.MethodGet, APIPath, nil)
+		r := httptest.NewRequest(http.MethodGet, console.APIPath, nil)
 		for k, v := range headers {
 			r.Header.Set(k, v)
 		}
@@ -139,7 +141,7 @@ func TestAPIPage(t *testing.T) {
 func TestAPIPageOfOtherDocuments(t *testing.T) {
 	hostile := bytes.ReplaceAll(describedAPI(t), []byte(`"What is wrong, for people."`), []byte(`"<script>alert(1)</script>\"><img src=x onerror=alert(1)>"`))
 	w := httptest.NewRecorder()
-	serveAPI(t, hostile).ServeHTTP(w, httptest.NewRequest(http.MethodGet, APIPath, nil))
+	serveAPI(t, hostile).ServeHTTP(w, httptest.NewRequest(http.MethodGet, console.APIPath, nil))
 	if body := w.Body.String(); !strings.Contains(body, "&lt;script&gt;") || strings.Contains(body, "<script") || strings.Contains(body, "<img") {
 		t.Error("the document's text is not escaped")
 	}
@@ -147,7 +149,7 @@ func TestAPIPageOfOtherDocuments(t *testing.T) {
 		"an answer that is not there":   bytes.Replace(describedAPI(t), []byte(`#/components/responses/TooMany"`), []byte(`#/components/responses/Nothing"`), 1),
 		"a parameter that is not there": bytes.Replace(describedAPI(t), []byte(`#/components/parameters/RequestId"`), []byte(`#/components/parameters/Nothing"`), 1),
 		"a tag that is not described":   bytes.Replace(describedAPI(t), []byte(`"name": "storefront"`), []byte(`"name": "shopfront"`), 1)} {
-		if _, err := New(Deps{API: document}); err == nil {
+		if _, err := console.New(console.Deps{API: document}); err == nil {
 			t.Errorf("%s is taken", what)
 		}
 	}

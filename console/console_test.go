@@ -1,12 +1,11 @@
-package console
+package console_test
 
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/tls"
 	"encoding/csv"
 	"errors"
-	"fmt"
-	"html/template"
 	"io"
 	"math"
 	"net/http"
@@ -20,14 +19,10 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"crypto/tls"
-
-	"github.com/gin-gonic/gin"
-
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/audit"
-	"github.com/juncture/juncture/console/chart"
-	"github.com/juncture/juncture/experiments"
+	"github.com/juncture/juncture/console"
+	"github.com/juncture/juncture/console/preview"
 )
 
 const cellPath = intersectionPath + "?experiment=hero&key=v1%2Floyal.browsing.researching%2Fwedding-guests%2F_%2F_"
@@ -45,7 +40,7 @@ func TestRoutes(t *testing.T) {
 		{"/console", "forged", 303, signInPath, ""},
 		{gridPath + "?rows=live", "", 303, signInPath + "?next=" + url.QueryEscape(gridPath+"?rows=live"), ""},
 		{signInPath, "", 200, "", "<h1>Sign in</h1>"},
-		{"/console", "good", 200, "", "Demo in one minute"},
+		{"/console", "good", 200, "", "<bdi>Demo</bdi> in one minute"},
 		{trialsPath, "good", 200, "", "All experiments"},
 		{trialsPath + "/hero", "good", 200, "", "Personalising earns"},
 		{trialsPath + "/hero?over=bau&filter.lifecycle=loyal&cuped=true", "good", 200, "", "Adjusted for what shoppers had ordered for before"},
@@ -149,11 +144,6 @@ func TestStatic(t *testing.T) {
 			t.Errorf("%s: compressed it is another file, %v", m[1], err)
 		}
 	}
-	for accept, want := range map[string]bool{"": false, "gzip": true, "GZIP": true, "br, gzip ; q=0.5": true, "gzip;q=0": false, "gzip;q=x": false, "deflate": false, "xgzip": false} {
-		if takesGzip(accept) != want {
-			t.Errorf("%q takes gzip: %v", accept, !want)
-		}
-	}
 }
 
 func post(h http.Handler, path string, form url.Values, change func(*http.Request)) *httptest.ResponseRecorder {
@@ -205,11 +195,11 @@ func TestSignIn(t *testing.T) {
 		"hostile name":   {url.Values{"name": {`"><script>alert(1)</script>`}, "password": {"x"}}, nil, 401, "&lt;script&gt;"},
 		"locked":         {right, juncture.Errorf(juncture.CodeTooManyRequests, "locked"), 429, "Too many attempts"},
 		"broken":         {right, errors.New("dial tcp 10.0.0.7: secret"), 500, "went wrong on our side"},
-		"too large":      {url.Values{"name": {strings.Repeat("a", maxForm)}}, nil, 400, "could not be read"},
+		"too large":      {url.Values{"name": {strings.Repeat("a", console.MaxForm)}}, nil, 400, "could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := newFake()
-			f.signInErr = tt.err
+			f.SignInErr = tt.err
 			w := post(serve(t, f), signInPath, tt.form, nil)
 			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || len(w.Result().Cookies()) > 0 {
 				t.Errorf("%d %s", w.Code, w.Body)
@@ -233,8 +223,8 @@ func TestSignIn(t *testing.T) {
 				change(r)
 				r.AddCookie(&http.Cookie{Name: plainCookie, Value: "good"})
 			})
-			if w.Code != 403 || len(f.signedOut) > 0 {
-				t.Errorf("sign-out: %d, %v", w.Code, f.signedOut)
+			if w.Code != 403 || len(f.SignedOut) > 0 {
+				t.Errorf("sign-out: %d, %v", w.Code, f.SignedOut)
 			}
 		}
 	})
@@ -274,7 +264,7 @@ func TestSourceFails(t *testing.T) {
 		{juncture.Errorf(juncture.CodeUnavailable, "secret"), 503},
 	} {
 		f := newFake()
-		f.err = tt.err
+		f.Err = tt.err
 		h := serve(t, f)
 		for _, path := range []string{homePath, trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/lifts.csv", trialsPath + "/hero/ship", trialsPath + "/hero/what-if?ask=worth", cataloguePath, cataloguePath + "/products.csv", cataloguePath + "/trending.csv", gridPath, gridPath + ".csv", listPath, listPath + ".csv", cellPath, signInPath, shopperPath + "?id=ada", layersPath,
 			layersPath + "/mix.csv", layersPath + "/moves.csv", layersPath + "/clusters.csv", layersPath + "/quarantine.csv", clusterPath + "wedding-guests",
@@ -289,7 +279,7 @@ func TestSourceFails(t *testing.T) {
 
 func TestEmptyStores(t *testing.T) {
 	f := newFake()
-	f.store = StoreView{}
+	f.Store = console.StoreView{}
 	h := serve(t, f)
 	if w := get(h, homePath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "juncture apply -f store.yaml") || strings.Contains(w.Body.String(), "Simulated") {
 		t.Errorf("no experiment: %d %s", w.Code, w.Body)
@@ -300,9 +290,9 @@ func TestEmptyStores(t *testing.T) {
 		}
 	}
 	f = newFake()
-	ev := f.evidence["hero"]
+	ev := f.Evidence["hero"]
 	ev.Cells = nil
-	f.evidence["hero"], f.decisions = ev, nil
+	f.Evidence["hero"], f.Decisions = ev, nil
 	h = serve(t, f)
 	if w := get(h, gridPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "POST /choose") {
 		t.Errorf("no decision: %d", w.Code)
@@ -311,7 +301,7 @@ func TestEmptyStores(t *testing.T) {
 		t.Errorf("no decision here: %d", w.Code)
 	}
 	ev.Arms = nil
-	f.evidence["hero"] = ev
+	f.Evidence["hero"] = ev
 	if w := get(h, cellPath, "good"); w.Code != 200 || !strings.Contains(w.Body.String(), "No action yet") {
 		t.Errorf("no action: %d", w.Code)
 	}
@@ -321,11 +311,11 @@ func TestEmptyStores(t *testing.T) {
 func TestHostileText(t *testing.T) {
 	f := newFake()
 	evil := `"><script>alert(1)</script><img src=x onerror=alert(2)>` + "\x00\u202e=HYPERLINK(" + strings.Repeat("長い🙂", 2000)
-	f.store.Name = evil
-	for i := range f.store.Experiments {
-		f.store.Experiments[i].Surface = evil
+	f.Store.Name = evil
+	for i := range f.Store.Experiments {
+		f.Store.Experiments[i].Surface = evil
 	}
-	ev := f.evidence["hero"]
+	ev := f.Evidence["hero"]
 	for id, a := range ev.Arms {
 		a.Headline, a.Type, a.Arm.Copy = evil, evil, "=cmd|' /C calc'!A0"
 		if id > 2 {
@@ -333,51 +323,51 @@ func TestHostileText(t *testing.T) {
 		}
 		ev.Arms[id] = a
 	}
-	for i := range f.decisions {
-		f.decisions[i].ID = evil
-		f.decisions[i].Outcomes = []OutcomeView{{Event: evil, Currency: evil[:30], Status: juncture.Status(evil), Value: math.Inf(1)}}
+	for i := range f.Decisions {
+		f.Decisions[i].ID = evil
+		f.Decisions[i].Outcomes = []console.OutcomeView{{Event: evil, Currency: evil[:30], Status: juncture.Status(evil), Value: math.Inf(1)}}
 	}
-	for i := range f.events {
-		e := &f.events[i]
+	for i := range f.Events {
+		e := &f.Events[i]
 		e.Name, e.Category, e.Query, e.Order = evil, evil, evil, evil
 		e.Lines = slices.Repeat([]juncture.Line{{Product: evil, Category: evil, Quantity: math.MaxInt, Price: math.MaxInt64}}, juncture.MaxLines)
 	}
-	ada := f.shoppers["ada"]
+	ada := f.Shoppers["ada"]
 	ada.CustomerID, ada.ProductCategories, ada.Posture, ada.Consent = evil, []string{evil, "\xff" + evil}, evil, evil
 	ada.LifetimeValue, ada.AverageOrderValue = math.Inf(1), math.NaN()
 	ada.Layers = map[string]juncture.LayerView{"moment": {Value: evil, Confidence: math.NaN(), Reason: "\xff" + evil}}
 	ada.NextBestActions = []juncture.NextBestAction{{Surface: evil, ActionID: evil, Probability: math.NaN()}}
-	f.shoppers = map[string]ShopperView{"ada": ada, evil[:40]: ada}
+	f.Shoppers = map[string]console.ShopperView{"ada": ada, evil[:40]: ada}
 	ada.Segment = evil
-	f.shoppers["bob"] = ada
-	f.broken = []juncture.Quarantined{{Reason: evil, Message: "\xfe" + evil, Example: evil, Count: math.MaxInt64}}
-	f.moves = append(f.moves, juncture.Movement{Axis: evil, From: evil, To: evil, Reason: "\xff" + evil})
-	f.passed = append(f.passed, MoveCount{"status", evil, evil, math.MaxInt64, "\xff" + evil}, MoveCount{evil, evil, evil, -1, evil})
-	f.counts = append(f.counts, LayerCount{"meaning", evil, math.MaxInt64 / 4}, LayerCount{evil, evil, 3}, LayerCount{"moment", "a.b.c.d.e", 4}, LayerCount{"posture", evil, -9}, LayerCount{"window", "", 2})
-	f.clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
-	f.trials.tripped["hero"] = juncture.Trip{Why: evil}
-	f.trials.health["hero"] = HealthView{State: HealthState(evil), Sentences: []string{evil, "\xff"}}
-	f.trials.whatIf.Policies[0].Policy, f.trials.whatIf.Policies[0].Arm, f.trials.whatIf.Policies[1].Estimate.Warnings, f.trials.whatIf.Policies[3].Estimate.Refused = evil, evil, []string{evil}, evil
-	f.trials.products[0] = juncture.ProductItem{ID: evil, Title: evil, Category: evil, Brand: "\xff" + evil, Price: math.Inf(1), Compare: math.NaN(), Currency: evil[:20], Stock: math.MinInt64}
-	f.trials.catalogue.Trending[0] = juncture.ProductView{ID: evil, Title: evil, Why: evil, Priority: evil, Price: math.NaN()}
-	f.trials.catalogue.CrossSells[0] = juncture.CrossSell{Product: evil, With: evil, Lift: math.Inf(1), Orders: math.NaN()}
-	f.trials.catalogue.Priorities[0] = juncture.Priority{ID: evil, Owner: evil, Why: evil, Products: []string{evil}}
-	f.trials.catalogue.Editorial[0] = juncture.Editorial{ID: evil, Title: evil, URL: "javascript:alert(1)", Category: evil, Meaning: []string{evil}}
-	f.trials.worth.NoHarm.Sentence, f.trials.worth.Tiers[0].Sentence, f.trials.worth.Tiers[1].Tier, f.trials.worth.Goal = evil, evil, evil, evil
-	f.trials.history = append(f.trials.history, audit.Entry{Actor: evil, Action: evil, From: evil, After: []byte(evil)}, audit.Entry{After: []byte(`{"state": "<script>", "reason": "=1<script>"}`)})
-	f.consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
-	for i := range f.log.items {
-		d := &f.log.items[i]
+	f.Shoppers["bob"] = ada
+	f.Broken = []juncture.Quarantined{{Reason: evil, Message: "\xfe" + evil, Example: evil, Count: math.MaxInt64}}
+	f.Moves = append(f.Moves, juncture.Movement{Axis: evil, From: evil, To: evil, Reason: "\xff" + evil})
+	f.Passed = append(f.Passed, console.MoveCount{Axis: "status", From: evil, To: evil, Shoppers: math.MaxInt64, Reason: "\xff" + evil}, console.MoveCount{Axis: evil, From: evil, To: evil, Shoppers: -1, Reason: evil})
+	f.Counts = append(f.Counts, console.LayerCount{What: "meaning", Value: evil, Shoppers: math.MaxInt64 / 4}, console.LayerCount{What: evil, Value: evil, Shoppers: 3}, console.LayerCount{What: "moment", Value: "a.b.c.d.e", Shoppers: 4}, console.LayerCount{What: "posture", Value: evil, Shoppers: -9}, console.LayerCount{What: "window", Value: "", Shoppers: 2})
+	f.Clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
+	f.Trials.Tripped["hero"] = juncture.Trip{Why: evil}
+	f.Trials.Health["hero"] = console.HealthView{State: console.HealthState(evil), Sentences: []string{evil, "\xff"}}
+	f.Trials.WhatIf.Policies[0].Policy, f.Trials.WhatIf.Policies[0].Arm, f.Trials.WhatIf.Policies[1].Estimate.Warnings, f.Trials.WhatIf.Policies[3].Estimate.Refused = evil, evil, []string{evil}, evil
+	f.Trials.Products[0] = juncture.ProductItem{ID: evil, Title: evil, Category: evil, Brand: "\xff" + evil, Price: math.Inf(1), Compare: math.NaN(), Currency: evil[:20], Stock: math.MinInt64}
+	f.Trials.Catalogue.Trending[0] = juncture.ProductView{ID: evil, Title: evil, Why: evil, Priority: evil, Price: math.NaN()}
+	f.Trials.Catalogue.CrossSells[0] = juncture.CrossSell{Product: evil, With: evil, Lift: math.Inf(1), Orders: math.NaN()}
+	f.Trials.Catalogue.Priorities[0] = juncture.Priority{ID: evil, Owner: evil, Why: evil, Products: []string{evil}}
+	f.Trials.Catalogue.Editorial[0] = juncture.Editorial{ID: evil, Title: evil, URL: "javascript:alert(1)", Category: evil, Meaning: []string{evil}}
+	f.Trials.Worth.NoHarm.Sentence, f.Trials.Worth.Tiers[0].Sentence, f.Trials.Worth.Tiers[1].Tier, f.Trials.Worth.Goal = evil, evil, evil, evil
+	f.Trials.History = append(f.Trials.History, audit.Entry{Actor: evil, Action: evil, From: evil, After: []byte(evil)}, audit.Entry{After: []byte(`{"state": "<script>", "reason": "=1<script>"}`)})
+	f.Consent["ada"] = juncture.ConsentRecord{Personalization: evil, Analytics: evil}
+	for i := range f.Log.Items {
+		d := &f.Log.Items[i]
 		d.Arm, d.Shadow, d.Surface, d.Experiment, d.DecisionID, d.Reason, d.Detail = evil, evil, evil, evil, evil, juncture.Reason(evil), juncture.Detail(evil)
 		d.ShopperID = evil
 	}
-	f.desk.users.Items[0] = juncture.UserView{Name: evil, Display: evil, Role: evil, SignIn: evil}
-	f.desk.keys.Items[1] = juncture.KeyView{ID: evil, Name: evil, Scopes: []string{evil}, Origins: []string{evil}, Publishable: true}
-	f.desk.shares.Items[0] = juncture.ShareView{ID: evil, Path: "javascript:alert(1)//" + evil, MadeBy: evil, ExpiresAt: now.Add(time.Hour)}
-	f.desk.set.Groups[0].Lines[0] = juncture.SettingLine{Key: evil, Title: evil, Value: evil}
-	f.desk.log[129] = audit.Entry{Seq: 130, Actor: evil, Action: evil, Subject: evil, From: evil, Before: []byte(`{"` + "a" + `":"<script>"}`), After: []byte(evil)}
+	f.Desk.Users.Items[0] = juncture.UserView{Name: evil, Display: evil, Role: evil, SignIn: evil}
+	f.Desk.Keys.Items[1] = juncture.KeyView{ID: evil, Name: evil, Scopes: []string{evil}, Origins: []string{evil}, Publishable: true}
+	f.Desk.Shares.Items[0] = juncture.ShareView{ID: evil, Path: "javascript:alert(1)//" + evil, MadeBy: evil, ExpiresAt: now.Add(time.Hour)}
+	f.Desk.Set.Groups[0].Lines[0] = juncture.SettingLine{Key: evil, Title: evil, Value: evil}
+	f.Desk.Log[129] = audit.Entry{Seq: 130, Actor: evil, Action: evil, Subject: evil, From: evil, Before: []byte(`{"` + "a" + `":"<script>"}`), After: []byte(evil)}
 	h := serve(t, f)
-	for _, path := range []string{decisionsPath, decisionsPath + ".csv", followUpPath, followUpPath + ".csv?list=apart", followUpPath + ".csv?list=thin", followUpPath + ".csv?list=copy", decisionPath + "?id=900000&replay=1", decisionsPath + "?shopper=" + url.QueryEscape(evil) + "&action=" + url.QueryEscape(evil) + "&experiment=" + url.QueryEscape(evil[:80]), decisionPath + "?id=" + url.QueryEscape(evil), settingsPath, auditPath, auditPath + "?actor=" + url.QueryEscape(evil) + "&subject=" + url.QueryEscape(evil), auditPath + ".csv", auditPath + ".ndjson", link(cellPath), shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
+	for _, path := range []string{decisionsPath, decisionsPath + ".csv", followUpPath, followUpPath + ".csv?list=apart", followUpPath + ".csv?list=thin", followUpPath + ".csv?list=copy", decisionPath + "?id=900000&replay=1", decisionsPath + "?shopper=" + url.QueryEscape(evil) + "&action=" + url.QueryEscape(evil) + "&experiment=" + url.QueryEscape(evil[:80]), decisionPath + "?id=" + url.QueryEscape(evil), settingsPath, auditPath, auditPath + "?actor=" + url.QueryEscape(evil) + "&subject=" + url.QueryEscape(evil), auditPath + ".csv", auditPath + ".ndjson", preview.Link(cellPath), shopperPath + "?id=ada", shopperPath + "?id=bob", shopperPath + "?id=" + url.QueryEscape(evil[:40]), shopperPath + "?id=" + url.QueryEscape(evil),
 		shopperPath + "?id=%ff%00", shopperPath + "?id=%00", layersPath, layersPath + "?saved=" + url.QueryEscape(evil[:40]), layersPath + "?days=" + url.QueryEscape(evil), homePath,
 		trialsPath, trialsPath + ".csv", trialsPath + "/hero", trialsPath + "/hero/history.csv", trialsPath + "/hero/ship", trialsPath + "/hero?filter.lifecycle=" + url.QueryEscape(evil), trialsPath + "/" + url.PathEscape(evil), trialsPath + "/hero?over=" + url.QueryEscape(evil), trialsPath + "/hero/what-if", trialsPath + "/hero/what-if?ask=policies&only=" + url.QueryEscape(evil) + "&ceiling=" + url.QueryEscape(evil[:50]), trialsPath + "/hero/what-if?ask=policies&from=" + url.QueryEscape(evil), trialsPath + "/hero/what-if?ask=worth", trialsPath + "/hero/what-if.csv?ask=worth", cataloguePath, cataloguePath + "?q=" + url.QueryEscape(evil), cataloguePath + "?q=" + url.QueryEscape(evil[:50]), cataloguePath + "/products.csv", cataloguePath + "/priorities.csv", cataloguePath + "/editorial.csv",
 		clusterPath + url.PathEscape(evil[:40]), clusterPath + url.PathEscape(evil), recordsPath + url.PathEscape(evil[:40]) + "/erase", recordsPath + "%ff%00/erase", recordsPath + "bob/export",
@@ -402,7 +392,7 @@ func TestHostileText(t *testing.T) {
 
 func TestCSV(t *testing.T) {
 	f := newFake()
-	ev := f.evidence["hero"]
+	ev := f.Evidence["hero"]
 	a := ev.Arms[1]
 	a.Headline = `=HYPERLINK("http://evil")`
 	ev.Arms[1] = a
@@ -435,162 +425,9 @@ func TestCSV(t *testing.T) {
 	if w := get(h, gridPath+".csv", ""); w.Code != 303 {
 		t.Errorf("without a session: %d", w.Code)
 	}
-	for in, want := range map[string]string{"": "", "a": "a", "=1": "'=1", "+1": "'+1", "-1": "'-1", "@x": "'@x", "\tx": "'\tx", "\rx": "'\rx", "a=1": "a=1", "＝1": "'＝1", "\x00=1": "'=1"} {
-		if got := neutral(in); got != want {
-			t.Errorf("neutral(%q) = %q", in, got)
-		}
-	}
-}
-
-// TestTemplates executes every template with its page's zero and full data, so that a mistyped field fails here.
-func TestTemplates(t *testing.T) {
-	p, err := loadPages()
-	if err != nil {
-		t.Fatal(err)
-	}
-	full := layout{Title: "T", CSS: "/c", Icon: "/i", Store: "S", Simulated: true, User: "U", Role: "viewer", Nav: []navItem{{"N", "/n", true}}, Share: &sharing{Path: "/p", Days: []option{{"7", "7 days", true}}}, Until: now, ReadAt: &readAt{now, "9 seconds ago"}}
-	action := experiments.ActionEstimate{Name: "A", Estimate: experiments.Estimate{Mean: 0.1}}
-	verdict := experiments.Verdict{State: experiments.StateWinner, Winner: &action, RunnerUp: &action}
-	metric := metric{Name: "Rate", Money: true, Currency: "GBP"}
-	grid := experiments.Grid{Notes: []string{"note"}}
-	selects := []choice{{"n", "t", []option{{"v", "t", true}}}}
-	wished := wishesPart{Lines: []wishLine{{Breaches: []string{"b"}, Waiting: 1, Prices: []string{"p"}}, {}}, More: 2, All: "/", Write: "/"}
-	wish := &wishPreview{Slots: []slotsLine{{Now: []slotLine{{}}, Then: []slotLine{{Raised: true}}}, {}}, Effects: []effectLine{{Covered: "c"}, {}}, Unknown: true}
-	for name, pages := range map[string][]any{
-		"sign-in": {&signInPage{}, &signInPage{layout: full, Next: "/", Name: "n", Problem: "p"}},
-		"error":   {&errorPage{}, &errorPage{layout: full, Status: 404, Message: "m", Hint: "h"}},
-		"grid": {&gridPage{}, &gridPage{Experiment: &experimentView{}}, &gridPage{Experiment: &experimentView{}, Filtered: true},
-			&gridPage{layout: full, Experiment: &experimentView{Status: "paused"}, Metric: metric, Grid: grid, Selects: selects, Filters: selects, Filtered: true,
-				Figure: "<svg/>", Legend: []legendItem{{Leads: 1}, {}}, Lines: []gridLine{{GridCell: experiments.GridCell{Verdict: verdict}}}, LinesOf: 2}},
-		"next":      {&nextPage{}, &nextPage{Selects: selects, Filters: selects, Filtered: true, Apart: []nextCell{{}}, Thin: []nextCell{{}}, Copy: []nextCell{{}}, CSVs: map[string]string{}}},
-		"decisions": {&decisionsPage{}, &decisionsPage{Filtered: true}, &decisionsPage{layout: layout{Script: "/s"}, Selects: selects, Lines: []logLine{{Who: "w", Copy: "c", Drawn: "d"}, {}}, Older: "/o", Latest: "/l", Looked: "l"}},
-		"decision": {&decisionPageView{}, &decisionPageView{X: &juncture.ExplainedDecision{}}, &decisionPageView{X: &juncture.ExplainedDecision{Share: 0.5, Floor: 0.1}, Cell: "/c", Said: []string{"s"}, Layers: []explainedLine{{}}, Uniform: "0.5",
-			Candidates: []candidateLine{{Recomputed: "1", Href: "/"}, {}}, Filtered: []juncture.FilteredArm{{Rule: "r"}, {}}, Outcomes: []OutcomeView{{Currency: "GBP"}, {}}, Replay: &juncture.ReplayView{}, Parts: []replayLine{{}}}},
-		"api": {&apiPage{}, &apiPage{layout: full, Schemes: []apiScheme{{}}, Problems: []apiAnswer{{Status: "400"}}, Groups: []apiGroup{{Parts: []apiPart{{}, {Title: "t", Operations: []apiOperation{{}, {Method: "DELETE", Parameters: []apiField{{In: "path", Required: true, Type: []apiWord{{"t", ""}, {"t", "#t"}}}},
-			Body: &apiBody{apiValue{Fields: []apiField{{}}}, true}, Answers: []apiAnswer{{apiValue: apiValue{Fields: []apiField{{}}}}}, Problems: []apiAnswer{{}, {}}, Curl: "c"}}}}}}, Schemas: []apiSchemaView{{}, {Type: []apiWord{{}}, Limits: "l", Fields: []apiField{{}}, Example: "e"}}}},
-		"list": {&listPage{}, &listPage{layout: full, Metric: metric, Total: 3,
-			Lines: []listLine{{}, {SegmentWinner: experiments.SegmentWinner{Verdict: verdict}}}}},
-		"intersection": {&intersectionPage{}, &intersectionPage{layout: full, Metric: metric, Intervals: "<svg/>", Copies: "<svg/>", Densities: "<svg/>",
-			Report:  experiments.IntersectionReport{Layers: []experiments.LayerValue{{}}, Past: []experiments.PastArm{{}}, Verdict: verdict},
-			Actions: []actionLine{{}}, Arms: []armLine{{}}, Rungs: []rungLine{{Href: "/"}, {}}, Groups: []groupLine{{}}, Decisions: []decisionLine{{Letter: "A"}, {}}}},
-		"shopper": {&shopperPage{}, &shopperPage{ID: "i", Decisions: []touchLine{{}}}, &shopperPage{ID: "i", Shopper: &shopperView{}},
-			&shopperPage{layout: full, ID: "i", Decisions: []touchLine{{Href: "/"}, {}}, Shopper: &shopperView{Tiles: []tile{{Note: "n", Words: true}, {}},
-				Layers: []shopperLayer{{Reason: "r"}, {}}, Href: "/", Next: []nextLine{{}}, Categories: []string{"c"}}, Timeline: timelinePart{Lines: []timelineLine{{Movement: true}, {}}, Show: []linkOption{{Current: true}}},
-				Consent: viewConsent(juncture.ConsentRecord{Analytics: juncture.ConsentDenied}), Rights: &rightsPart{May: true}},
-			&shopperPage{ID: "i", Shopper: &shopperView{}, Timeline: timelinePart{What: "movements"}, Consent: viewConsent(juncture.ConsentRecord{}), Rights: &rightsPart{}}},
-		"erase": {&erasePage{}, &erasePage{layout: full, ID: "i", Typed: "t", Problem: "p"}, &erasePage{Done: &juncture.ErasureView{}}},
-		"cluster": {&clusterPage{}, &clusterPage{layout: full, clusterLine: clusterLine{Renamed: true, Top: []string{"a"}, Tone: "t"}},
-			&clusterPage{MayEdit: true, Problems: map[string]string{"name": "n", "tone": "t", "use": "u", "avoid": "a"}}},
-		"pool": {&poolPage{}, &poolPage{Any: true}, &poolPage{layout: full, Done: "d", Waiting: 1, Switches: []switchLine{{ID: "i"}, {}}, Selects: selects, Lines: []poolLine{{Breaches: []string{"b"}, Warnings: []string{"w"}, Waiting: 1}, {}}, More: 1, MayKill: true, Killable: []option{{}}, Wishes: wished}},
-		"reviews": {&reviewsPage{}, &reviewsPage{layout: full, Done: "d", May: true, MayDraw: true, More: 1, Cards: []reviewCard{{}, {Before: 1, Own: true, Breaches: []string{"b"}, Prior: "p", Fields: []fieldDiff{{Before: "b", After: "a", Changed: true}, {}},
-			Previews: []preview{{Kind: "text", Length: "l"}, {Kind: "module", Body: folded{"b", "r"}, CTA: folded{"c", ""}, Products: []juncture.ProductView{{}}, Pieces: []juncture.EditorialView{{}}, Whose: "w"}}}, {Wish: wish}}}},
-		"action": {&actionPage{}, &actionPage{layout: full, Done: "d", Breaches: []string{"b"}, Warnings: []string{"w"}, DefaultOf: "d", Killed: &juncture.Kill{}, Hold: &juncture.Hold{}, Facts: []fieldDiff{{}}, Caps: []string{"c"}, MayDecide: true, MayEdit: true, Next: []verbButton{{}}, Previews: []preview{{}}, CopyProblem: "p", TermsProblem: "p", CopyPreviews: []preview{{}}, Editing: true, CopyFields: copyInputs{Voices: []option{{}}, Picked: true}, TermsFields: termsInputs{Outcomes: []string{"o"}},
-			Parts: []versionsPart{{ID: "i", Hold: &juncture.Hold{}, Next: []verbButton{{}}, Edit: "/", DefaultOf: "d", Prior: "p", Lines: []versionLine{{Live: true, Verb: "submit", Fields: []fieldDiff{{}}}, {VersionView: juncture.VersionView{Reviewed: new(now), Comment: "c", Bypass: true}}}}}}},
-		"draft": {&draftPage{}, &draftPage{layout: full, New: true, Live: "/", Prior: "p", Problem: "p", Problems: map[string]string{"id": "i", "type": "t", "cap.perDay": "c"}, Surfaces: selects[0].Options, Sources: selects[0].Options, Types: []string{"t"}, Asks: []string{"a", "b"},
-			Previews: []preview{{}}, PreviewedWithoutIt: true}},
-		"priorities": {&prioritiesPage{}, &prioritiesPage{layout: full, Waiting: 1, Done: "d", Wishes: wished, Form: &wishForm{ID: "i"}, Actions: []option{{Selected: true}}, Problem: "p", Field: "id"}},
-		"priority": {&priorityPage{}, &priorityPage{layout: full, Done: "d", Breaches: []string{"b"}, Hold: &juncture.Hold{}, MayEdit: true, MayDecide: true, Next: []verbButton{{}}, Facts: []fieldDiff{{}}, Same: true, Preview: wish,
-			Lines: []versionLine{{Live: true, Verb: "submit", Fields: []fieldDiff{{}}}, {VersionView: juncture.VersionView{Author: "a", Reviewer: "r", Comment: "c", Bypass: true}}}}},
-		"share": {&sharePage{}, &sharePage{layout: full, Link: "l"}},
-		"audit": {&auditPage{}, &auditPage{layout: full, Proof: juncture.AuditProof{Holds: true, Hash: "h"}, Actors: selects[0].Options, Actions: selects[0].Options, Older: "/", Newest: "/",
-			Lines: []auditLine{{}, {Who: "w", Diff: []diffLine{{Had: "a"}, {Key: "k", Has: "b"}}, More: 3, Before: "b", After: "a"}}}},
-		"settings": {&settingsPage{}, &settingsPage{layout: full, Cut: []string{"c"}, Made: &madeView{}, Done: "d", Problem: "p", Users: []userLine{{Me: true}, {UserView: juncture.UserView{Disabled: true, Display: "d", SignIn: "oidc"}}},
-			Keys: []keyLine{{}, {KeyView: juncture.KeyView{RevokedAt: &now, Publishable: true}}}, Shares: []shareLine{{}, {Live: true}, {ShareView: juncture.ShareView{RevokedAt: &now}}},
-			Groups: []juncture.SettingGroup{{Lines: []juncture.SettingLine{{Key: "k"}}}}, Problems: map[string]string{"user-name": "n", "user-role": "r", "key-name": "k", "key-scopes": "s", "key-origins": "o"}}},
-		"overview": {&overviewPage{}, &overviewPage{layout: full, Tiles: []tile{{Note: "n"}}, Waits: []waitLine{{}}, More: 1, Resting: []trialView{{}}, Holdouts: []trialView{{Holdout: true}},
-			Cards: []trialView{{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}, {NotEnough: "n"}}, Gate: &gateView{}, Health: &healthView{Sentences: []string{"s"}}, Warnings: []string{"w"}}}}},
-		"experiment": {&trialPage{}, &trialPage{trialView: trialView{Holdout: true}}, &trialPage{layout: full, Told: true, trialView: trialView{Figure: "f", Trend: "<svg/>", Days: []dayLine{{}}, Health: &healthView{}, Warnings: []string{"w"}, Next: []verbLink{{Risky: true}, {}}},
-			Tripped: "t", Shipped: "s", Done: "d", Asks: true, Selects: selects, Slices: selects, SliceTitle: "s", Over: "o", Lifts: []liftLine{{}, {NotEnough: "n"}}, Groups: []reportGroup{{}, {Lines: []metricLine{{}, {}}}}, Money: true,
-			GateLine: &gateLine{By: "b", Plan: "p", Smallest: "s"}, Layers: []layerReport{{}, {Lifts: []liftLine{{}, {NotEnough: "n"}}}}, Rates: "<svg/>", Arms: []reportArm{{Letter: "A"}, {}}, ArmsOf: 9, History: []historyLine{{State: "s"}}, Grid: "/", WhatIf: "/", CupedOn: true, Learn: true}},
-		"catalogue": {&cataloguePage{}, &cataloguePage{Asked: true}, &cataloguePage{layout: full, Tiles: []tile{{}}, Selects: selects, Products: []productLine{{Was: "w"}}, Next: "/", Prev: "/", Categories: []string{"c"}, Trending: []trendLine{{Priority: "p"}}, Pairs: []pairLine{{}}, PairsOf: 2, AsOf: &now, Priorities: []priorityLine{{}}, Editorial: []editorialLine{{}}}},
-		"what-if": {&whatIfPage{}, &whatIfPage{layout: full, Ask: "worth", Tabs: []linkOption{{Current: true}}, Waiting: "w", Problem: "p", NoHarm: &stepLine{}, Steps: []stepLine{{}}},
-			&whatIfPage{Ask: "policies", Actions: []option{{Selected: true}}, Tiers: selects[0], Figure: "<svg/>", Lines: []valueLine{{Note: "n", Warnings: []string{"w"}}, {Refused: "r"}}, Differences: []valueLine{{}}, Observed: []valueLine{{}}, Facts: []fact{{}}}},
-		"verb":        {&verbPage{}, &verbPage{layout: full, Arms: []option{{}}, Risky: true, Hint: "h", Problems: map[string]string{"": "p", "arm": "a", "reason": "r"}}, &verbPage{Done: "d", Warnings: []string{"w"}}},
-		"experiments": {&trialListPage{}, &trialListPage{layout: full, Of: 3, Health: true, Holdouts: []trialView{{FigureOf: "f"}}, Lines: []trialView{{}, {FigureOf: "f", Gate: &gateView{}, Health: &healthView{}, Next: []verbLink{{}, {}}}}}},
-		"refit":       {&refitPage{}, &refitPage{layout: full, New: []clusterLine{{Href: "/"}, {}}, Retired: []string{"r"}}},
-		"layers": {&layersPage{}, &layersPage{layout: full, Experiment: &experimentView{Status: "paused"}, Selects: selects, Trials: 3,
-			Layers: []layerCard{{Source: "derived", Axes: []axisTable{{Lines: []axisLine{{}}, More: 2}, {Figures: []template.HTML{"<svg/>"}, Decisions: true}}, ID: "moment"}, {ID: "meaning", Hint: "h"}}, Broken: []brokenLine{{}},
-			Moves:    &movesPart{Since: []linkOption{{}}, Axes: []movesTable{{Lines: []moveLine{{}}, More: 1}}},
-			Clusters: &clustersPart{Lines: []clusterLine{{Renamed: true, Top: []string{"a", "b"}, Use: "u"}}, All: "/", MayEdit: true, MayLearn: true, Problem: "p", Saved: "s"}},
-			&layersPage{Layers: []layerCard{{ID: "moment"}, {ID: "meaning", Hint: "h"}}, Moves: &movesPart{}, Clusters: &clustersPart{}}},
-	} {
-		for i, page := range pages {
-			var b bytes.Buffer
-			if err := p.templates[name].ExecuteTemplate(&b, "base.html", page); err != nil {
-				t.Errorf("%s %d: %v", name, i, err)
-			}
-		}
-		delete(p.templates, name)
-	}
-	for name := range p.templates {
-		t.Errorf("the template %s is not tried", name)
-	}
-}
-
-// TestPalette holds the colours of console.css to their contrast, light and dark (WCAG 2.2, 1.4.3 and 1.4.11).
-func TestPalette(t *testing.T) {
-	css, err := files.ReadFile("static/console.css")
-	if err != nil {
-		t.Fatal(err)
-	}
-	parts := strings.SplitN(string(css), "@media (prefers-color-scheme: dark)", 2)
-	parts[1], _, _ = strings.Cut(parts[1], ".arm-0 {")
-	colour := regexp.MustCompile(`--([a-z0-9-]+): #([0-9a-f]{6});`)
-	for i, scheme := range []string{"light", "dark"} {
-		c := map[string][3]float64{}
-		for _, m := range colour.FindAllStringSubmatch(parts[i], -1) {
-			n, _ := strconv.ParseUint(m[2], 16, 32)
-			c[m[1]] = [3]float64{float64(n >> 16), float64(n >> 8 & 255), float64(n & 255)}
-		}
-		check := func(what string, a, b [3]float64, least float64) {
-			if got := contrast(a, b); got < least {
-				t.Errorf("%s: %s has %.2f:1, needs %.1f:1", scheme, what, got, least)
-			}
-		}
-		for k := range chart.Colours {
-			name := fmt.Sprintf("arm-%d", k)
-			check(name+" against the card", c[name], c["card"], 3)
-			for _, ground := range []string{"card", "ground"} {
-				check("text over "+name, c["ink"], blend(c[name], c[ground], chart.MaxOpacity), 4.5)
-			}
-		}
-		for text, grounds := range map[string][]string{"ink": {"card", "ground", "faint"}, "soft": {"card", "ground", "faint"}, "accent": {"card", "ground"},
-			"accent-ink": {"accent"}, "bad-ground": {"bad"}, "good": {"good-ground"}, "lean": {"lean-ground"}, "thin": {"thin-ground"}, "bad": {"bad-ground", "card"}, "sim": {"sim-ground"}} {
-			for _, ground := range grounds {
-				check(text+" on "+ground, c[text], c[ground], 4.5)
-			}
-		}
-		check("focus", c["focus"], c["card"], 3)
-	}
-}
-
-func blend(a, b [3]float64, opacity float64) (out [3]float64) {
-	for i := range a {
-		out[i] = opacity*a[i] + (1-opacity)*b[i]
-	}
-	return out
-}
-
-func contrast(a, b [3]float64) float64 {
-	luminance := func(c [3]float64) float64 {
-		sum := 0.0
-		for i, w := range []float64{0.2126, 0.7152, 0.0722} {
-			v := c[i] / 255
-			if v <= 0.04045 {
-				v /= 12.92
-			} else {
-				v = math.Pow((v+0.055)/1.055, 2.4)
-			}
-			sum += w * v
-		}
-		return sum
-	}
-	x, y := luminance(a), luminance(b)
-	return (max(x, y) + 0.05) / (min(x, y) + 0.05)
 }
 
 func TestHead(t *testing.T) {
-	gin.SetMode(gin.TestMode)
 	h := serve(t, newFake())
 	req := httptest.NewRequest(http.MethodHead, "http://shop.example"+signInPath, nil)
 	w := httptest.NewRecorder()
@@ -601,14 +438,9 @@ func TestHead(t *testing.T) {
 }
 
 func BenchmarkGridPage(b *testing.B) {
-	gin.SetMode(gin.TestMode)
 	f := newFake()
-	c, err := New(Deps{Source: f, Sessions: f})
-	if err != nil {
-		b.Fatal(err)
-	}
-	r := gin.New()
-	c.Mount(r)
+	d := f.Deps()
+	r := mount(b, console.Deps{Source: d.Source, Sessions: d.Sessions, Log: d.Log})
 	for _, path := range []string{gridPath, gridPath + "?rows=meaning&cols=moment", cellPath} {
 		b.Run(path, func(b *testing.B) {
 			n := 0
@@ -617,32 +449,5 @@ func BenchmarkGridPage(b *testing.B) {
 			}
 			b.ReportMetric(float64(n)/1024, "KiB")
 		})
-	}
-}
-
-// A table that takes long is sent in parts, and is the same as one that is sent as a whole.
-func TestTableInParts(t *testing.T) {
-	table := func(parts bool) *httptest.ResponseRecorder {
-		w := httptest.NewRecorder()
-		g, _ := gin.CreateTestContext(w)
-		g.Request = httptest.NewRequest(http.MethodGet, "/", nil)
-		b := newTable("key", "n")
-		for i := range 3 {
-			b.row("=a", whole(int64(i)))
-			if parts {
-				if err := b.part(g, "x"); err != nil {
-					t.Fatal(err)
-				}
-				if got := strings.Count(w.Body.String(), "\n"); got != i+2 {
-					t.Errorf("after row %d %d lines were sent", i, got)
-				}
-			}
-		}
-		b.send(g, "x")
-		return w
-	}
-	whole, parts := table(false), table(true)
-	if whole.Body.String() != parts.Body.String() || parts.Header().Get("Content-Disposition") != whole.Header().Get("Content-Disposition") || parts.Header().Get("Content-Type") != whole.Header().Get("Content-Type") || !parts.Flushed {
-		t.Errorf("%q %v, want %q %v", parts.Body, parts.Header(), whole.Body, whole.Header())
 	}
 }

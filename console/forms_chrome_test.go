@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"context"
@@ -80,7 +80,7 @@ func TestFormsInChromium(t *testing.T) {
 		}
 	}
 	// A person writes an action, is told what is wrong, and nothing that they typed is lost.
-	f.pool.err = &juncture.Error{Code: juncture.CodeInvalidRequest, Message: "rule does not compile", Problems: []juncture.Problem{{Path: "rule", Message: "rule does not compile: line 1, column 1: unknown name lifecyle"}}}
+	f.Pool.Err = &juncture.Error{Code: juncture.CodeInvalidRequest, Message: "rule does not compile", Problems: []juncture.Problem{{Path: "rule", Message: "rule does not compile: line 1, column 1: unknown name lifecyle"}}}
 	run("write", chromedp.Navigate(server.URL+newActionPath+"?"+url.Values{"surface": {"home_hero"}}.Encode()), chromedp.SendKeys(chromedp.CSS(`#f-id`), "calm"), chromedp.SendKeys(chromedp.CSS(`#f-type`), "content"),
 		chromedp.SendKeys(chromedp.CSS(`#f-rule`), `lifecyle == "loyal"`), chromedp.SendKeys(chromedp.CSS(`#f-copy-headline`), "No hurry"), chromedp.Click(chromedp.CSS(`button[value=submit]`)), chromedp.WaitVisible(chromedp.CSS(`#p-rule`)))
 	if got := strings.Join(list(`[document.querySelector('#f-id').value, document.querySelector('#f-rule').value, document.querySelector('#f-copy-headline').value, document.querySelector('#f-rule').getAttribute('aria-invalid'),

@@ -1,61 +1,40 @@
-package console
+package console_test
 
 import (
 	"context"
 	"net/http/httptest"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/chromedp/chromedp"
-
-	"github.com/juncture/juncture"
-	"github.com/juncture/juncture/internal/testkit"
 )
 
 // An open page shows a decision that is made while one looks, without being loaded again, and stays as it is while paused.
 func TestLiveInChromium(t *testing.T) {
-	path := testkit.Chromium(t, "the live log was not looked at")
-	if testing.Short() {
-		t.Skip("a browser takes seconds: not with -short")
-	}
+	b := openBrowser(t, "the live log was not looked at")
 	f := newFake()
-	live := NewLive(NewestOf(f.log), 0)
-	server := httptest.NewServer(serveWith(t, f, live))
+	deps := f.Deps()
+	live := deps.Live
+	server := httptest.NewServer(mount(t, deps))
 	defer server.Close()
 	running, end := context.WithCancel(t.Context())
 	defer end() // the stream ends before the server waits for it
 	go live.Run(running)
-	allocator, stop := chromedp.NewExecAllocator(context.Background(), append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.Flag("headless", "new"), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.Flag("disable-dev-shm-usage", true))...)
-	defer stop()
-	browser, stop := chromedp.NewContext(allocator)
-	defer stop()
-	if err := chromedp.Do(browser); err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithTimeout(browser, time.Minute)
-	defer stop()
-	run := func(what string, steps ...chromedp.Action[chromedp.Void]) {
-		t.Helper()
-		if err := chromedp.Do(ctx, steps...); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-	}
+	ctx, run := b.ctx, b.run
 	run("sign in", chromedp.Navigate(server.URL+signInPath), chromedp.SendKeys(chromedp.CSS(`input[name=name]`), "ada"), chromedp.SendKeys(chromedp.CSS(`input[name=password]`), "correct horse"),
 		chromedp.Click(chromedp.CSS(`main button[type=submit]`)), chromedp.WaitVisible(chromedp.CSS(`nav`)))
 	run("the log", chromedp.Navigate(server.URL+decisionsPath), chromedp.WaitVisible(chromedp.CSS(`[data-live-state] button`)))
 	if _, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.stayed = true`)); err != nil {
 		t.Fatal(err)
 	}
-	f.log.add("900001")
+	f.Log.Add("900001")
 	run("it appears", chromedp.WaitVisible(chromedp.CSS(`a[href="/console/decision?id=900001"]`)))
 	if stayed, err := chromedp.Run(ctx, chromedp.Evaluate[bool](`window.stayed === true`)); err != nil || !stayed {
 		t.Errorf("the page was loaded again: %v", err)
 	}
 	run("pause", chromedp.Click(chromedp.CSS(`[data-live-state] button`)))
-	f.log.add("900002")
-	for live.told() < 900_002 { // until the page has been told
+	f.Log.Add("900002")
+	for live.Told() < 900_002 { // until the page has been told
 		runtime.Gosched()
 		if err := ctx.Err(); err != nil {
 			t.Fatal(err)
@@ -65,20 +44,4 @@ func TestLiveInChromium(t *testing.T) {
 		t.Errorf("a paused page moved: %v", err)
 	}
 	run("go on", chromedp.Click(chromedp.CSS(`[data-live-state] button`)), chromedp.WaitVisible(chromedp.CSS(`a[href="/console/decision?id=900002"]`)))
-}
-
-// told is the latest decision that pages were told of.
-func (l *Live) told() uint64 {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.seen
-}
-
-// add makes a decision, the newest.
-func (l *cannedLog) add(serial string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	d := l.items[0]
-	d.Serial = serial
-	l.items = append([]juncture.LoggedDecision{d}, l.items...)
 }

@@ -1,7 +1,8 @@
-package console
+package console_test
 
 import (
 	"html"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -23,19 +24,19 @@ func readText(body string) string {
 func TestClustersByName(t *testing.T) {
 	f := newFake()
 	const id, name = "wedding-guests", "Black-tie season"
-	for i := range f.clusters.Items {
-		if f.clusters.Items[i].ID == id {
-			f.clusters.Items[i].Name = name
+	for i := range f.Clusters.Items {
+		if f.Clusters.Items[i].ID == id {
+			f.Clusters.Items[i].Name = name
 		}
 	}
-	for k, ev := range f.evidence {
-		ev.Names = experiments.NamesOf(f.clusters)
-		f.evidence[k] = ev
+	for k, ev := range f.Evidence {
+		ev.Names = experiments.NamesOf(f.Clusters)
+		f.Evidence[k] = ev
 	}
-	for i := range f.pool.actions {
-		for j := range f.pool.actions[i].Copies {
-			for k := range f.pool.actions[i].Copies[j].Versions {
-				v := &f.pool.actions[i].Copies[j].Versions[k]
+	for i := range f.Pool.Actions {
+		for j := range f.Pool.Actions[i].Copies {
+			for k := range f.Pool.Actions[i].Copies[j].Versions {
+				v := &f.Pool.Actions[i].Copies[j].Versions[k]
 				v.Body = []byte(strings.Replace(string(v.Body), `"headline"`, `"voice":["wedding-guests"],"headline"`, 1))
 			}
 		}
@@ -45,7 +46,7 @@ func TestClustersByName(t *testing.T) {
 	for what, path := range map[string]string{
 		"grid":         gridPath + "?experiment=hero&rows=meaning&cols=status",
 		"list":         listPath + "?experiment=hero&filter.meaning=wedding-guests",
-		"intersection": intersectionURL(intersectionPath, "hero", key),
+		"intersection": intersectionPath + "?" + url.Values{"experiment": {"hero"}, "key": {key}}.Encode(),
 		"next":         followUpPath + "?experiment=hero&rows=meaning&cols=status",
 		"layers":       layersPath,
 		"shopper":      shopperPath + "?id=ada",
@@ -70,7 +71,7 @@ func TestClustersByName(t *testing.T) {
 	if csv := get(h, listPath+".csv?experiment=hero&filter.meaning=wedding-guests", "editor").Body.String(); !strings.Contains(csv, id) || strings.Contains(csv, name) {
 		t.Error("a CSV has ids")
 	}
-	if text := readText(get(h, intersectionURL(intersectionPath, "hero", key), "editor").Body.String()); !strings.Contains(text, "First-time cart abandoners who are researching in black-tie season") {
+	if text := readText(get(h, intersectionPath+"?"+url.Values{"experiment": {"hero"}, "key": {key}}.Encode(), "editor").Body.String()); !strings.Contains(text, "First-time cart abandoners who are researching in black-tie season") {
 		t.Errorf("%.400s", text)
 	}
 }

@@ -1,4 +1,4 @@
-package console
+package console_test
 
 import (
 	"encoding/csv"
@@ -8,8 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/juncture/juncture"
 )
 
 func TestShopperRecords(t *testing.T) {
@@ -43,14 +41,14 @@ func TestShopperRecords(t *testing.T) {
 	if strings.Contains(get(h, shopperPath+"?id=nobody", "admin").Body.String(), recordsPath) {
 		t.Error("offers to erase nobody")
 	}
-	f.moves, f.consent, f.clusters.Items[0].Name = nil, nil, "Best guests"
+	f.Moves, f.Consent, f.Clusters.Items[0].Name = nil, nil, "Best guests"
 	holds(t, get(h, shopperPath+"?id=ada", "good").Body.String(), "Best guests")
 	holds(t, get(h, shopperPath+"?id=ada&show=movements", "good").Body.String(), "Their moment has not changed", "Nothing was said.")
 }
 
 func TestExport(t *testing.T) {
 	f := newFake()
-	f.shoppers["a/b c?ü"] = f.shoppers["ada"]
+	f.Shoppers["a/b c?ü"] = f.Shoppers["ada"]
 	h := serve(t, f)
 	for id, file := range map[string]string{"ada": "shopper-ada.json", "a/b c?ü": "shopper-a-b-c--.json"} {
 		w := get(h, recordURL(id, exportPart), "admin")
@@ -76,34 +74,34 @@ func TestExport(t *testing.T) {
 			t.Errorf("as %s: %d", token, w.Code)
 		}
 	}
-	if w := as(h, "admin", recordURL("ada", exportPart), url.Values{"confirm": {"ada"}}); w.Code != 405 || len(f.erased) > 0 {
-		t.Errorf("sent there: %d, %v", w.Code, f.erased)
+	if w := as(h, "admin", recordURL("ada", exportPart), url.Values{"confirm": {"ada"}}); w.Code != 405 || len(f.Erased) > 0 {
+		t.Errorf("sent there: %d, %v", w.Code, f.Erased)
 	}
 }
 
 func TestErase(t *testing.T) {
 	f := newFake()
-	f.shoppers["a/b"] = f.shoppers["ada"]
+	f.Shoppers["a/b"] = f.Shoppers["ada"]
 	h := serve(t, f)
 	holds(t, get(h, recordURL("ada", erasePart), "admin").Body.String(), "Erase this shopper?", `name="confirm"`, "Nobody can undo it", recordURL("ada", exportPart))
 	for _, typed := range []string{"", "Ada", "ada ada", "yes", "\xff", strings.Repeat("a", 2000)} {
 		w := as(h, "admin", recordURL("ada", erasePart), url.Values{"confirm": {typed}})
-		if w.Code != 400 || len(f.erased) > 0 || !strings.Contains(w.Body.String(), "so nothing was deleted") || !strings.Contains(w.Body.String(), `aria-invalid="true"`) {
-			t.Errorf("%.20q: %d, %v", typed, w.Code, f.erased)
+		if w.Code != 400 || len(f.Erased) > 0 || !strings.Contains(w.Body.String(), "so nothing was deleted") || !strings.Contains(w.Body.String(), `aria-invalid="true"`) {
+			t.Errorf("%.20q: %d, %v", typed, w.Code, f.Erased)
 		}
 	}
-	if w := as(h, "admin", recordURL("ada", erasePart), nil); w.Code != 400 || len(f.erased) > 0 {
+	if w := as(h, "admin", recordURL("ada", erasePart), nil); w.Code != 400 || len(f.Erased) > 0 {
 		t.Errorf("nothing typed: %d", w.Code)
 	}
 	w := as(h, "admin", recordURL("ada", erasePart), url.Values{"confirm": {" ada "}})
 	holds(t, w.Body.String(), "<h1>Erased</h1>", "<dd>2</dd>", "<dd>1,204</dd>", "<dd>30</dd>")
-	if w := as(h, "admin", recordURL("a/b", erasePart), url.Values{"confirm": {"a/b"}}); w.Code != 200 || !slices.Equal(f.erased, []string{"user:root ada", "user:root a/b"}) {
-		t.Errorf("%d, %v", w.Code, f.erased)
+	if w := as(h, "admin", recordURL("a/b", erasePart), url.Values{"confirm": {"a/b"}}); w.Code != 200 || !slices.Equal(f.Erased, []string{"user:root ada", "user:root a/b"}) {
+		t.Errorf("%d, %v", w.Code, f.Erased)
 	}
 	if w := as(h, "admin", recordURL("nobody", erasePart), url.Values{"confirm": {"nobody"}}); w.Code != 404 || !strings.Contains(w.Body.String(), "nothing to delete") {
 		t.Errorf("nobody: %d", w.Code)
 	}
-	f.err = errors.New("secret")
+	f.Err = errors.New("secret")
 	if w := as(h, "admin", recordURL("ada", erasePart), url.Values{"confirm": {"ada"}}); w.Code != 500 || strings.Contains(w.Body.String(), "secret") || strings.Contains(w.Body.String(), "Erased") {
 		t.Errorf("broken: %d", w.Code)
 	}
@@ -111,7 +109,7 @@ func TestErase(t *testing.T) {
 
 func TestShopperCSV(t *testing.T) {
 	f := newFake()
-	f.moves[0].Reason = "=1+1"
+	f.Moves[0].Reason = "=1+1"
 	h := serve(t, f)
 	for path, tt := range map[string]struct {
 		rows int
@@ -132,24 +130,6 @@ func TestShopperCSV(t *testing.T) {
 	for _, path := range []string{"/timeline.csv", "/timeline.csv?id=nobody", "/timeline.csv?id=%00", "/decisions.csv", "/decisions.csv?id=%00"} {
 		if w := get(h, shopperPath+path, "good"); w.Code != 404 {
 			t.Errorf("%s: %d", path, w.Code)
-		}
-	}
-}
-
-func TestWhySaid(t *testing.T) {
-	for _, tt := range []struct {
-		d    DecisionView
-		want string
-	}{
-		{DecisionView{}, ""},
-		{DecisionView{Reason: juncture.ReasonSplit, Group: juncture.GroupHoldout, Detail: juncture.DetailHoldout}, "Held out: the page without Juncture"},
-		{DecisionView{Reason: juncture.ReasonSplit}, "Drawn by the group's rule"},
-		{DecisionView{Reason: juncture.ReasonDefault, Detail: juncture.DetailConsentDenied}, "The default, consent was denied"},
-		{DecisionView{Reason: juncture.ReasonTargeting, Detail: "NEW"}, "The only action that was eligible (NEW)"},
-		{DecisionView{Reason: "ODD"}, "ODD"},
-	} {
-		if got := whySaid(tt.d); got != tt.want {
-			t.Errorf("%+v: %q, want %q", tt.d, got, tt.want)
 		}
 	}
 }

@@ -104,6 +104,7 @@ var functions = template.FuncMap{
 	"colour":  colourClass,
 	"state":   stateTitle,
 	"upper":   upper,
+	"brief":   func(s string) string { return clip(s, longestText) },
 	"part":    part,
 	"bar":     func(v float64) string { return strconv.FormatFloat(100*within(v), 'f', 1, 64) },
 	"trouble": troubleAt,
@@ -219,7 +220,16 @@ func (c *Console) render(g *gin.Context, status int, name string, page any) {
 		g.Data(http.StatusInternalServerError, "text/plain; charset=utf-8", []byte("This page could not be drawn. The log says why.\n"))
 		return
 	}
-	g.Data(status, "text/html; charset=utf-8", b.Bytes())
+	g.Data(status, "text/html; charset=utf-8", legible(b.Bytes()))
+}
+
+// legible has � for bytes that are no text, and for the characters that turn the direction of what follows: nobody writes
+// them, but who wants a page to read otherwise than it is.
+func legible(page []byte) []byte {
+	for _, turns := range []string{"\u202d", "\u202e"} {
+		page = bytes.ReplaceAll(page, []byte(turns), []byte("\ufffd"))
+	}
+	return bytes.ToValidUTF8(page, []byte("\ufffd"))
 }
 
 type errorPage struct {

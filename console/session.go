@@ -12,11 +12,11 @@ import (
 	"github.com/juncture/juncture/access"
 )
 
-// Names of the session cookie. Browsers hold the __Host- prefix to Secure, Path=/ and no Domain.
-const (
-	secureCookie = "__Host-juncture"
-	plainCookie  = "juncture"
-)
+// PlainCookie is the name of the session's cookie where there is no TLS.
+const PlainCookie = "juncture"
+
+// secureCookie is its name otherwise. Browsers hold the __Host- prefix to Secure, Path=/ and no Domain.
+const secureCookie = "__Host-juncture"
 
 // maxForm bounds a posted form, in bytes.
 const maxForm = 16 << 10
@@ -29,7 +29,7 @@ func (c *Console) cookieName(g *gin.Context) string {
 	if c.secure(g) {
 		return secureCookie
 	}
-	return plainCookie
+	return PlainCookie
 }
 
 func (c *Console) setCookie(g *gin.Context, token string) {

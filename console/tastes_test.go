@@ -1,10 +1,8 @@
-package console
+package console_test
 
 import (
 	"encoding/csv"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -12,9 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/gin-gonic/gin"
-
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/console"
 )
 
 // as sends a form as a person with a session.
@@ -36,16 +33,16 @@ func TestLayersMix(t *testing.T) {
 			t.Errorf("a viewer is offered %q", not)
 		}
 	}
-	css, err := files.ReadFile("static/console.css")
-	if size := len(body) + len(zip(css)); err != nil || size > 60_000 {
+	css, err := console.Files.ReadFile("static/console.css")
+	if size := len(body) + len(console.Zip(css)); err != nil || size > 60_000 {
 		t.Errorf("the page and its style have %d bytes", size)
 	}
-	if got := now.Sub(f.since).Hours() / 24; got != 30 {
+	if got := now.Sub(f.Since).Hours() / 24; got != 30 {
 		t.Errorf("movements since %v days ago", got)
 	}
-	if body := get(h, layersPath+"?days=7&experiment=hero", "good").Body.String(); now.Sub(f.since).Hours() != 7*24 ||
+	if body := get(h, layersPath+"?days=7&experiment=hero", "good").Body.String(); now.Sub(f.Since).Hours() != 7*24 ||
 		!strings.Contains(body, `name="days" value="7"`) || !strings.Contains(body, `/console/layers?experiment=hero#moves"`) {
-		t.Errorf("movements since %v", f.since)
+		t.Errorf("movements since %v", f.Since)
 	}
 	if w := get(h, layersPath+"?days=8", "good"); w.Code != 400 {
 		t.Errorf("8 days: %d", w.Code)
@@ -57,36 +54,9 @@ func TestLayersMix(t *testing.T) {
 		t.Error("an editor edits, and does not learn again")
 	}
 
-	f.counts, f.passed, f.clusters, f.store.Layers = nil, nil, juncture.ClustersView{}, nil
+	f.Counts, f.Passed, f.Clusters, f.Store.Layers = nil, nil, juncture.ClustersView{}, nil
 	holds(t, get(h, layersPath, "good").Body.String(), "None has been learnt yet", "juncture import products FILE", "an administrator's button here", "Nobody moved in the last 30 days")
 	holds(t, get(h, layersPath, "admin").Body.String(), ">Learn now</button>")
-}
-
-func TestMixSplitsAxes(t *testing.T) {
-	m := mix{counts: []LayerCount{{"moment", "loyal.at-risk._", 5}, {"moment", "loyal.browsing.considering", 7}, {"moment", "vip", 2}, {"moment", "_", 1},
-		{"trajectory", "high.rising", 3}, {"catalogue", "dresses", 4}, {"window", "new", 6}, {"posture", "", 8}}}
-	of, trials, _ := m.tallies()
-	for what, want := range map[string]string{"lifecycle": "map[_:1 loyal:12 vip:2]", "status": "map[_:3 at-risk:5 browsing:7]", "mode": "map[_:8 considering:7]",
-		"latent": "map[high:3]", "live": "map[rising:3]", "category": "map[dresses:4]", "window": "map[new:6]", "posture": "map[_:8]", "moment": "map[]"} {
-		got := map[string]int64{}
-		for v, n := range of[what] {
-			got[v] = n.shoppers
-		}
-		if s := fmt.Sprint(got); s != want {
-			t.Errorf("%s: %s, want %s", what, s, want)
-		}
-	}
-	if trials != 0 {
-		t.Errorf("%d decisions", trials)
-	}
-	counts := map[string]tally{juncture.Unknown: {shoppers: 1}}
-	for i := range 40 {
-		counts[fmt.Sprintf("c%02d", i)] = tally{shoppers: int64(100 - i)}
-	}
-	a := newAxisTable("category", counts, nil)
-	if len(a.Lines) != valuesLimit || a.More != 21 || a.Lines[0].Value != "c00" || a.Lines[valuesLimit-1].Value != juncture.Unknown || len(a.Figures) != 2 {
-		t.Errorf("%d lines, %d more, %d figures, %+v", len(a.Lines), a.More, len(a.Figures), a.Lines)
-	}
 }
 
 func TestCluster(t *testing.T) {
@@ -97,13 +67,13 @@ func TestCluster(t *testing.T) {
 		return url.Values{"name": {name}, "tone": {tone}, "use": {use}, "avoid": {avoid}}
 	}
 	body := get(h, path, "good").Body.String()
-	holds(t, body, "<h1>Wedding guests</h1>", "effortless, all day", "An editor can change")
+	holds(t, body, "<h1><bdi>Wedding guests</bdi></h1>", "effortless, all day", "An editor can change")
 	if strings.Contains(body, "<textarea") || strings.Count(body, "<form") != 1 { // the one that signs out
 		t.Error("a viewer has a form")
 	}
 	holds(t, get(h, path, "editor").Body.String(), `action="/console/layers/clusters/wedding-guests"`, `value="Wedding guests"`, "effortless\nall day</textarea>")
 
-	tone := f.clusters.Items[0].Voice.Tone
+	tone := f.Clusters.Items[0].Voice.Tone
 	for name, tt := range map[string]struct {
 		form    url.Values
 		err     error
@@ -123,13 +93,13 @@ func TestCluster(t *testing.T) {
 		"refused":     {form("Guests", tone, "effortless\nall day", "cheap\nmust-have"), juncture.Errorf(juncture.CodeInvalidRequest, "no such <name>"), 400, `id="p-name">No such &lt;name&gt;.`, "user:ed wedding-guests Guests."},
 		"voice bad":   {form("Guests", "x", "", ""), juncture.Errorf(juncture.CodeInvalidRequest, "too much").WithField("voice.tone"), 400, `id="p-tone">Too much.`, "user:ed wedding-guests Guests. {Tone:x Use:[] Avoid:[]}"},
 		"broken":      {form("Guests", "x", "", ""), errors.New("secret"), 500, "went wrong", "user:ed wedding-guests Guests. {Tone:x Use:[] Avoid:[]}"},
-		"too large":   {form(strings.Repeat("a", maxForm), "", "", ""), nil, 400, "could not be read", ""},
+		"too large":   {form(strings.Repeat("a", console.MaxForm), "", "", ""), nil, 400, "could not be read", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f.changed, f.changeErr = nil, tt.err
+			f.Changed, f.ChangeErr = nil, tt.err
 			w := as(h, "editor", path, tt.form)
-			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "secret") || strings.Join(f.changed, ";") != tt.changed {
-				t.Errorf("%d, changed %q\n%s", w.Code, f.changed, w.Body)
+			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "secret") || strings.Join(f.Changed, ";") != tt.changed {
+				t.Errorf("%d, changed %q\n%s", w.Code, f.Changed, w.Body)
 			}
 			if tt.status == 303 && w.Header().Get("Location") != layersPath+"?saved=wedding-guests#clusters" {
 				t.Errorf("leads to %s", w.Header().Get("Location"))
@@ -139,8 +109,8 @@ func TestCluster(t *testing.T) {
 			}
 		})
 	}
-	f.changed, f.changeErr = nil, nil
-	last := f.clusters.Items[23]
+	f.Changed, f.ChangeErr = nil, nil
+	last := f.Clusters.Items[23]
 	if w := as(h, "editor", clusterURL(last.ID), form("Other", "", "", "")); w.Header().Get("Location") != layersPath+"?clusters=all&saved="+last.ID+"#clusters" {
 		t.Errorf("leads to %s", w.Header().Get("Location"))
 	}
@@ -160,19 +130,19 @@ func TestRefit(t *testing.T) {
 	h := serve(t, f)
 	w := as(h, "admin", refitPath, nil)
 	holds(t, w.Body.String(), "24 taste clusters from 21,533 shoppers", "812 of 21,480 (4%)", "<dd>22</dd>", "<dd>2</dd>", "<dd>1</dd>", `href="/console/layers/clusters/c-7f3a">Denim`, "c-new", "c-old")
-	if w.Code != 200 || !slices.Equal(f.changed, []string{"user:root refit"}) {
-		t.Errorf("%d, %v", w.Code, f.changed)
+	if w.Code != 200 || !slices.Equal(f.Changed, []string{"user:root refit"}) {
+		t.Errorf("%d, %v", w.Code, f.Changed)
 	}
 	if w := get(h, refitPath, "admin"); w.Code != 303 || w.Header().Get("Location") != layersPath+"#clusters" {
 		t.Errorf("looked at: %d", w.Code)
 	}
-	f.refit = juncture.RefitView{Version: 1}
+	f.Refit = juncture.RefitView{Version: 1}
 	holds(t, as(h, "admin", refitPath, nil).Body.String(), "0 taste clusters from 0 shoppers", "nobody had a cluster")
-	f.refitErr = juncture.Errorf(juncture.CodeInvalidRequest, "12 shoppers with a taste: clusters need 50").WithHint("import products first")
+	f.RefitErr = juncture.Errorf(juncture.CodeInvalidRequest, "12 shoppers with a taste: clusters need 50").WithHint("import products first")
 	if w := as(h, "admin", refitPath, nil); w.Code != 400 || !strings.Contains(w.Body.String(), `id="learn-problem" role="alert">Nothing was learnt: 12 shoppers with a taste: clusters need 50. Import products first.`) {
 		t.Errorf("too few: %d %s", w.Code, w.Body)
 	}
-	f.refitErr = errors.New("secret")
+	f.RefitErr = errors.New("secret")
 	if w := as(h, "admin", refitPath, nil); w.Code != 500 || strings.Contains(w.Body.String(), "secret") {
 		t.Errorf("broken: %d", w.Code)
 	}
@@ -185,17 +155,17 @@ func TestWritesAreGuarded(t *testing.T) {
 	for path, allowed := range map[string][]string{clusterPath + "wedding-guests": {"editor", "approver", "admin"}, refitPath: {"admin"}, recordsPath + "ada/erase": {"admin"}} {
 		form := url.Values{"name": {"New"}, "confirm": {"ada"}}
 		for _, token := range []string{"good", "editor", "approver", "admin", "none"} {
-			f.changed, f.erased = nil, nil
+			f.Changed, f.Erased = nil, nil
 			w := as(h, token, path, form)
 			may := slices.Contains(allowed, token)
-			if did := len(f.changed)+len(f.erased) > 0; did != may || !may && w.Code != 403 {
+			if did := len(f.Changed)+len(f.Erased) > 0; did != may || !may && w.Code != 403 {
 				t.Errorf("%s as %s: %d, done: %v", path, token, w.Code, did)
 			}
 			if !may && (strings.Contains(w.Body.String(), "<form class=\"stack\"") || !strings.Contains(w.Body.String(), "Nothing was done")) {
 				t.Errorf("%s as %s: %s", path, token, w.Body)
 			}
 		}
-		f.changed, f.erased = nil, nil
+		f.Changed, f.Erased = nil, nil
 		for what, change := range map[string]func(*http.Request){
 			"another site":   func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") },
 			"another origin": func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") },
@@ -204,11 +174,11 @@ func TestWritesAreGuarded(t *testing.T) {
 				change(r)
 				r.AddCookie(&http.Cookie{Name: plainCookie, Value: "admin"})
 			})
-			if w.Code != 403 || len(f.changed)+len(f.erased) > 0 {
+			if w.Code != 403 || len(f.Changed)+len(f.Erased) > 0 {
 				t.Errorf("%s from %s: %d", path, what, w.Code)
 			}
 		}
-		if w := post(h, path, form, nil); w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), signInPath) || len(f.changed)+len(f.erased) > 0 {
+		if w := post(h, path, form, nil); w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), signInPath) || len(f.Changed)+len(f.Erased) > 0 {
 			t.Errorf("%s without a session: %d", path, w.Code)
 		}
 	}
@@ -216,7 +186,7 @@ func TestWritesAreGuarded(t *testing.T) {
 
 func TestTastesCSV(t *testing.T) {
 	f := newFake()
-	f.clusters.Items[0].Name, f.passed[0].Reason = "=HYPERLINK(1)", "@SUM(1)"
+	f.Clusters.Items[0].Name, f.Passed[0].Reason = "=HYPERLINK(1)", "@SUM(1)"
 	h := serve(t, f)
 	for path, tt := range map[string]struct {
 		rows       int
@@ -249,14 +219,8 @@ func TestTastesCSV(t *testing.T) {
 // TestConsoleWithoutTastes serves a console whose store tells nothing of shoppers as a whole, and keeps no records.
 func TestConsoleWithoutTastes(t *testing.T) {
 	f := newFake()
-	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Shoppers: f, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := gin.New()
-	c.Mount(r)
-	r.NoRoute(c.NotFound)
+	d := f.Deps()
+	r := mount(t, console.Deps{Source: d.Source, Sessions: d.Sessions, Shoppers: d.Shoppers, Log: d.Log})
 	for _, path := range []string{refitPath, clusterPath + "wedding-guests", layersPath + "/moves.csv", recordsPath + "ada/erase", recordsPath + "ada/export"} {
 		if w := get(r, path, "admin"); w.Code != 404 {
 			t.Errorf("%s: %d", path, w.Code)

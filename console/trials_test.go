@@ -1,20 +1,19 @@
-package console
+package console_test
 
 import (
 	"encoding/csv"
 	"errors"
 	"fmt"
 	"html/template"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/gin-gonic/gin"
-
 	"github.com/juncture/juncture"
+	"github.com/juncture/juncture/console"
+	"github.com/juncture/juncture/console/preview"
 	"github.com/juncture/juncture/experiments/report"
 )
 
@@ -27,7 +26,7 @@ func TestOverview(t *testing.T) {
 	f := newFake()
 	h := serve(t, f)
 	body := get(h, homePath, "good").Body.String()
-	hero, err := f.trials.Report(t.Context(), "hero", report.Query{})
+	hero, err := f.Deps().Trials.Report(t.Context(), "hero", report.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +34,7 @@ func TestOverview(t *testing.T) {
 	if !ok || l.Outcome != "purchase" || l.Measure != report.MeasureRevenue || l.Over != juncture.GroupHoldout {
 		t.Fatalf("the canned experiment opens with %+v", l)
 	}
-	line := viewLift(hero, l)
+	line := console.ViewLift(hero, l)
 	// Three run: hero has shown a lift, the two others have too little; the tripped one runs by its status.
 	holds(t, body, "3 experiments are running: 1 shown to bring more than its control, 2 not settled yet.", "5 things wait for somebody.",
 		shown(line.Thousand), shown(line.ThousandRange), "Purchase fell to 1.9%", "Everybody is served the default until it is reset.", `<span class="badge winner">Expand</span>`,
@@ -45,32 +44,32 @@ func TestOverview(t *testing.T) {
 	}
 	for what, change := range map[string]func(){
 		"No experiment is running": func() {
-			for i := range f.store.Experiments {
-				f.store.Experiments[i].Status = juncture.StatusPaused
+			for i := range f.Store.Experiments {
+				f.Store.Experiments[i].Status = juncture.StatusPaused
 			}
 		},
-		"Nothing was applied yet": func() { f.store, f.trials.holdouts = StoreView{}, nil },
-		"No experiment yet":       func() { f.store = StoreView{Name: "New"} },
+		"Nothing was applied yet": func() { f.Store, f.Trials.Holdouts = console.StoreView{}, nil },
+		"No experiment yet":       func() { f.Store = console.StoreView{Name: "New"} },
 	} {
-		store, holdouts := f.store, f.trials.holdouts
-		f.store.Experiments = slices.Clone(store.Experiments)
+		store, holdouts := f.Store, f.Trials.Holdouts
+		f.Store.Experiments = slices.Clone(store.Experiments)
 		change()
 		holds(t, get(h, homePath, "good").Body.String(), what)
-		f.store, f.trials.holdouts = store, holdouts
+		f.Store, f.Trials.Holdouts = store, holdouts
 	}
 }
 
 func TestExperimentPage(t *testing.T) {
 	f := newFake()
 	h := serve(t, f)
-	hero, err := f.trials.Report(t.Context(), "hero", report.Query{})
+	hero, err := f.Deps().Trials.Report(t.Context(), "hero", report.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	body := get(h, trialsPath+"/hero", "good").Body.String()
 	for _, l := range hero.Lifts {
 		if l.Over == juncture.GroupHoldout && l.Group == juncture.GroupPolicy {
-			line := viewLift(hero, l)
+			line := console.ViewLift(hero, l)
 			holds(t, body, shown(line.Relative), shown(line.RelativeRange), shown(line.RelativeFixed), shown(line.Thousand), shown(line.P))
 		}
 	}
@@ -82,10 +81,10 @@ func TestExperimentPage(t *testing.T) {
 	body = get(h, trialsPath+"/hero?over=bau&filter.lifecycle=loyal&cuped=true", "good").Body.String()
 	holds(t, body, "What it brings over business as usual", "Loyal", "Everybody, as they are", `<option value="true" selected>`, `<option value="loyal" selected>`,
 		`href="/console/experiments/hero/lifts.csv?cuped=true&amp;filter.lifecycle=loyal&amp;over=bau"`, `href="/console/intersections?experiment=hero&amp;filter.lifecycle=loyal"`)
-	if q := f.trials.asked[len(f.trials.asked)-1]; !q.Cuped || q.Slice["lifecycle"] != "loyal" {
+	if q := f.Trials.Asked[len(f.Trials.Asked)-1]; !q.Cuped || q.Slice["lifecycle"] != "loyal" {
 		t.Errorf("asked %+v", q)
 	}
-	holds(t, get(h, trialsPath+"/"+tripped, "approver").Body.String(), "A guard has tripped: Purchase fell", trialsPath+"/"+tripped+"/reset", ">Pause</a>", ">Stop</a>")
+	holds(t, get(h, trialsPath+"/"+tripped, "approver").Body.String(), "A guard has tripped: <bdi>Purchase fell", trialsPath+"/"+tripped+"/reset", ">Pause</a>", ">Stop</a>")
 	holds(t, get(h, trialsPath+"/last-season", "admin").Body.String(), "Five off is the surface&#39;s default since 17 November 2026", ">Roll back</a>")
 	if body := get(h, trialsPath+"/last-season", "approver").Body.String(); strings.Contains(body, "Roll back") {
 		t.Error("an approver is offered to roll back")
@@ -101,35 +100,35 @@ func TestVerbs(t *testing.T) {
 			path := trialURL(at, "/"+string(verb))
 			form := url.Values{"reason": {" a sale begins "}, "arm": {"five_off/milan"}}
 			for _, token := range []string{"good", "editor", "approver", "admin", "none"} {
-				f.trials.did = nil
-				w, may := as(h, token, path, form), people[token].Role.AtLeast(leastRole(verb))
-				if (len(f.trials.did) == 1) != may || !may && w.Code != 403 || may && w.Header().Get("Location") != trialURL(at, "")+"?done="+string(verb) {
-					t.Errorf("%s: %d to %s, did %v", token, w.Code, w.Header().Get("Location"), f.trials.did)
+				f.Trials.Did = nil
+				w, may := as(h, token, path, form), preview.People()[token].Role.AtLeast(console.LeastRole(verb))
+				if (len(f.Trials.Did) == 1) != may || !may && w.Code != 403 || may && w.Header().Get("Location") != trialURL(at, "")+"?done="+string(verb) {
+					t.Errorf("%s: %d to %s, did %v", token, w.Code, w.Header().Get("Location"), f.Trials.Did)
 				}
 				if may {
-					want := fmt.Sprintf("user:%s %s %s {Reason:a sale begins Action: Copy:}", people[token].Name, verb, at)
+					want := fmt.Sprintf("user:%s %s %s {Reason:a sale begins Action: Copy:}", preview.People()[token].Name, verb, at)
 					if verb == juncture.VerbShip {
 						want = strings.Replace(want, "Action: Copy:", "Action:five_off Copy:milan", 1)
 					}
-					if f.trials.did[0] != want {
-						t.Errorf("did %s, want %s", f.trials.did[0], want)
+					if f.Trials.Did[0] != want {
+						t.Errorf("did %s, want %s", f.Trials.Did[0], want)
 					}
-					holds(t, get(h, path, token).Body.String(), "Leave it as it is", verbTitles[verb]+"?")
-					holds(t, get(h, w.Header().Get("Location"), token).Body.String(), shown(verbDone[verb]))
+					holds(t, get(h, path, token).Body.String(), "Leave it as it is", console.VerbTitles[verb]+"?")
+					holds(t, get(h, w.Header().Get("Location"), token).Body.String(), shown(console.VerbDone[verb]))
 				}
 				if offered := strings.Contains(get(h, trialURL(at, ""), token).Body.String(), `href="`+path+`"`); offered != may {
 					t.Errorf("offered to %s: %v", token, offered)
 				}
 			}
-			f.trials.did = nil
+			f.Trials.Did = nil
 			w := post(h, path, form, func(r *http.Request) {
 				r.Header.Set("Sec-Fetch-Site", "cross-site")
 				r.AddCookie(&http.Cookie{Name: plainCookie, Value: "admin"})
 			})
-			if w.Code != 403 || post(h, path, form, nil).Code != 303 || len(f.trials.did) > 0 {
-				t.Errorf("from elsewhere: %d, did %v", w.Code, f.trials.did)
+			if w.Code != 403 || post(h, path, form, nil).Code != 303 || len(f.Trials.Did) > 0 {
+				t.Errorf("from elsewhere: %d, did %v", w.Code, f.Trials.Did)
 			}
-			if w := as(h, "admin", path, url.Values{"reason": {"  "}, "arm": {"five_off"}}); w.Code != 400 || !strings.Contains(w.Body.String(), `id="p-reason"`) || len(f.trials.did) > 0 {
+			if w := as(h, "admin", path, url.Values{"reason": {"  "}, "arm": {"five_off"}}); w.Code != 400 || !strings.Contains(w.Body.String(), `id="p-reason"`) || len(f.Trials.Did) > 0 {
 				t.Errorf("without a reason: %d", w.Code)
 			}
 		})
@@ -137,7 +136,7 @@ func TestVerbs(t *testing.T) {
 	f := newFake()
 	h := serve(t, f)
 	ship := trialsPath + "/hero/ship"
-	if w := as(h, "admin", ship, url.Values{"reason": {"x"}}); w.Code != 400 || !strings.Contains(w.Body.String(), `id="p-arm"`) || len(f.trials.did) > 0 {
+	if w := as(h, "admin", ship, url.Values{"reason": {"x"}}); w.Code != 400 || !strings.Contains(w.Body.String(), `id="p-arm"`) || len(f.Trials.Did) > 0 {
 		t.Errorf("ship without an action: %d", w.Code)
 	}
 	body := get(h, ship, "admin").Body.String()
@@ -155,7 +154,7 @@ func TestVerbs(t *testing.T) {
 		{juncture.Errorf(juncture.CodeNotFound, "gone"), 404, "gone"},
 		{errors.New("secret"), 500, "went wrong"},
 	} {
-		f.trials.changeErr = tt.err
+		f.Trials.ChangeErr = tt.err
 		w := as(h, "admin", ship, url.Values{"reason": {"it won"}, "arm": {"five_off/milan"}})
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%v: %d %s", tt.err, w.Code, w.Body)
@@ -168,9 +167,9 @@ func TestVerbs(t *testing.T) {
 
 func TestTrialCSV(t *testing.T) {
 	f := newFake()
-	f.trials.history[0].Actor = "=HYPERLINK(1)"
+	f.Trials.History[0].Actor = "=HYPERLINK(1)"
 	h := serve(t, f)
-	hero, err := f.trials.Report(t.Context(), "hero", report.Query{})
+	hero, err := f.Deps().Trials.Report(t.Context(), "hero", report.Query{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,22 +203,22 @@ func TestWhatIf(t *testing.T) {
 	h := serve(t, f)
 	path := trialsPath + "/hero/what-if"
 	holds(t, get(h, path, "good").Body.String(), "What would click have come to under another policy?", `name="only" value="five_off"`, "Ten off (no longer shown)")
-	if len(f.trials.questions) > 0 {
-		t.Errorf("looking asks %v", f.trials.questions)
+	if len(f.Trials.Questions) > 0 {
+		t.Errorf("looking asks %v", f.Trials.Questions)
 	}
 	// −1.2 of 1,000 against the policy as it ran; the interval at any time is one and a half times 0.6 wide to each side: −2.1 to −0.3.
 	body := get(h, path+"?ask=policies&only=points&only=five_off&only=&ceiling=moment&from=2026-11-01&to=2026-11-10", "good").Body.String()
 	holds(t, body, "“Only five_off, points” would have brought −1.20 of 1,000 decisions against the policy as it ran, between −2.10 and −0.30; it is less, over 48,211 decisions.",
 		"31,877", "Refused</span> The effective sample is 12 of 48,211 decisions.", "from the group random alone; in the end five_off@1/plain@1", "Nothing of it was eligible at 12 decisions, left out.", "One decision in 100",
 		"811 whose reward window was not over; 12,182 of the groups bau and holdout", `value="points" checked`, `<option value="moment" selected>`, `value="2026-11-10"`, `svg class="chart intervals"`)
-	q := f.trials.questions[0]
+	q := f.Trials.Questions[0]
 	if !slices.Equal(q.Only, []string{"five_off", "points"}) || q.Ceiling != "moment" || q.From.Format("2006-01-02") != "2026-11-01" || q.To.Format("2006-01-02") != "2026-11-10" || q.Experiment != "hero" {
 		t.Errorf("asked %+v", q)
 	}
 	holds(t, get(h, path+"?ask=worth", "good").Body.String(), "Personalising earns more than showing everybody", "The layer moment was looked at.", "Cannot be said", "Not shown yet")
-	asked := len(f.trials.questions)
+	asked := len(f.Trials.Questions)
 	for _, bad := range []string{"?ask=nothing", "?ask=policies&from=1", "?ask=worth&from=2026-11-10&to=2026-11-10"} {
-		if w := get(h, path+bad, "good"); w.Code != 400 || !strings.Contains(w.Body.String(), `role="alert"`) || get(h, path+".csv"+bad, "good").Code != 400 || len(f.trials.questions) != asked {
+		if w := get(h, path+bad, "good"); w.Code != 400 || !strings.Contains(w.Body.String(), `role="alert"`) || get(h, path+".csv"+bad, "good").Code != 400 || len(f.Trials.Questions) != asked {
 			t.Errorf("%s: %d", bad, w.Code)
 		}
 	}
@@ -240,7 +239,7 @@ func TestWhatIf(t *testing.T) {
 		{juncture.Errorf(juncture.CodeInvalidRequest, "no action is called <x>").WithHint("there were: a"), 400, "No action is called &lt;x&gt;. There were: a."},
 		{errors.New("secret"), 500, "went wrong"},
 	} {
-		f.trials.whatErr = tt.err
+		f.Trials.WhatErr = tt.err
 		w := get(h, path+"?ask=policies&only=points", "good")
 		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) || strings.Contains(w.Body.String(), "secret") {
 			t.Errorf("%v: %d %s", tt.err, w.Code, w.Body)
@@ -257,14 +256,8 @@ func TestWhatIf(t *testing.T) {
 // TestConsoleWithoutTrials serves a console without the port: the grid is the first page.
 func TestConsoleWithoutTrials(t *testing.T) {
 	f := newFake()
-	gin.SetMode(gin.TestMode)
-	c, err := New(Deps{Source: f, Sessions: f, Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := gin.New()
-	c.Mount(r)
-	r.NoRoute(c.NotFound)
+	d := f.Deps()
+	r := mount(t, console.Deps{Source: d.Source, Sessions: d.Sessions, Log: d.Log})
 	body := get(r, homePath, "good").Body.String()
 	holds(t, body, "What wins where")
 	if strings.Contains(body, "Experiments</a>") || get(r, trialsPath, "good").Code != 404 {
@@ -274,7 +267,7 @@ func TestConsoleWithoutTrials(t *testing.T) {
 
 func TestCatalogueCSV(t *testing.T) {
 	f := newFake()
-	f.trials.catalogue.Priorities[0].Owner = "=HYPERLINK(1)"
+	f.Trials.Catalogue.Priorities[0].Owner = "=HYPERLINK(1)"
 	h := serve(t, f)
 	for path, tt := range map[string]struct {
 		rows            int
@@ -297,6 +290,6 @@ func TestCatalogueCSV(t *testing.T) {
 			t.Errorf("%s is open", path)
 		}
 	}
-	f.trials.catalogue, f.trials.products = juncture.CatalogueView{}, nil
+	f.Trials.Catalogue, f.Trials.Products = juncture.CatalogueView{}, nil
 	holds(t, get(h, cataloguePath, "good").Body.String(), "No product is known yet", "juncture import products FILE", "None is live", "None. Declare")
 }

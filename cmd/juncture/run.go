@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	f.StringVar(&a.Log, "log", a.Log, "least level to log: debug, info, warn, error (JUNCTURE_LOG)")
 	f.Uint16Var(&a.Node, "node", a.Node, "number of this node, 1 to 1023 (JUNCTURE_NODE)")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return a.configure(cmd) }
-	root.AddCommand(a.serveCommand(), a.demoCommand(), a.applyCommand(), a.experimentsCommand(), a.keysCommand(), a.usersCommand(), a.auditCommand(),
+	root.AddCommand(a.serveCommand(), a.demoCommand(), a.previewCommand(), a.applyCommand(), a.experimentsCommand(), a.keysCommand(), a.usersCommand(), a.auditCommand(),
 		a.importCommand(), a.refitCommand(), a.eraseCommand(), a.migrateCommand(), a.verifyCommand(), a.exportCommand(), a.reportCommand(), a.replayCommand(), a.simulateCommand(), a.evaluateCommand(), a.explainCommand(), a.versionCommand())
 	return root.ExecuteContext(ctx)
 }

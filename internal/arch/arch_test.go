@@ -53,6 +53,7 @@ func rooms() map[string]room {
 		"migrations":            {nil, nil, "only files"},
 		"server":                {[]string{".", "engine", "experiments", "experiments/...", "pool", "access", "audit", "intake"}, []string{"github.com/gin-gonic/gin", "github.com/google/uuid", "github.com/klauspost/compress/gzhttp", "github.com/prometheus/client_golang", "github.com/hashicorp/golang-lru/v2", "golang.org/x/time/rate"}, "HTTP holds no rules of the domain and no SQL"},
 		"console":               {[]string{".", "experiments", "experiments/...", "evaluate", "pool", "access", "audit", "policy", "console/chart"}, []string{"github.com/gin-gonic/gin"}, "pages show what the same ports give the API"},
+		"console/preview":       {[]string{".", "console", "experiments", "experiments/...", "evaluate", "access", "audit"}, []string{"github.com/gin-gonic/gin"}, "canned data know the console's ports, and the console nothing of canned data"},
 		"console/chart":         {nil, nil, "a figure is a function of its numbers"},
 		"client":                {[]string{"."}, nil, "a shop that imports the client gets nothing else with it"},
 		"replay":                {[]string{".", "experiments"}, gonum(), "a replay drives Juncture as a shop does, through Choose and Reward"},
@@ -167,7 +168,7 @@ func TestImports(t *testing.T) {
 // The root, policy and experiments take time and randomness as arguments; so do the layers.
 func TestNoClockNoGlobalRandomness(t *testing.T) {
 	pure := []string{".", "layers", "layers/moment", "layers/meaning", "layers/trajectory", "layers/catalogue", "policy",
-		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "demo", "replay", "policy/lattice", "simulate",
+		"experiments", "pool", "access", "audit", "intake", "engine", "console/chart", "console/preview", "demo", "replay", "policy/lattice", "simulate",
 		"experiments/interval", "experiments/report", "experiments/health", "traffic", "experiments/watch"}
 	for _, dir := range pure {
 		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(dir), "*.go"))

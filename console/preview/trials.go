@@ -1,120 +1,28 @@
-package console
+package preview
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/audit"
+	"github.com/juncture/juncture/console"
 	"github.com/juncture/juncture/evaluate"
 	"github.com/juncture/juncture/experiments"
 	"github.com/juncture/juncture/experiments/offpolicy"
 	"github.com/juncture/juncture/experiments/report"
 )
 
-// trialsFake is a Trials with canned experiments, whose reports are built from made-up sums.
-type trialsFake struct {
-	mu        sync.Mutex // of asked
-	store     *fake      // whose experiments and errors they are
-	tripped   map[string]juncture.Trip
-	shipped   map[string]juncture.Shipment
-	holdouts  []juncture.Holdout
-	sources   map[string]report.Source
-	asked     []report.Query
-	did       []string // actor, verb, id, change
-	changeErr error
-	history   []audit.Entry
-	health    map[string]HealthView
-	whatIf    evaluate.Report
-	worth     evaluate.Worth
-	whatErr   error
-	questions []WhatIfQuery
-	catalogue juncture.CatalogueView
-	products  []juncture.ProductItem
-}
-
-func (t *trialsFake) declared() *juncture.Declaration {
-	return &juncture.Declaration{Experiments: t.store.store.Experiments, Tripped: t.tripped, Shipped: t.shipped, Holdouts: t.holdouts}
-}
-
-func (t *trialsFake) Experiments(context.Context) (out []juncture.ExperimentView, _ []juncture.Holdout, err error) {
-	d := t.declared()
-	for _, x := range d.Experiments {
-		v, err := d.View(x.ID)
-		if err != nil {
-			return nil, nil, err
-		}
-		out = append(out, v)
-	}
-	return out, t.holdouts, t.store.err
-}
-
-func (t *trialsFake) Report(_ context.Context, id string, q report.Query) (report.Report, error) {
-	src, ok := t.sources[id]
-	if !ok {
-		return report.Report{}, juncture.Errorf(juncture.CodeNotFound, "no experiment or holdout is called %.80q", id)
-	}
-	if t.store.err != nil {
-		return report.Report{}, t.store.err
-	}
-	t.mu.Lock() // a page asks for several at once
-	t.asked = append(t.asked, q)
-	t.mu.Unlock()
-	return report.Build(src, q)
-}
-
-func (t *trialsFake) ChangeExperiment(_ context.Context, actor, id string, verb juncture.Verb, r juncture.ExperimentChange) (juncture.ExperimentView, error) {
-	if t.changeErr != nil {
-		return juncture.ExperimentView{}, t.changeErr
-	}
-	if err := r.Check(verb); err != nil {
-		return juncture.ExperimentView{}, err
-	}
-	t.did = append(t.did, fmt.Sprintf("%s %s %s %+v", actor, verb, id, r))
-	return t.declared().View(id)
-}
-
-func (t *trialsFake) History(_ context.Context, _ string, limit int) ([]audit.Entry, error) {
-	return t.history[:min(limit, len(t.history))], t.store.err
-}
-
-func (t *trialsFake) Health(_ context.Context, id string) (HealthView, error) {
-	h, ok := t.health[id]
-	if !ok {
-		h.State = HealthUnknown
-	}
-	return h, t.store.err
-}
-
-func (t *trialsFake) Catalogue(context.Context) (juncture.CatalogueView, error) {
-	return t.catalogue, t.store.err
-}
-
-func (t *trialsFake) Products(_ context.Context, q juncture.ProductQuery) (juncture.ProductsView, error) {
-	v := juncture.ProductsView{}
-	for _, x := range t.products {
-		if q.Match(&juncture.Product{ID: x.ID, Title: x.Title, Category: x.Category, Brand: x.Brand, Stock: x.Stock, Hidden: x.Hidden}) {
-			v.Items = append(v.Items, x)
-		}
-	}
-	v.Total = len(v.Items)
-	from := min(q.Offset, v.Total)
-	v.Items = v.Items[from:min(from+q.Limit, v.Total)]
-	return v, t.store.err
-}
-
 // cannedCatalogue is 120 products, every tenth sold out and every fifteenth hidden.
-func (t *trialsFake) cannedCatalogue() {
-	v := juncture.CatalogueView{Products: 120, Sellable: 104, AsOf: &now}
+func (t *Trials) cannedCatalogue() {
+	v := juncture.CatalogueView{Products: 120, Sellable: 104, AsOf: &Now}
 	for i := range 120 {
 		x := juncture.ProductItem{ID: fmt.Sprintf("dress-%03d", i), Title: fmt.Sprintf("Linen dress %d", i), Category: []string{"dresses", "shoes"}[i%2], Brand: "Kett", Price: 49.95, Currency: "GBP", Stock: int64(i % 10), Hidden: i%15 == 0}
 		if i%7 == 0 {
 			x.Compare, x.Stock = 80, -1
 		}
-		t.products = append(t.products, x)
+		t.Products = append(t.Products, x)
 		if i < 30 {
 			v.Trending = append(v.Trending, juncture.ProductView{ID: x.ID, Title: x.Title, Category: x.Category, Price: x.Price, Currency: "GBP", Source: "trending", Why: "wanted by many this week", Priority: []string{"", "new-drop"}[i%2]})
 		}
@@ -123,24 +31,14 @@ func (t *trialsFake) cannedCatalogue() {
 		}
 	}
 	v.Categories = []juncture.CategoryView{{Value: "dresses", Name: "dresses", Products: 60}, {Value: "shoes", Name: "shoes", Products: 60}}
-	expires := now.AddDate(0, 0, 9)
+	expires := Now.AddDate(0, 0, 9)
 	v.Priorities = []juncture.Priority{{ID: "new-drop", Owner: "Maria", Why: "the spring drop", Products: []string{"dress-001", "dress-002", "dress-003", "dress-004", "dress-005", "dress-006"}, Weight: 0.5, Expires: expires}, {ID: "overstock", Owner: "Ben", Category: "shoes", Weight: 1, Expires: expires}}
 	v.Editorial = []juncture.Editorial{{ID: "guests", Title: "What to wear as a guest", URL: "https://shop.example/guests", Category: "dresses", Meaning: []string{"wedding-guests"}, Expires: &expires}, {ID: "size", Title: "Find your size", URL: "https://shop.example/size"}}
-	t.catalogue = v
-}
-
-func (t *trialsFake) Evaluate(_ context.Context, q WhatIfQuery) (evaluate.Report, error) {
-	t.questions = append(t.questions, q)
-	return t.whatIf, t.whatErr
-}
-
-func (t *trialsFake) Worth(_ context.Context, q WhatIfQuery) (evaluate.Worth, error) {
-	t.questions = append(t.questions, q)
-	return t.worth, t.whatErr
+	t.Catalogue = v
 }
 
 // cannedWhatIf is an answer of each kind: a figure, one that is refused, one from the random group alone.
-func (t *trialsFake) cannedWhatIf() {
+func (t *Trials) cannedWhatIf() {
 	figure := func(value, half float64) offpolicy.Estimate {
 		return offpolicy.Estimate{Rows: 48211, Effective: 31877.2, MeanWeight: 1.01, MaxWeight: 9.4, Hits: 1504, DR: offpolicy.Figure{Value: value, SE: half / 2, Low: value - half, High: value + half},
 			Anytime: offpolicy.Interval{Low: value - 1.5*half, High: value + 1.5*half}, Warnings: []string{}}
@@ -148,17 +46,17 @@ func (t *trialsFake) cannedWhatIf() {
 	refused := offpolicy.Estimate{Rows: 48211, Effective: 12.3, Warnings: []string{}, Refused: "the effective sample is 12 of 48,211 decisions"}
 	warned := figure(0.0287, 0.0011)
 	warned.Warnings = []string{"one decision in 100 carries a fifth of the weight"}
-	first, both := now.AddDate(0, 0, -30), []juncture.Group{juncture.GroupPolicy, juncture.GroupRandom}
-	t.whatIf = evaluate.Report{Experiment: "hero", AsOf: now, Goal: "Click", Unit: evaluate.UnitRate, Read: 61204, Scored: 48211, Left: evaluate.Left{Open: 811, Unranked: 12182}, First: &first, Last: &now,
+	first, both := Now.AddDate(0, 0, -30), []juncture.Group{juncture.GroupPolicy, juncture.GroupRandom}
+	t.WhatIf = evaluate.Report{Experiment: "hero", AsOf: Now, Goal: "Click", Unit: evaluate.UnitRate, Read: 61204, Scored: 48211, Left: evaluate.Left{Open: 811, Unranked: 12182}, First: &first, Last: &Now,
 		Observed: []evaluate.Observed{{Group: juncture.GroupPolicy, Rows: 43100, Mean: offpolicy.Figure{Value: 0.0331, Low: 0.0314, High: 0.0348}}, {Group: juncture.GroupRandom, Rows: 5111, Mean: offpolicy.Figure{Value: 0.0302, Low: 0.0255, High: 0.0349}}},
 		Policies: []evaluate.Valued{{Policy: "the policy as it ran", Groups: both, Estimate: figure(0.0331, 0.0009)}, {Policy: "every arm alike", Groups: both, Estimate: warned},
 			{Policy: "the best single arm", Arm: "five_off@1/plain@1", Groups: both[1:], Undefined: 12, Estimate: figure(0.0305, 0.0021)}, {Policy: "only size_guide", Groups: both, Estimate: refused}, {Policy: "only five_off, points", Groups: both, Estimate: figure(0.0319, 0.0012)}},
 		Differences: []evaluate.DifferenceOf{{Policy: "only five_off, points", Against: "the policy as it ran", Groups: both, Estimate: figure(-0.0012, 0.0006)}}}
-	t.worth = evaluate.Worth{Report: t.whatIf, NoHarm: evaluate.Finding{Verdict: evaluate.VerdictBetter, Sentence: "Personalising earns more than showing everybody the best single arm (now five_off@1/plain@1): +2.60 successes of 1,000 decisions.", Share: 0.085, Estimate: figure(0.0026, 0.0009)}}
-	t.worth.Differences = nil
+	t.Worth = evaluate.Worth{Report: t.WhatIf, NoHarm: evaluate.Finding{Verdict: evaluate.VerdictBetter, Sentence: "Personalising earns more than showing everybody the best single arm (Now five_off@1/plain@1): +2.60 successes of 1,000 decisions.", Share: 0.085, Estimate: figure(0.0026, 0.0009)}}
+	t.Worth.Differences = nil
 	for i, v := range []evaluate.Verdict{evaluate.VerdictBetter, evaluate.VerdictUnclear, evaluate.VerdictWorse, evaluate.VerdictUnknown} {
 		tier := juncture.Tier(i + 1)
-		t.worth.Tiers = append(t.worth.Tiers, evaluate.Step{Tier: tier.String(), Finding: evaluate.Finding{Verdict: v, Sentence: "The layer " + juncture.Layer(i).String() + " was looked at.", Estimate: figure(0.001, 0.0004)}})
+		t.Worth.Tiers = append(t.Worth.Tiers, evaluate.Step{Tier: tier.String(), Finding: evaluate.Finding{Verdict: v, Sentence: "The layer " + juncture.Layer(i).String() + " was looked at.", Estimate: figure(0.001, 0.0004)}})
 	}
 }
 
@@ -181,7 +79,7 @@ func sums(shoppers, clicks, orders int) (s juncture.UnitSums) {
 
 // cannedSource makes an experiment's, or a holdout's, shoppers over so many days.
 func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Evidence, days int, lift float64) report.Source {
-	src := report.Source{Experiment: x, Holdout: h, Currency: "GBP", AsOf: now, Arms: ev.Arms,
+	src := report.Source{Experiment: x, Holdout: h, Currency: "GBP", AsOf: Now, Arms: ev.Arms,
 		Outcomes: []juncture.OutcomeType{{Name: "click", Type: juncture.OutcomeBinary}, {Name: "purchase", Type: juncture.OutcomeMoney}}}
 	groups := map[juncture.Group]int{juncture.GroupPolicy: 820, juncture.GroupHoldout: 210}
 	if x != nil {
@@ -195,7 +93,7 @@ func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Ev
 	} else {
 		src.ID = h.ID
 	}
-	first := now.Truncate(24*time.Hour).AddDate(0, 0, -days)
+	first := Now.Truncate(24*time.Hour).AddDate(0, 0, -days)
 	places := []juncture.Intersection{{"prospect.browsing._", "_", "_", "_"}, {"loyal.browsing.researching", "wedding-guests", "_", "_"}, {"returning.cart-abandoned.considering", "quiet-luxury", "high.rising", "dresses"}}
 	at := map[string]*juncture.UnitRow{}
 	cell := juncture.Cell{Experiment: src.ID, Intersection: places[0]}
@@ -234,11 +132,14 @@ func cannedSource(x *juncture.Experiment, h *juncture.Holdout, ev experiments.Ev
 	return src
 }
 
+// tripped is the experiment whose guard has tripped.
+const tripped = "pdp-reassurance-for-shoppers-who-hesitate-at-the-size"
+
 // cannedTrials makes an experiment that has shown a lift and its gate says so, one whose guard has tripped, one without a
 // control group, a draft and a holdout.
-func cannedTrials(f *fake) *trialsFake {
-	for i := range f.store.Experiments {
-		x := &f.store.Experiments[i]
+func cannedTrials(f *Data) *Trials {
+	for i := range f.Store.Experiments {
+		x := &f.Store.Experiments[i]
 		x.Groups = juncture.GroupShares{Policy: 0.6, Random: 0.08, BAU: 0.16, Holdout: 0.16}
 		if x.ID == "hero" {
 			x.Gate = &juncture.Gate{Outcome: "purchase", Measure: juncture.MeasureValue, Threshold: 0.3, MinWeeks: 4, MaxWeeks: 8}
@@ -246,16 +147,16 @@ func cannedTrials(f *fake) *trialsFake {
 	}
 	hour := juncture.Duration(24 * time.Hour)
 	more := []juncture.Experiment{
-		{ID: "pdp-reassurance-for-shoppers-who-hesitate-at-the-size", Surface: "pdp_module", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "purchase", Window: hour}, Groups: juncture.GroupShares{Policy: 0.5, BAU: 0.5}},
+		{ID: tripped, Surface: "pdp_module", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "purchase", Window: hour}, Groups: juncture.GroupShares{Policy: 0.5, BAU: 0.5}},
 		{ID: "alone", Surface: "footer", Status: juncture.StatusRunning, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 1}},
 		{ID: "next-season", Surface: "home_hero", Status: juncture.StatusDraft, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 0.8, BAU: 0.2}},
 		{ID: "last-season", Surface: "banner", Status: juncture.StatusStopped, Goal: juncture.Goal{Outcome: "click", Window: hour}, Groups: juncture.GroupShares{Policy: 0.8, BAU: 0.2}},
 	}
-	f.store.Experiments = append(f.store.Experiments, more...)
-	t := &trialsFake{store: f, sources: map[string]report.Source{}, holdouts: []juncture.Holdout{{ID: "programme", Share: 0.05}}, shipped: map[string]juncture.Shipment{"banner": {Experiment: "last-season", Action: "five_off", At: now.AddDate(0, 0, -3)}},
-		tripped: map[string]juncture.Trip{more[0].ID: {At: now.Add(-5 * time.Hour), Why: "Purchase fell to 1.9% under the policy against 2.6% under bau, more than the 20% that is borne."}}}
-	for i := range f.store.Experiments {
-		x := &f.store.Experiments[i]
+	f.Store.Experiments = append(f.Store.Experiments, more...)
+	t := &Trials{Sources: map[string]report.Source{}, Holdouts: []juncture.Holdout{{ID: "programme", Share: 0.05}}, Shipped: map[string]juncture.Shipment{"banner": {Experiment: "last-season", Action: "five_off", At: Now.AddDate(0, 0, -3)}},
+		Tripped: map[string]juncture.Trip{more[0].ID: {At: Now.Add(-5 * time.Hour), Why: "Purchase fell to 1.9% under the policy against 2.6% under bau, more than the 20% that is borne."}}}
+	for i := range f.Store.Experiments {
+		x := &f.Store.Experiments[i]
 		days, lift := 33, 0.0
 		switch x.ID {
 		case "hero":
@@ -269,19 +170,19 @@ func cannedTrials(f *fake) *trialsFake {
 		case "next-season":
 			days = 0
 		}
-		t.sources[x.ID] = cannedSource(x, nil, f.evidence["hero"], days, lift)
-		if _, ok := f.evidence[x.ID]; !ok {
-			ev := f.evidence["hero"]
+		t.Sources[x.ID] = cannedSource(x, nil, f.Evidence["hero"], days, lift)
+		if _, ok := f.Evidence[x.ID]; !ok {
+			ev := f.Evidence["hero"]
 			ev.Experiment, ev.Cells = *x, nil
-			f.evidence[x.ID] = ev
+			f.Evidence[x.ID] = ev
 		}
 	}
-	t.sources["programme"] = cannedSource(nil, &t.holdouts[0], f.evidence["hero"], 30, 0.2)
-	t.health = map[string]HealthView{"hero": {State: HealthGood, Sentences: []string{"Groups are as large as they should be (P 0.41), and no rate has jumped."}},
-		"cart-rescue": {State: HealthWarning, Sentences: []string{"Since 12 November a third fewer shoppers reach the surface."}},
-		more[0].ID:    {State: HealthBad, Sentences: []string{"The group bau is 6% smaller than it should be (P under 0.001): no lift of this experiment is to be believed."}}}
+	t.Sources["programme"] = cannedSource(nil, &t.Holdouts[0], f.Evidence["hero"], 30, 0.2)
+	t.Health = map[string]console.HealthView{"hero": {State: console.HealthGood, Sentences: []string{"Groups are as large as they should be (P 0.41), and no rate has jumped."}},
+		"cart-rescue": {State: console.HealthWarning, Sentences: []string{"Since 12 November a third fewer shoppers reach the surface."}},
+		more[0].ID:    {State: console.HealthBad, Sentences: []string{"The group bau is 6% smaller than it should be (P under 0.001): no lift of this experiment is to be believed."}}}
 	for i, action := range []string{"pause", "resume", "start", "change", "create"} {
-		t.history = append(t.history, audit.Entry{Seq: int64(90 - i), At: now.Add(-time.Duration(i*i) * 26 * time.Hour), Actor: []string{"user:ada", "key:abcdefghijkl"}[i%2], Action: action, Subject: "experiment hero", From: []string{"console", "api"}[i%2],
+		t.History = append(t.History, audit.Entry{Seq: int64(90 - i), At: Now.Add(-time.Duration(i*i) * 26 * time.Hour), Actor: []string{"user:ada", "key:abcdefghijkl"}[i%2], Action: action, Subject: "experiment hero", From: []string{"console", "api"}[i%2],
 			Before: json.RawMessage(`{"state":"running"}`), After: json.RawMessage(fmt.Sprintf(`{"state":"paused","reason":"the sale began, %d"}`, i))})
 	}
 	t.cannedWhatIf()
