@@ -92,13 +92,15 @@ func (b *browser) look(scheme string, width int64) {
 	b.width(width)
 }
 
-// shoot keeps a picture in the directory in JUNCTURE_SCREENSHOTS.
+// shoot keeps a picture in the directory in JUNCTURE_SCREENSHOTS: of the page as it opens, whatever was done to look at it.
 func (b *browser) shoot(name string) {
 	b.t.Helper()
 	dir := os.Getenv("JUNCTURE_SCREENSHOTS")
 	if dir == "" {
 		return
 	}
+	b.say(`document.activeElement.blur(), document.querySelectorAll('.scroll').forEach(e => e.scrollTo(0, 0)), document.querySelectorAll('[data-folded="1"]').forEach(d => d.open = false), scrollTo(0, 0), ''`)
+	defer b.say(`document.querySelectorAll('[data-folded="1"]').forEach(d => d.open = true), ''`)
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil { // too long for one picture
 		png, err = chromedp.Run(b.ctx, chromedp.CaptureScreenshot())

@@ -89,7 +89,7 @@ func (b *browser) visit(base, link string, known *seen) {
 	if rich {
 		b.keys(at)
 	}
-	b.say(`[...document.querySelectorAll('details')].forEach(d => d.open = true), ''`) // what is folded is looked at too
+	b.say(`[...document.querySelectorAll('details')].forEach(d => { d.dataset.folded = d.open ? '' : '1'; d.open = true }), ''`) // what is folded is looked at too
 	b.audit(at)
 	if known.fresh(b.fingerprint()) {
 		b.axe(at)
