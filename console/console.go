@@ -270,7 +270,9 @@ const (
 	staticPath       = "/console/static/"
 )
 
-// guard sets the headers of every answer and refuses writes that another site sends.
+// guard sets the headers of every answer and refuses writes that another site sends. A write with neither Sec-Fetch-Site nor
+// Origin is taken: every browser that keeps SameSite cookies sends one of them with a form, so it is no browser, and whoever
+// holds the cookie outside one could write whatever headers they like.
 func (c *Console) guard(g *gin.Context) {
 	c.headers(g)
 	if err := c.cross.Check(g.Request); err != nil {

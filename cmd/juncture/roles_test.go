@@ -454,7 +454,8 @@ func TestSessionsUnderAttack(t *testing.T) {
 		}
 	})
 	t.Run("redirects", func(t *testing.T) {
-		for _, next := range []string{"https://evil.example", "//evil.example", `/\evil.example`, "/\t/evil.example", "javascript:alert(1)", "/console/../..//evil.example/%0d%0aSet-Cookie:x"} {
+		for _, next := range []string{"https://evil.example", "//evil.example", `/\evil.example`, "/\t/evil.example", "javascript:alert(1)", "/console/../..//evil.example/%0d%0aSet-Cookie:x",
+			`\\evil.example`, "https:evil.example", "%2F%2Fevil.example", "/%09/evil.example", " //evil.example", "\n//evil.example", "/console//evil.example", "／／evil.example", "/／evil.example", "https:/\\evil.example", "//evil.example/console", "data:text/html,x"} {
 			w := h.call("POST", "/console/sign-in", url.Values{"name": {"admin"}, "password": {secretWord}, "next": {next}}.Encode(), nil)
 			where, err := url.Parse(w.Header().Get("Location"))
 			if w.Code != 303 || err != nil || where.Host != "" || where.Scheme != "" || !strings.HasPrefix(where.Path, "/") || strings.HasPrefix(where.Path, "//") {
@@ -555,6 +556,23 @@ func TestSharedLink(t *testing.T) {
 	week, day := share("7"), share("1")
 	if !sees(week) || !sees(day) || sees(week[:len(week)-1]+"_") {
 		t.Error("a link does not show its page, or a forged one does")
+	}
+	// It shows that page and no other, whatever is asked beside it, and takes nothing.
+	if w := h.call("GET", week+"?experiment=other&rows=mode&key=v1/_/_/_/_", "", nil); w.Code != 200 || !strings.Contains(w.Body.String(), `<option value="hero" selected>`) && !strings.Contains(w.Body.String(), "Hero at Home hero") {
+		t.Errorf("another experiment through the link: %d", w.Code)
+	}
+	for _, path := range []string{"/console/intersections", "/console/experiments", "/console/audit", "/console/settings"} {
+		token := strings.TrimPrefix(week, "/console/share/")
+		for _, asked := range []string{path + "?token=" + token, path + "/" + token, week + "/../.." + strings.TrimPrefix(path, "/console"), week + path} {
+			if w := h.call("GET", asked, "", nil); w.Code == 200 {
+				t.Errorf("%s opens with a link's token", asked)
+			}
+		}
+	}
+	for _, method := range []string{"POST", "PUT", "PATCH", "DELETE"} {
+		if w := h.call(method, week, "reason=x", nil); w.Code != 404 && w.Code != 405 {
+			t.Errorf("%s to a link: %d", method, w.Code)
+		}
 	}
 	var ids []string
 	shares, err := h.db.Shares(t.Context())

@@ -199,8 +199,8 @@ func (s *shop) paths() (pages, exports, reads []string) {
 		"/console/intersections", "/console/intersections?rows=meaning&cols=moment", "/console/intersections?rows=moment&cols=trajectory", "/console/intersections?filter.lifecycle=loyal&rows=meaning&cols=category", "/console/intersections?experiment=pdp",
 		"/console/intersections/next", "/console/intersections/next?rows=meaning&cols=moment", "/console/intersections/list", "/console/intersections/list?filter.lifecycle=loyal&filter.status=browsing",
 		"/console/intersection?experiment=hero&key=" + key, "/console/decisions", "/console/decisions?shopper=s7", "/console/decisions?experiment=hero&action=size_guide&group=random", "/console/decisions?group=shadow", "/console/decisions?reason=ERROR",
-		"/console/decision?id=" + decision, "/console/decision?replay=true&id=" + decision, "/console/shopper", "/console/shopper?id=s7", "/console/layers", "/console/pool", "/console/pool/five_off", "/console/reviews", "/console/catalogue",
-		"/console/audit", "/console/settings", "/console/sign-in"}
+		"/console/decision?id=" + decision, "/console/decision?replay=true&id=" + decision, "/console/shopper", "/console/shopper?id=s7", "/console/layers", "/console/pool", "/console/pool/five_off", "/console/pool/five_off/edit", "/console/priorities", "/console/reviews", "/console/catalogue",
+		"/console/audit", "/console/settings", "/console/sign-in", "/docs/api"}
 	for _, x := range []string{"/console/intersections.csv?rows=meaning&cols=moment", "/console/intersections/list.csv", "/console/intersections/next.csv?list=thin", "/console/intersection.csv?experiment=hero&key=" + key, "/console/decisions.csv", "/console/decisions.csv?group=shadow",
 		"/console/experiments.csv", "/console/pool.csv", "/console/audit.csv", "/console/shopper/decisions.csv?id=s7", "/console/shopper/timeline.csv?id=s7", "/console/layers/mix.csv"} {
 		exports = append(exports, x)
