@@ -60,24 +60,9 @@ type Tastes interface {
 	// Refit learns the clusters again; CodeInvalidRequest with a hint where too little is known.
 	Refit(ctx context.Context, actor string) (juncture.RefitView, error)
 	// LayerCounts counts the shoppers now by each layer's values, by window and by posture.
-	LayerCounts(ctx context.Context) ([]LayerCount, error)
+	LayerCounts(ctx context.Context) ([]juncture.ValueCount, error)
 	// Moves counts who moved on the axes of the moment since a time.
-	Moves(ctx context.Context, since time.Time) ([]MoveCount, error)
-}
-
-// LayerCount is how many shoppers stand at one value now.
-type LayerCount struct {
-	What     string // a layer's name, "window" or "posture"
-	Value    string // of a layer the whole value, such as loyal.at-risk._
-	Shoppers int64
-}
-
-// MoveCount is how many shoppers passed from one value of an axis to another.
-type MoveCount struct {
-	Axis     string // lifecycle, status or mode
-	From, To string
-	Shoppers int64
-	Reason   string // of the latest
+	Moves(ctx context.Context, since time.Time) ([]juncture.MoveCount, error)
 }
 
 // Sessions signs people in and out. Errors carry CodeUnauthorized (wrong name or password; no, old or forged session)

@@ -342,8 +342,8 @@ func TestHostileText(t *testing.T) {
 	f.Shoppers["bob"] = ada
 	f.Broken = []juncture.Quarantined{{Reason: evil, Message: "\xfe" + evil, Example: evil, Count: math.MaxInt64}}
 	f.Moves = append(f.Moves, juncture.Movement{Axis: evil, From: evil, To: evil, Reason: "\xff" + evil})
-	f.Passed = append(f.Passed, console.MoveCount{Axis: "status", From: evil, To: evil, Shoppers: math.MaxInt64, Reason: "\xff" + evil}, console.MoveCount{Axis: evil, From: evil, To: evil, Shoppers: -1, Reason: evil})
-	f.Counts = append(f.Counts, console.LayerCount{What: "meaning", Value: evil, Shoppers: math.MaxInt64 / 4}, console.LayerCount{What: evil, Value: evil, Shoppers: 3}, console.LayerCount{What: "moment", Value: "a.b.c.d.e", Shoppers: 4}, console.LayerCount{What: "posture", Value: evil, Shoppers: -9}, console.LayerCount{What: "window", Value: "", Shoppers: 2})
+	f.Passed = append(f.Passed, juncture.MoveCount{Axis: "status", From: evil, To: evil, Shoppers: math.MaxInt64, Reason: "\xff" + evil}, juncture.MoveCount{Axis: evil, From: evil, To: evil, Shoppers: -1, Reason: evil})
+	f.Counts = append(f.Counts, juncture.ValueCount{What: "meaning", Value: evil, Shoppers: math.MaxInt64 / 4}, juncture.ValueCount{What: evil, Value: evil, Shoppers: 3}, juncture.ValueCount{What: "moment", Value: "a.b.c.d.e", Shoppers: 4}, juncture.ValueCount{What: "posture", Value: evil, Shoppers: -9}, juncture.ValueCount{What: "window", Value: "", Shoppers: 2})
 	f.Clusters.Items[0] = juncture.ClusterView{ID: evil[:40], Name: evil, Size: math.MaxInt, Top: []string{evil}, Voice: juncture.VoiceView{Tone: evil, Use: []string{evil, "\xff"}, Avoid: []string{"</textarea><script>"}}}
 	f.Trials.Tripped["hero"] = juncture.Trip{Why: evil}
 	f.Trials.Health["hero"] = console.HealthView{State: console.HealthState(evil), Sentences: []string{evil, "\xff"}}

@@ -197,7 +197,7 @@ func (c *Console) layersWith(g *gin.Context, status int, problem string) {
 
 // mix is how shoppers and decisions spread over the layers.
 type mix struct {
-	counts   []LayerCount
+	counts   []juncture.ValueCount
 	clusters juncture.ClustersView
 	cells    []juncture.Cell
 }
@@ -470,7 +470,7 @@ type moveLine struct {
 
 const movesLimit = 12 // of an axis
 
-func viewMoves(moves []MoveCount, q layersQuery) *movesPart {
+func viewMoves(moves []juncture.MoveCount, q layersQuery) *movesPart {
 	p := &movesPart{Days: q.Days, CSV: q.url(layersPath+"/moves.csv", "")}
 	for _, days := range daysChoices {
 		other := q
@@ -501,8 +501,8 @@ func viewMoves(moves []MoveCount, q layersQuery) *movesPart {
 }
 
 // sortedMoves has the most frequent first.
-func sortedMoves(moves []MoveCount) []MoveCount {
-	return slices.SortedStableFunc(slices.Values(moves), func(a, b MoveCount) int {
+func sortedMoves(moves []juncture.MoveCount) []juncture.MoveCount {
+	return slices.SortedStableFunc(slices.Values(moves), func(a, b juncture.MoveCount) int {
 		return cmp.Or(cmp.Compare(b.Shoppers, a.Shoppers), strings.Compare(a.Axis, b.Axis), strings.Compare(a.From, b.From), strings.Compare(a.To, b.To))
 	})
 }

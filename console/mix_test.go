@@ -8,8 +8,8 @@ import (
 )
 
 func TestMixSplitsAxes(t *testing.T) {
-	m := mix{counts: []LayerCount{{"moment", "loyal.at-risk._", 5}, {"moment", "loyal.browsing.considering", 7}, {"moment", "vip", 2}, {"moment", "_", 1},
-		{"trajectory", "high.rising", 3}, {"catalogue", "dresses", 4}, {"window", "new", 6}, {"posture", "", 8}}}
+	m := mix{counts: []juncture.ValueCount{{What: "moment", Value: "loyal.at-risk._", Shoppers: 5}, {What: "moment", Value: "loyal.browsing.considering", Shoppers: 7}, {What: "moment", Value: "vip", Shoppers: 2}, {What: "moment", Value: "_", Shoppers: 1},
+		{What: "trajectory", Value: "high.rising", Shoppers: 3}, {What: "catalogue", Value: "dresses", Shoppers: 4}, {What: "window", Value: "new", Shoppers: 6}, {What: "posture", Value: "", Shoppers: 8}}}
 	of, trials, _ := m.tallies()
 	for what, want := range map[string]string{"lifecycle": "map[_:1 loyal:12 vip:2]", "status": "map[_:3 at-risk:5 browsing:7]", "mode": "map[_:8 considering:7]",
 		"latent": "map[high:3]", "live": "map[rising:3]", "category": "map[dresses:4]", "window": "map[new:6]", "posture": "map[_:8]", "moment": "map[]"} {

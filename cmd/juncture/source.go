@@ -176,20 +176,10 @@ func (s *source) Refit(ctx context.Context, actor string) (juncture.RefitView, e
 	return s.node.engine.Refit(ctx, s.clock(), fromConsole(actor))
 }
 
-func (s *source) LayerCounts(ctx context.Context) ([]console.LayerCount, error) {
-	found, err := s.node.db.LayerCounts(ctx)
-	out := make([]console.LayerCount, len(found))
-	for i, t := range found {
-		out[i] = console.LayerCount(t)
-	}
-	return out, err
+func (s *source) LayerCounts(ctx context.Context) ([]juncture.ValueCount, error) {
+	return s.node.db.LayerCounts(ctx)
 }
 
-func (s *source) Moves(ctx context.Context, since time.Time) ([]console.MoveCount, error) {
-	found, err := s.node.db.Moves(ctx, since)
-	out := make([]console.MoveCount, len(found))
-	for i, m := range found {
-		out[i] = console.MoveCount(m)
-	}
-	return out, err
+func (s *source) Moves(ctx context.Context, since time.Time) ([]juncture.MoveCount, error) {
+	return s.node.db.Moves(ctx, since)
 }

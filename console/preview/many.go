@@ -202,7 +202,7 @@ func (f *Data) cannedTastes() {
 		f.Counts = append(f.Counts, count("catalogue", []string{"dresses", "shoes", "knitwear-and-cardigans-for-women", "bags", "jewellery"}[i%5]+fmt.Sprintf("-%d", i/5), int64(2600-97*i)))
 	}
 	f.Counts = append(f.Counts, count("catalogue", "_", 7007))
-	f.Passed = []console.MoveCount{moved("status", "browsing", "at-risk", 214, "no order for 96 days; usually every 30"), moved("status", "cart-abandoned", "freshly-converted", 381, "ordered 2 hours ago"),
+	f.Passed = []juncture.MoveCount{moved("status", "browsing", "at-risk", 214, "no order for 96 days; usually every 30"), moved("status", "cart-abandoned", "freshly-converted", 381, "ordered 2 hours ago"),
 		moved("status", "browsing", "cart-abandoned", 902, "left a filled cart 61 minutes ago"), moved("status", "cart-abandoned", "browsing", 455, "emptied the bag 3 minutes ago"),
 		moved("status", "browsing", "dormant", 118, "no event for 90 days"), moved("lifecycle", "prospect", "first-time", 381, "one order"), moved("lifecycle", "first-time", "returning", 97, "2 orders"),
 		moved("mode", "_", "researching", 640, "looked widely: 5 products, 2 categories, one search or article"), moved("mode", "researching", "considering", 211, "the same 2 products again, and their sizes")}
@@ -221,10 +221,10 @@ func People() map[string]access.User {
 		"none": {ID: "u5", Name: "no", Role: "none"}, "token-1": {ID: "u1", Name: "ada", Role: access.RoleViewer}}
 }
 
-func count(what, value string, shoppers int64) console.LayerCount {
-	return console.LayerCount{What: what, Value: value, Shoppers: shoppers}
+func count(what, value string, shoppers int64) juncture.ValueCount {
+	return juncture.ValueCount{What: what, Value: value, Shoppers: shoppers}
 }
 
-func moved(axis, from, to string, shoppers int64, reason string) console.MoveCount {
-	return console.MoveCount{Axis: axis, From: from, To: to, Shoppers: shoppers, Reason: reason}
+func moved(axis, from, to string, shoppers int64, reason string) juncture.MoveCount {
+	return juncture.MoveCount{Axis: axis, From: from, To: to, Shoppers: shoppers, Reason: reason}
 }

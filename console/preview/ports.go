@@ -130,11 +130,11 @@ func (s *shop) Refit(_ context.Context, actor string) (juncture.RefitView, error
 	return s.d.Refit, s.d.RefitErr
 }
 
-func (s *shop) LayerCounts(context.Context) ([]console.LayerCount, error) {
+func (s *shop) LayerCounts(context.Context) ([]juncture.ValueCount, error) {
 	return s.d.Counts, s.d.Err
 }
 
-func (s *shop) Moves(_ context.Context, since time.Time) ([]console.MoveCount, error) {
+func (s *shop) Moves(_ context.Context, since time.Time) ([]juncture.MoveCount, error) {
 	s.d.mu.Lock()
 	defer s.d.mu.Unlock()
 	s.d.Since = since

@@ -49,8 +49,8 @@ type Data struct {
 	Consent  map[string]juncture.ConsentRecord
 
 	Clusters  juncture.ClustersView
-	Counts    []console.LayerCount
-	Passed    []console.MoveCount
+	Counts    []juncture.ValueCount
+	Passed    []juncture.MoveCount
 	Refit     juncture.RefitView
 	ChangeErr error // of a change of a cluster
 	RefitErr  error

@@ -25,7 +25,7 @@ var written = []string{"Headline", "Body", "CTA", "Cta", "Owner", "Title", "Reas
 	"Name/User", "Name/CategoryView", "Name/SSO", "Axis/", "Retired", "Breaches", "ID/ExplainedReward", "ID/ProductItem", "ID/ProductView", "Detail/"}
 
 // counted are the fields that grow with the store.
-var counted = []string{"Trials/Tally", "Outcomes/Tally", "Successes/Tally", "Value/Tally", "LogValue/Tally", "LogValueSq/Tally", "Shoppers/LayerCount", "Shoppers/MoveCount", "Size/ClusterView",
+var counted = []string{"Trials/Tally", "Outcomes/Tally", "Successes/Tally", "Value/Tally", "LogValue/Tally", "LogValueSq/Tally", "Shoppers/ValueCount", "Shoppers/MoveCount", "Size/ClusterView",
 	"Shoppers/ClustersView", "Count/Quarantined", "Price/ProductItem", "Compare/ProductItem", "Price/ProductView", "LifetimeValue/ProfileView", "AverageOrderValue/ProfileView", "PurchaseCount/ProfileView", "Value/Event", "Price/Line",
 	"Value/OutcomeView", "Value/ExplainedReward", "Own/ReplayArm", "Stock/ProductItem", "Products/CatalogueView", "Sellable/CatalogueView", "Read/Report", "Scored/Report", "PerDay/Cap"}
 

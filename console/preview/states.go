@@ -63,7 +63,7 @@ func one(d *Data) {
 	d.Evidence = map[string]experiments.Evidence{"hero": ev}
 	d.Decisions, d.Events, d.Broken, d.Moves = first(d.Decisions, 1), first(d.Events, 1), first(d.Broken, 1), first(d.Moves, 1)
 	d.Clusters.Items, d.Clusters.Shoppers, d.Passed = first(d.Clusters.Items, 1), 50, first(d.Passed, 1)
-	d.Counts = []console.LayerCount{count("moment", at[0], 1), count("meaning", at[1], 1), count("trajectory", "_", 1), count("catalogue", "_", 1), count("window", "new", 1), count("posture", "none", 1)}
+	d.Counts = []juncture.ValueCount{count("moment", at[0], 1), count("meaning", at[1], 1), count("trajectory", "_", 1), count("catalogue", "_", 1), count("window", "new", 1), count("posture", "none", 1)}
 	d.Refit.New, d.Refit.Retired = first(d.Refit.New, 1), nil
 	t := d.Trials
 	src := cannedSource(&d.Store.Experiments[0], nil, ev, 0, 0)
