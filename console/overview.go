@@ -301,6 +301,14 @@ func (c *Console) overview(g *gin.Context) {
 			p.Cards = append(p.Cards, v)
 		}
 	}
+	if c.deps.Pool != nil {
+		more, err := c.poolWaits(g.Request.Context())
+		if err != nil {
+			c.fail(g, err)
+			return
+		}
+		p.Waits = append(p.Waits, more...)
+	}
 	p.Lead = overviewLead(all, len(p.Waits))
 	if len(all) > 0 {
 		p.Tiles = []tile{{"Decisions today", experiments.Count(today), "since midnight, UTC", false}, {"Decisions, last 7 days", experiments.Count(week), "", false},

@@ -341,11 +341,7 @@ func (c *Console) pool(g *gin.Context) {
 	p.Lead = fmt.Sprintf("%s of %s may be shown now%s.", plural(live, "action", "actions"), experiments.Count(int64(len(all))),
 		map[bool]string{true: "; " + plural(p.Waiting, "version waits", "versions wait") + " for review", false: ", and nothing waits for review"}[p.Waiting > 0])
 	for _, s := range on {
-		l := switchLine{Kind: s.Kind, ID: s.ID, What: "The whole store", Reason: s.Reason, By: s.By, At: s.At}
-		if s.ID != "" {
-			l.What = experiments.Title(s.Kind) + " " + experiments.Title(s.ID)
-		}
-		p.Switches = append(p.Switches, l)
+		p.Switches = append(p.Switches, switchLine{Kind: s.Kind, ID: s.ID, What: switched(s), Reason: s.Reason, By: s.By, At: s.At})
 	}
 	if len(p.Lines) > listLimit {
 		p.Lines, p.More = p.Lines[:listLimit], len(p.Lines)-listLimit
@@ -402,4 +398,46 @@ func (c *Console) postSwitch(g *gin.Context) {
 		to = actionURL(id)
 	}
 	g.Redirect(http.StatusSeeOther, to+"?done="+string(verb))
+}
+
+// switched names what a kill switch stops.
+func switched(s juncture.SwitchView) string {
+	if s.ID == "" {
+		return "The whole store"
+	}
+	return experiments.Title(s.Kind) + " " + experiments.Title(s.ID)
+}
+
+// waitsLimit bounds what the overview lists of each kind that waits in the pool; its page has all.
+const waitsLimit = 5
+
+// poolWaits lists what somebody should look at in the pool: what is stopped, defaults that are held back, what is to be reviewed.
+func (c *Console) poolWaits(ctx context.Context) (out []waitLine, err error) {
+	on, err := c.deps.Pool.Switches(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range on[:min(len(on), waitsLimit)] {
+		out = append(out, waitLine{badge{"denied", "Stopped"}, clip(switched(s), longestText), poolPath, sentence("stopped by a kill switch: " + s.Reason)})
+	}
+	actions, err := c.deps.Pool.Actions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	n := 0
+	for _, a := range actions {
+		if len(a.Warnings) > 0 && n < waitsLimit {
+			n++
+			out = append(out, waitLine{badge{"leaning", "Default"}, clip(experiments.Title(a.ID), longestText), actionURL(a.ID), sentence(a.Warnings[0])})
+		}
+	}
+	reviews, err := c.deps.Pool.Reviews(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(reviews) > 0 {
+		out = append(out, waitLine{badge{"thin", "Review"}, plural(len(reviews), "version", "versions"), reviewsPath,
+			map[bool]string{true: "waits", false: "wait"}[len(reviews) == 1] + " for review: nothing of it is shown before somebody has approved it."})
+	}
+	return out, nil
 }

@@ -36,12 +36,15 @@ func TestOverview(t *testing.T) {
 	}
 	line := console.ViewLift(hero, l)
 	// Three run: hero has shown a lift, the two others have too little; the tripped one runs by its status.
-	holds(t, body, "3 experiments are running: 1 shown to bring more than its control, 2 not settled yet.", "5 things wait for somebody.",
+	holds(t, body, "3 experiments are running: 1 shown to bring more than its control, 2 not settled yet.", "7 things wait for somebody.", "Stopped by a kill switch: the price was wrong.", "4 versions</a> <bdi>wait for review", `href="/console/reviews"`,
 		shown(line.Thousand), shown(line.ThousandRange), "Purchase fell to 1.9%", "Everybody is served the default until it is reset.", `<span class="badge winner">Expand</span>`,
 		"No control", "The group bau is 6% smaller", "It is declared and does not run yet", "What all of it brings together", `svg class="chart trend"`, "Day by day", `href="/console/experiments/hero"`)
 	if strings.Contains(body, "Since 12 November") {
 		t.Error("the health of a paused experiment waits for nobody")
 	}
+	f.Pool.Actions[2].Warnings = []string{`it is the default of surface "home_hero", and paused`}
+	holds(t, get(h, homePath, "good").Body.String(), "8 things wait for somebody.", `>Default</span>`, "It is the default of surface &#34;home_hero&#34;, and paused.", `href="/console/pool/ten_off"`)
+	f.Pool.Actions[2].Warnings = nil
 	for what, change := range map[string]func(){
 		"No experiment is running": func() {
 			for i := range f.Store.Experiments {
