@@ -256,8 +256,8 @@ const (
 )
 
 // guard sets the headers of every answer and refuses writes that another site sends. A write with neither Sec-Fetch-Site nor
-// Origin is taken: every browser that keeps SameSite cookies sends one of them with a form, so it is no browser, and whoever
-// holds the cookie outside one could write whatever headers they like.
+// Origin is taken: browsers send one of them with a form, so it is as good as never a browser; where it is an old one, the cookie is
+// SameSite=Lax and stays away from what other sites send.
 func (c *Console) guard(g *gin.Context) {
 	c.headers(g)
 	if err := c.cross.Check(g.Request); err != nil {

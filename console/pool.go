@@ -408,8 +408,11 @@ func switched(s juncture.SwitchView) string {
 	return experiments.Title(s.Kind) + " " + experiments.Title(s.ID)
 }
 
-// waitsLimit bounds what the overview lists of each kind that waits in the pool; its page has all.
+// waitsLimit bounds what the overview lists of each kind that waits in the pool, whose page has all.
 const waitsLimit = 5
+
+// expiresSoon is how long before its end a surface's default waits for somebody.
+const expiresSoon = 7 * 24 * time.Hour
 
 // poolWaits lists what somebody should look at in the pool: what is stopped, defaults that are held back, what is to be reviewed.
 func (c *Console) poolWaits(ctx context.Context) (out []waitLine, err error) {
@@ -424,13 +427,16 @@ func (c *Console) poolWaits(ctx context.Context) (out []waitLine, err error) {
 	if err != nil {
 		return nil, err
 	}
-	n := 0
+	var held []waitLine
 	for _, a := range actions {
-		if len(a.Warnings) > 0 && n < waitsLimit {
-			n++
-			out = append(out, waitLine{badge{"leaning", "Default"}, clip(experiments.Title(a.ID), longestText), actionURL(a.ID), sentence(a.Warnings[0])})
+		if soon := a.Expires != nil && a.Expires.Before(c.deps.Now().Add(expiresSoon)); a.State == juncture.PoolLive && !soon {
+			continue // it ends some day
+		}
+		for _, w := range a.Warnings {
+			held = append(held, waitLine{badge{"leaning", "Default"}, clip(experiments.Title(a.ID), longestText), actionURL(a.ID), sentence(w)})
 		}
 	}
+	out = append(out, held[:min(len(held), waitsLimit)]...)
 	reviews, err := c.deps.Pool.Reviews(ctx)
 	if err != nil {
 		return nil, err

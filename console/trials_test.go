@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/juncture/juncture"
 	"github.com/juncture/juncture/console"
@@ -45,6 +46,11 @@ func TestOverview(t *testing.T) {
 	f.Pool.Actions[2].Warnings = []string{`it is the default of surface "home_hero", and paused`}
 	holds(t, get(h, homePath, "good").Body.String(), "8 things wait for somebody.", `>Default</span>`, "It is the default of surface &#34;home_hero&#34;, and paused.", `href="/console/pool/ten_off"`)
 	f.Pool.Actions[2].Warnings = nil
+	f.Pool.Actions[5].Warnings = []string{"it is the default, and it expires"} // live, for ten days more
+	holds(t, get(h, homePath, "good").Body.String(), "7 things wait for somebody.")
+	f.Pool.Actions[5].Expires = new(now.Add(6 * 24 * time.Hour))
+	holds(t, get(h, homePath, "good").Body.String(), "8 things wait for somebody.")
+	f.Pool.Actions[5].Warnings = nil
 	for what, change := range map[string]func(){
 		"No experiment is running": func() {
 			for i := range f.Store.Experiments {

@@ -349,6 +349,14 @@ func TestFormsFromOtherSites(t *testing.T) {
 	if after := h.auditLength(); after != before || n < 10 {
 		t.Errorf("%d forms from other sites made %d changes", n, after-before)
 	}
+	// What names no site is no browser's: it is taken from who holds a session, and from nobody else.
+	link := url.Values{"path": {"/console/intersections"}, "days": {"1"}}.Encode()
+	if w := h.call("POST", "/console/shares", link, withToken(h.sessions["editor"])); w.Code != 200 {
+		t.Errorf("a form that names no site, with a session: %d", w.Code)
+	}
+	if w := h.call("POST", "/console/shares", link, nil); w.Code != 303 || !strings.HasPrefix(w.Header().Get("Location"), "/console/sign-in") {
+		t.Errorf("and without: %d %v", w.Code, w.Header())
+	}
 	if w := h.call("GET", "/console", "", withToken(h.sessions["admin"])); w.Code != 200 {
 		t.Errorf("they signed the admin out: %d", w.Code)
 	}
