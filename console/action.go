@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -21,6 +22,7 @@ import (
 type actionPage struct {
 	layout
 	ID, Name, Lead     string
+	CSV                string // of all versions
 	State              stateView
 	Back               string
 	Killed             *juncture.Kill
@@ -124,18 +126,8 @@ func (c *Console) renderAction(g *gin.Context, status int, form actionForms) {
 	if !sayable(p.Shopper) {
 		p.Shopper = ""
 	}
-	trials, successes := int64(0), int64(0)
-	sum := func(match func(juncture.Arm) bool) (n [2]int64) {
-		for arm, e := range evidence.byArm {
-			if arm.Action == a.ID && match(arm) {
-				n[0], n[1] = n[0]+e[0], n[1]+e[1]
-			}
-		}
-		return n
-	}
-	total := sum(func(juncture.Arm) bool { return true })
-	trials, successes = total[0], total[1]
-	p.Lead = actionLead(a, trials, successes)
+	total := evidence.sum(func(arm juncture.Arm) bool { return arm.Action == a.ID })
+	p.Lead = actionLead(a, total[0], total[1])
 	for _, w := range a.Warnings {
 		p.Warnings = append(p.Warnings, sentence(w))
 	}
@@ -152,16 +144,8 @@ func (c *Console) renderAction(g *gin.Context, status int, form actionForms) {
 	if dates := datesOf(a.Terms); dates != "" {
 		p.Facts = append(p.Facts, fieldDiff{Name: "Dates (UTC)", After: dates})
 	}
-	p.Parts = append(p.Parts, versionsOf(g, a.ID, "", a.Versions, a.Live, a.State, names, func(n int) [2]int64 { return sum(func(arm juncture.Arm) bool { return arm.ActionVersion == n }) }))
+	p.Parts, p.CSV = partsOf(g, a, evidence, names), actionURL(a.ID)+"/versions.csv"
 	for _, w := range a.Copies {
-		part := versionsOf(g, a.ID, w.ID, w.Versions, w.Live, w.State, names, func(n int) [2]int64 {
-			return sum(func(arm juncture.Arm) bool { return arm.Copy == w.ID && arm.CopyVersion == n })
-		})
-		part.Hold, part.DefaultOf = w.Hold, surfaceNames(w.DefaultOf)
-		for _, v := range w.Next {
-			part.Next = append(part.Next, verbButton{string(v), experiments.Title(string(v))})
-		}
-		p.Parts = append(p.Parts, part)
 		if form.copy == (copyForm{ID: w.ID}) && len(w.Versions) > 0 {
 			said := juncture.Copy{}
 			_ = json.Unmarshal(w.Versions[0].Body, &said) // the newest, a draft among them
@@ -188,6 +172,63 @@ func (c *Console) renderAction(g *gin.Context, status int, form actionForms) {
 	p.layout = c.layoutFor(g, p.Name, store)
 	p.layout.asOf(c, evidence.asOf...)
 	c.render(g, status, "action", p)
+}
+
+// partsOf are an action itself and its copies, with their versions.
+func partsOf(g *gin.Context, a juncture.PoolAction, evidence armEvidence, names experiments.Names) []versionsPart {
+	out := []versionsPart{versionsOf(g, a.ID, "", a.Versions, a.Live, a.State, names, func(n int) [2]int64 {
+		return evidence.sum(func(arm juncture.Arm) bool { return arm.Action == a.ID && arm.ActionVersion == n })
+	})}
+	for _, w := range a.Copies {
+		part := versionsOf(g, a.ID, w.ID, w.Versions, w.Live, w.State, names, func(n int) [2]int64 {
+			return evidence.sum(func(arm juncture.Arm) bool { return arm.Action == a.ID && arm.Copy == w.ID && arm.CopyVersion == n })
+		})
+		part.Hold, part.DefaultOf = w.Hold, surfaceNames(w.DefaultOf)
+		for _, v := range w.Next {
+			part.Next = append(part.Next, verbButton{string(v), experiments.Title(string(v))})
+		}
+		out = append(out, part)
+	}
+	return out
+}
+
+// versionsCSV is every version of an action and of its copies, with what was learnt of each.
+func (c *Console) versionsCSV(g *gin.Context) {
+	ctx := g.Request.Context()
+	store, err := c.deps.Source.Store(ctx)
+	var a juncture.PoolAction
+	if err == nil {
+		a, err = c.findAction(g)
+	}
+	var evidence armEvidence
+	if err == nil {
+		evidence, err = c.evidenceByArm(ctx, store, actionOf(a).Surfaces)
+	}
+	if err != nil {
+		c.fail(g, err)
+		return
+	}
+	t := newVersionsTable("copy", "decisions", "succeeded")
+	for _, part := range partsOf(g, a, evidence, nil) {
+		for _, l := range part.Lines {
+			t.version(l, part.ID, whole(l.Trials), whole(l.Successes))
+		}
+	}
+	t.send(g, a.ID+"-versions")
+}
+
+type versionsTable struct{ *table }
+
+func newVersionsTable(more ...string) versionsTable {
+	return versionsTable{newTable(append([]string{"version", "status", "in force", "author", "created", "reviewer", "reviewed", "comment", "bypass", "content"}, more...)...)}
+}
+
+func (t versionsTable) version(l versionLine, more ...string) {
+	reviewed := ""
+	if l.Reviewed != nil {
+		reviewed = l.Reviewed.UTC().Format(time.RFC3339)
+	}
+	t.row(append([]string{whole(int64(l.Number)), l.Status, strconv.FormatBool(l.Live), l.Author, l.Created.UTC().Format(time.RFC3339), l.Reviewer, reviewed, l.Comment, strconv.FormatBool(l.Bypass), string(l.Body)}, more...)...)
 }
 
 // surfaceNames lists surfaces by name.

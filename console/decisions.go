@@ -42,6 +42,7 @@ func (c *Console) mountDecisions(get func(path string, h ...gin.HandlerFunc)) {
 	get(decisionsPath, c.decisions)
 	get(decisionsPath+".csv", c.decisionsCSV)
 	get(decisionPath, c.decision)
+	get(decisionPath+".csv", c.decisionCSV)
 	if c.deps.Live != nil {
 		get(livePath, c.live)
 	}
@@ -297,6 +298,7 @@ func (c *Console) decisionsCSV(g *gin.Context) {
 
 type decisionPageView struct {
 	layout
+	CSV        string // of what could be shown
 	X          *juncture.ExplainedDecision
 	Line       logLine
 	Heading    string
@@ -363,8 +365,35 @@ func (c *Console) decision(g *gin.Context) {
 			p.Candidates[i].Href = actionURL(p.Candidates[i].Action)
 		}
 	}
+	p.CSV = decisionPath + ".csv?" + url.Values{"id": {x.Serial}}.Encode()
 	p.layout = c.layoutFor(g, "Why this action", store)
 	c.render(g, http.StatusOK, "decision", p)
+}
+
+// decisionCSV is what could be shown and what was filtered out, with the probabilities as they were logged.
+func (c *Console) decisionCSV(g *gin.Context) {
+	serial, err := c.whichDecision(g)
+	var x *juncture.ExplainedDecision
+	if err == nil {
+		x, err = c.deps.Decisions.Explain(g.Request.Context(), serial)
+	}
+	if err != nil {
+		c.fail(g, err)
+		return
+	}
+	t := newTable("what", "action", "action version", "copy", "copy version", "headline", "probability", "the policy's", "shown", "drawn", "why", "rule")
+	exact := func(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
+	for _, a := range x.Candidates {
+		policy := ""
+		if a.Policy != nil {
+			policy = exact(*a.Policy)
+		}
+		t.row("candidate", a.Action, whole(int64(a.ActionVersion)), a.Copy, whole(int64(a.CopyVersion)), a.Headline, exact(a.Probability), policy, strconv.FormatBool(a.Shown), strconv.FormatBool(a.Drawn), "", "")
+	}
+	for _, a := range x.Filtered {
+		t.row("filtered", a.Action, whole(int64(a.ActionVersion)), a.Copy, whole(int64(a.CopyVersion)), a.Headline, "", "", "", "", a.Why, a.Rule)
+	}
+	t.send(g, "decision")
 }
 
 func (c *Console) whichDecision(g *gin.Context) (uint64, error) {

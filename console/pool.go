@@ -58,6 +58,7 @@ func (c *Console) mountPool(people gin.IRoutes, get func(gin.IRoutes, string, ..
 	get(people, poolPath+".csv", c.poolCSV)
 	get(people, reviewsPath, c.reviews)
 	get(people, actionPath+":id", c.action)
+	get(people, actionPath+":id/versions.csv", c.versionsCSV)
 	c.mountPriorities(people, get)
 	c.mountDrafts(people, get)
 	people.POST(reviewsPath, c.least(access.RoleEditor), c.postReviews)
@@ -185,6 +186,16 @@ func (e armEvidence) says() string {
 		return fmt.Sprintf("Decisions are those of %s; %s more left out here.", strings.Join(e.of, " and "), plural(e.left, "experiment is", "experiments are"))
 	}
 	return fmt.Sprintf("Decisions are those of %s, all versions together.", strings.Join(e.of, " and "))
+}
+
+// sum adds up the decisions and successes of arms.
+func (e armEvidence) sum(match func(juncture.Arm) bool) (n [2]int64) {
+	for arm, x := range e.byArm {
+		if match(arm) {
+			n[0], n[1] = n[0]+x[0], n[1]+x[1]
+		}
+	}
+	return n
 }
 
 // evidenceByArm adds up the experiments that have started at the surfaces (none: at any), running ones first.

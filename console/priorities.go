@@ -42,6 +42,7 @@ func (c *Console) mountPriorities(people gin.IRoutes, get func(gin.IRoutes, stri
 	get(people, prioritiesPath, c.priorities)
 	get(people, prioritiesPath+".csv", c.prioritiesCSV)
 	get(people, priorityPath+":id", c.priority)
+	get(people, priorityPath+":id/versions.csv", c.priorityVersionsCSV)
 	people.POST(prioritiesPath, c.least(access.RoleEditor), c.postPriority)
 	people.POST(priorityPath+":id/hold", c.least(access.RoleApprover), c.postPriorityHold)
 }
@@ -95,6 +96,7 @@ type prioritiesPage struct {
 type priorityPage struct {
 	layout
 	ID, Name, Lead     string
+	CSV                string // of all versions
 	State              stateView
 	Back               string
 	Hold               *juncture.Hold
@@ -338,7 +340,7 @@ func (c *Console) priority(g *gin.Context) {
 		return
 	}
 	p := &priorityPage{ID: found.ID, Name: experiments.Title(found.ID), State: poolState(found.State), Back: prioritiesPath, Hold: found.Hold, Breaches: found.Breaches, Shopper: g.Query("shopper"),
-		MayEdit: may(g, access.RoleEditor), MayDecide: may(g, access.RoleApprover), Edit: prioritiesPath + "?" + url.Values{"edit": {found.ID}}.Encode() + "#write", Done: wishDone[g.Query("done")]}
+		MayEdit: may(g, access.RoleEditor), MayDecide: may(g, access.RoleApprover), Edit: prioritiesPath + "?" + url.Values{"edit": {found.ID}}.Encode() + "#write", Done: wishDone[g.Query("done")], CSV: priorityURL(found.ID) + "/versions.csv"}
 	if !sayable(p.Shopper) {
 		p.Shopper = ""
 	}
@@ -361,6 +363,20 @@ func (c *Console) priority(g *gin.Context) {
 	}
 	p.layout = c.layoutFor(g, p.Name, store)
 	c.render(g, http.StatusOK, "priority", p)
+}
+
+// priorityVersionsCSV is every version of a priority.
+func (c *Console) priorityVersionsCSV(g *gin.Context) {
+	found, err := c.findPriority(g, g.Param("id"))
+	if err != nil {
+		c.fail(g, err)
+		return
+	}
+	t := newVersionsTable()
+	for _, l := range versionLines(juncture.VersionRef{Priority: found.ID}, found.Versions, found.Live, priorityFields, nil, func(int) (none [2]int64) { return none }) {
+		t.version(l)
+	}
+	t.send(g, found.ID+"-versions")
 }
 
 func priorityLead(s juncture.PoolState, p juncture.Priority) string {

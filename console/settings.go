@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -49,6 +50,9 @@ func (c *Console) mountSettings(people gin.IRoutes) {
 	}
 	admin := c.least(access.RoleAdmin)
 	people.GET(settingsPath, admin, func(g *gin.Context) { c.settings(g, http.StatusOK, &settingsPage{}) })
+	for _, table := range settingsTables() {
+		people.GET(settingsPath+"/"+table+".csv", admin, c.settingsCSV(table))
+	}
 	people.POST(settingsPath+"/users", admin, c.createUser)
 	people.POST(settingsPath+"/users/:name", admin, c.changeUser)
 	people.POST(settingsPath+"/keys", admin, c.createKey)
@@ -315,4 +319,54 @@ func (c *Console) createKey(g *gin.Context) {
 
 func (c *Console) revoke(what string, f func(context.Context, access.Who, string) error) gin.HandlerFunc {
 	return func(g *gin.Context) { c.changed(g, what, what+"s", f(g.Request.Context(), who(g), g.Param("id"))) }
+}
+
+// settingsTables are the tables of the page that have a CSV.
+func settingsTables() []string { return []string{"users", "keys", "shares"} }
+
+func (c *Console) settingsCSV(table string) gin.HandlerFunc {
+	when := func(t *time.Time) string {
+		if t == nil {
+			return ""
+		}
+		return t.UTC().Format(time.RFC3339)
+	}
+	return func(g *gin.Context) {
+		ctx := g.Request.Context()
+		switch table {
+		case "users":
+			v, err := c.deps.People.Users(ctx)
+			if err != nil {
+				c.fail(g, err)
+				return
+			}
+			t := newTable("name", "display", "role", "sign in", "created", "disabled", "sessions")
+			for _, u := range v.Items {
+				t.row(u.Name, u.Display, u.Role, u.SignIn, when(&u.CreatedAt), strconv.FormatBool(u.Disabled), whole(int64(u.Sessions)))
+			}
+			t.send(g, table)
+		case "keys":
+			v, err := c.deps.Keys.Keys(ctx)
+			if err != nil {
+				c.fail(g, err)
+				return
+			}
+			t := newTable("id", "name", "scopes", "publishable", "origins", "created", "revoked")
+			for _, k := range v.Items {
+				t.row(k.ID, k.Name, strings.Join(k.Scopes, " "), strconv.FormatBool(k.Publishable), strings.Join(k.Origins, " "), when(&k.CreatedAt), when(k.RevokedAt))
+			}
+			t.send(g, table)
+		default:
+			v, err := c.deps.Shares.Shares(ctx)
+			if err != nil {
+				c.fail(g, err)
+				return
+			}
+			t := newTable("id", "path", "made by", "created", "holds until", "revoked")
+			for _, s := range v.Items {
+				t.row(s.ID, s.Path, s.MadeBy, when(&s.CreatedAt), when(&s.ExpiresAt), when(s.RevokedAt))
+			}
+			t.send(g, table)
+		}
+	}
 }

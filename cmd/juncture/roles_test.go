@@ -73,11 +73,11 @@ func whoMay() map[string]string {
 		"GET /console/layers": viewer, "GET /console/layers/mix.csv": viewer, "GET /console/layers/moves.csv": viewer, "GET /console/layers/clusters.csv": viewer, "GET /console/layers/quarantine.csv": viewer,
 		"GET /console/layers/clusters/:id": viewer, "POST /console/layers/clusters/:id": editor, "GET /console/layers/refit": viewer, "POST /console/layers/refit": admin,
 		"GET /console/shoppers/*rest": admin, "POST /console/shoppers/*rest": admin,
-		"GET /console/pool": viewer, "GET /console/pool.csv": viewer, "GET /console/pool/:id": viewer, "GET /console/reviews": viewer,
+		"GET /console/pool": viewer, "GET /console/pool.csv": viewer, "GET /console/pool/:id": viewer, "GET /console/pool/:id/versions.csv": viewer, "GET /console/reviews": viewer,
 		"GET /console/pool-new": editor, "POST /console/pool-new": editor, "GET /console/pool/:id/edit": editor, "POST /console/pool/:id/edit": editor,
 		"POST /console/reviews": editor, "POST /console/pool/:id/copy": editor, "POST /console/pool/:id/hold": approver, "POST /console/pool/:id/terms": approver, "POST /console/pool-switch": approver,
-		"GET /console/priorities": viewer, "GET /console/priorities.csv": viewer, "GET /console/priorities/:id": viewer, "POST /console/priorities": editor, "POST /console/priorities/:id/hold": approver,
-		"GET /console/decisions": viewer, "GET /console/decisions.csv": viewer, "GET /console/decision": viewer, "GET /console/live": viewer,
+		"GET /console/priorities": viewer, "GET /console/priorities.csv": viewer, "GET /console/priorities/:id": viewer, "GET /console/priorities/:id/versions.csv": viewer, "POST /console/priorities": editor, "POST /console/priorities/:id/hold": approver,
+		"GET /console/decisions": viewer, "GET /console/decisions.csv": viewer, "GET /console/decision": viewer, "GET /console/decision.csv": viewer, "GET /console/live": viewer,
 		"GET /console/intersections/next": viewer, "GET /console/intersections/next.csv": viewer,
 		"GET /console/experiments": viewer, "GET /console/experiments.csv": viewer, "GET /console/experiments/:id": viewer, "GET /console/experiments/:id/lifts.csv": viewer,
 		"GET /console/experiments/:id/groups.csv": viewer, "GET /console/experiments/:id/arms.csv": viewer, "GET /console/experiments/:id/layers.csv": viewer,
@@ -90,7 +90,7 @@ func whoMay() map[string]string {
 		"GET /console/catalogue/priorities.csv": viewer, "GET /console/catalogue/editorial.csv": viewer,
 		"POST /console/shares": editor,
 		"GET /console/audit":   approver, "GET /console/audit.csv": approver, "GET /console/audit.ndjson": approver, "POST /console/audit/verify": approver,
-		"GET /console/settings": admin, "POST /console/settings/users": admin, "POST /console/settings/users/:name": admin, "POST /console/settings/keys": admin,
+		"GET /console/settings": admin, "GET /console/settings/users.csv": admin, "GET /console/settings/keys.csv": admin, "GET /console/settings/shares.csv": admin, "POST /console/settings/users": admin, "POST /console/settings/users/:name": admin, "POST /console/settings/keys": admin,
 		"POST /console/settings/keys/:id/revoke": admin, "POST /console/settings/shares/:id/revoke": admin,
 	}
 }
